@@ -1,0 +1,30 @@
+"""What a column that no contract describes does to its table, by the contract's policy."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from core.errors import PoisonError, StoppedError
+from schemas.render.avro import Field, evolved
+from schemas.table import Table
+
+
+def evolve(table: Table, schema_id: int, fields: tuple[Field, ...], unknown: tuple[Field, ...]) -> Table:
+    """The table to land in. Raises StoppedError (`freeze`) or PoisonError (`discard_row`)."""
+    if not unknown:
+        return table
+    names = ", ".join(repr(field.name) for field in unknown)
+    match table.unknown_column:
+        case "evolve":
+            return evolved(table, fields)
+        case "discard_value":
+            return table
+        case "freeze":
+            raise StoppedError(
+                f"table {table.name!r}: schema id {schema_id} brings column {names}, which the contract does not describe",
+                "describe it in the contract and apply, or change the contract's unknown_column",
+            )
+        case "discard_row":
+            raise PoisonError(f"column {names} is unknown and the contract's policy is discard_row")
+        case _:
+            assert_never(table.unknown_column)

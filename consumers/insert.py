@@ -1,0 +1,81 @@
+"""One insert into ClickHouse, and what its failure means."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import requests
+from tenacity import RetryCallState, retry, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
+
+from core import metrics
+from core.clients.clickhouse import first_line
+from core.errors import MisconfiguredError, PoisonError, TransientError
+from core.settings import ClickHouseEndpoint
+
+RECORD_ERRORS = frozenset(
+    {6, 26, 27, 32, 33, 34, 38, 41, 69, 70, 72, 117, 128, 131, 321, 349, 395, 407, 441, 467, 636, 1001}
+)
+"""ClickHouse's codes for what a record can cause: parsing, conversion, a violated check."""
+
+MEMORY_LIMIT = 241
+STRUCTURE_ERRORS = frozenset({16, 47, 60, 81})
+"""A missing column, table or database: waiting helps only once somebody applied the contracts."""
+
+
+class Inserter:
+    """Sends blocks over one keep-alive connection; one per thread."""
+
+    def __init__(self, endpoint: ClickHouseEndpoint, patience: float, stopping: Callable[[], bool]) -> None:
+        self._session = requests.Session()
+        self._session.auth = (endpoint.user, endpoint.password.get_secret_value())
+        self._endpoint = endpoint
+        self._url = f"http://{endpoint.host}:{endpoint.http_port}/"
+        self._patience = patience
+        self._stopping = stopping
+
+    def insert(self, table: str, query: str, block: bytes) -> None:
+        """Blocks until ClickHouse has acknowledged the block.
+
+        Raises PoisonError if a record in it cannot land, TransientError after `patience` seconds without success,
+        MisconfiguredError if a person has to act.
+        """
+
+        def retried(state: RetryCallState) -> None:
+            metrics.INSERT_RETRIES.labels(table).inc()
+            if self._stopping():
+                raise TransientError(f"table {table!r}: stopped while ClickHouse was away; the batch is not committed")
+
+        again = retry(
+            retry=retry_if_exception_type(TransientError),
+            stop=stop_after_delay(self._patience),
+            wait=wait_exponential_jitter(initial=0.2, max=10),
+            before_sleep=retried,
+            reraise=True,
+        )
+        started = time.monotonic()
+        again(self._once)(table, query, block)
+        metrics.INSERT_SECONDS.labels(table).observe(time.monotonic() - started)
+        metrics.INSERTS.labels(table).inc()
+        metrics.LANDED_BYTES.labels(table).inc(len(block))
+
+    def _once(self, table: str, query: str, block: bytes) -> None:
+        try:
+            answer = self._session.post(self._url, params={"query": query}, data=block, timeout=(10, 300))
+        except requests.RequestException as error:
+            raise TransientError(
+                f"table {table!r}: ClickHouse at {self._endpoint.host}:{self._endpoint.http_port} does not answer"
+            ) from error
+        if answer.status_code != 200 or "X-ClickHouse-Exception-Code" in answer.headers:
+            raise _named(table, int(answer.headers.get("X-ClickHouse-Exception-Code", 0)), answer.text)
+
+
+def _named(table: str, code: int, text: str) -> TransientError | PoisonError | MisconfiguredError:
+    what = f"table {table!r}: {first_line(Exception(text))}"
+    if code in RECORD_ERRORS:
+        return PoisonError(what)
+    if code in (193, 194, 497, 516):
+        return MisconfiguredError(what, "check ClickHouse's user, password and grants")
+    if code in STRUCTURE_ERRORS:
+        return TransientError(what, "run `switchboard apply`")
+    return TransientError(what)

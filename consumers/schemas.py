@@ -1,0 +1,100 @@
+"""From a record's schema id to the query that lands it, remembered; a changed meaning of an id stops the table."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.dialects.mysql import insert
+
+from consumers.evolution import evolve
+from core.clients.registry import Registry
+from core.control import ControlDatabase
+from core.control.models import KnownSchema
+from core.errors import PoisonError, StoppedError
+from core.wire import avro
+from schemas.render.avro import row_fields, unknown_fields
+from schemas.render.landing import block_schema, landing_query
+from schemas.table import Table
+
+AddColumns = Callable[[Table, Table], None]
+"""Adds to the live table the columns that the second has and the first lacks."""
+
+
+@dataclass(frozen=True)
+class Landing:
+    """How records of one schema land: the rendered query, and the header of their Avro block."""
+
+    query: str
+    container_header: bytes
+
+
+class SchemaBook:
+    """Landings by (topic, schema id, generation). Thread-safe; blocks on the registry for an id not met before."""
+
+    def __init__(self, registry: Registry, control: ControlDatabase, add_columns: AddColumns) -> None:
+        self._registry = registry
+        self._control = control
+        self._add_columns = add_columns
+        self._landings: dict[tuple[str, int, int], Landing] = {}
+        self._lock = threading.Lock()
+
+    def landing(self, table: Table, schema_id: int, generation: int) -> Landing:
+        """Raises PoisonError (unknown id, a row to discard) or StoppedError (policy freeze, a changed id)."""
+        key = (table.name, schema_id, generation)
+        with self._lock:
+            if key not in self._landings:
+                self._landings[key] = self._make(table, schema_id, generation)
+            return self._landings[key]
+
+    def _make(self, table: Table, schema_id: int, generation: int) -> Landing:
+        envelope = json.loads(self.text(schema_id))
+        fields = row_fields(envelope)
+        unknown = unknown_fields(table, fields)
+        landed = evolve(table, schema_id, fields, unknown)
+        if landed is not table:
+            self._add_columns(table, landed)
+        query = landing_query(landed, envelope, generation)
+        return Landing(query, avro.container_header(block_schema(envelope)))
+
+    def text(self, schema_id: int) -> str:
+        """The schema's text: from memory if it was met before, and held against the registry if that answers."""
+        known = self._known(schema_id)
+        served = self._registry.schema(schema_id)
+        if served is None and known is None:
+            raise self._unknown(schema_id)
+        if served is None:
+            return known.schema if known is not None else ""
+        fingerprint = hashlib.sha256(served.encode()).hexdigest()
+        if known is None:
+            self._remember(schema_id, fingerprint, served)
+        elif known.fingerprint != fingerprint:
+            raise StoppedError(
+                f"schema id {schema_id} means something else than when it was first met",
+                "the registry was replaced: restore it, or start a new generation of the topics",
+            )
+        return served
+
+    def _unknown(self, schema_id: int) -> PoisonError | StoppedError:
+        if self._any_known() and not self._registry.subjects():
+            return StoppedError(
+                "the schema registry came back empty", "restore its storage, then start the landers again"
+            )
+        return PoisonError(f"schema id {schema_id} is not in the registry")
+
+    def _known(self, schema_id: int) -> KnownSchema | None:
+        with self._control.session() as session:
+            return session.get(KnownSchema, schema_id)
+
+    def _any_known(self) -> bool:
+        with self._control.session() as session:
+            return session.query(KnownSchema.schema_id).first() is not None
+
+    def _remember(self, schema_id: int, fingerprint: str, text: str) -> None:
+        values: dict[str, Any] = {"schema_id": schema_id, "fingerprint": fingerprint, "schema": text}
+        with self._control.session() as session:
+            session.execute(insert(KnownSchema).values(**values).prefix_with("IGNORE"))

@@ -1,0 +1,59 @@
+"""The schema registry's Confluent API, as much of it as landing needs."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import requests
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_exponential
+
+from core.errors import TransientError
+from core.settings import RegistryEndpoint
+
+TIMEOUT = (5, 10)
+
+
+class Registry:
+    """Blocks up to `patience` seconds a call while the registry is away, then raises TransientError."""
+
+    def __init__(self, endpoint: RegistryEndpoint, patience: float = 30) -> None:
+        self._endpoint = endpoint
+        self._session = requests.Session()
+        self._patience = patience
+
+    def schema(self, schema_id: int) -> str | None:
+        """The schema's text, or None if the registry does not know the id."""
+        answer = self._get(f"/schemas/ids/{schema_id}")
+        return None if answer is None else str(answer["schema"])
+
+    def latest(self, subject: str) -> tuple[int, dict[str, Any]] | None:
+        """(id, schema) of the newest version of a subject, or None if there is none."""
+        answer = self._get(f"/subjects/{subject}/versions/latest")
+        return None if answer is None else (int(answer["id"]), json.loads(answer["schema"]))
+
+    def subjects(self) -> list[str]:
+        return list(self._get("/subjects") or [])
+
+    def _get(self, path: str) -> Any:
+        again = retry(
+            retry=retry_if_exception_type(TransientError),
+            stop=stop_after_delay(self._patience),
+            wait=wait_exponential(multiplier=0.2, max=5),
+            reraise=True,
+        )
+        return again(self._once)(path)
+
+    def _once(self, path: str) -> Any:
+        try:
+            response = self._session.get(self._endpoint.confluent + path, timeout=TIMEOUT)
+        except requests.RequestException as error:
+            raise TransientError(
+                f"the schema registry at {self._endpoint.url} does not answer",
+                "is it running? `switchboard status` tells",
+            ) from error
+        if response.status_code == 404:
+            return None
+        if response.status_code >= 400:
+            raise TransientError(f"the schema registry answered {response.status_code} to {path}")
+        return response.json()

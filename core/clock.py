@@ -1,0 +1,11 @@
+"""The clock, injected wherever time is read, so that tests own it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+Clock = Callable[[], float]
+"""Seconds since the epoch."""
+
+system: Clock = time.time

@@ -1,0 +1,98 @@
+"""The control database: what the platform must remember that no server remembers for it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, DateTime, Integer, String, Text, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+def utc_now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC).replace(tzinfo=None)
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class TopicGeneration(Base):
+    """Which making of a topic this is. A lander that meets a (cluster, topic id) that is not here stops."""
+
+    __tablename__ = "topic_generations"
+    __table_args__ = (UniqueConstraint("topic", "cluster_id", "topic_id"),)
+
+    topic: Mapped[str] = mapped_column(String(249), primary_key=True)
+    generation: Mapped[int] = mapped_column(Integer, primary_key=True)
+    cluster_id: Mapped[str] = mapped_column(String(64))
+    topic_id: Mapped[str] = mapped_column(String(64))
+    partitions: Mapped[int] = mapped_column(Integer)
+    bound_at: Mapped[dt.datetime] = mapped_column(DateTime, default=utc_now)
+
+
+class AppliedContract(Base):
+    """The contract as it was last applied, so that a plan can tell what changed in it."""
+
+    __tablename__ = "applied_contracts"
+
+    table_name: Mapped[str] = mapped_column(String(200), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    contract: Mapped[dict[str, Any]] = mapped_column(JSON)
+    applied_at: Mapped[dt.datetime] = mapped_column(DateTime, default=utc_now, onupdate=utc_now)
+
+
+class KnownSchema(Base):
+    """A registry id and what it meant when a lander first met it; an id that changes its meaning stops the lander."""
+
+    __tablename__ = "known_schemas"
+
+    schema_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    schema: Mapped[str] = mapped_column(Text(16_777_215))
+    seen_at: Mapped[dt.datetime] = mapped_column(DateTime, default=utc_now)
+
+
+class TableState(Base):
+    """A table of one shard that is not simply flowing: frozen, or waiting for a backfill, with the reason.
+
+    `shard` is ``*`` where the whole table is meant.
+    """
+
+    __tablename__ = "table_states"
+
+    table_name: Mapped[str] = mapped_column(String(200), primary_key=True)
+    shard: Mapped[str] = mapped_column(String(64), primary_key=True)
+    state: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str] = mapped_column(Text)
+    since: Mapped[dt.datetime] = mapped_column(DateTime, default=utc_now)
+
+
+class ExportWatermark(Base):
+    """How far the pull connector has read a table of a shard."""
+
+    __tablename__ = "export_watermarks"
+
+    table_name: Mapped[str] = mapped_column(String(200), primary_key=True)
+    shard: Mapped[str] = mapped_column(String(64), primary_key=True)
+    watermark: Mapped[dt.datetime | None] = mapped_column(DateTime)
+    last_key: Mapped[str | None] = mapped_column(Text)
+    batch_id: Mapped[str | None] = mapped_column(String(64))
+    status: Mapped[str] = mapped_column(String(16))
+    rows: Mapped[int] = mapped_column(BigInteger, default=0)
+    error: Mapped[str | None] = mapped_column(Text)
+    updated_at: Mapped[dt.datetime] = mapped_column(DateTime, default=utc_now, onupdate=utc_now)
+
+
+class Run(Base):
+    """One run of a command that changes something or proves something."""
+
+    __tablename__ = "runs"
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=True)
+    kind: Mapped[str] = mapped_column(String(32))
+    subject: Mapped[str] = mapped_column(String(249))
+    status: Mapped[str] = mapped_column(String(16))
+    detail: Mapped[dict[str, Any]] = mapped_column(JSON)
+    started_at: Mapped[dt.datetime] = mapped_column(DateTime, default=utc_now)
+    ended_at: Mapped[dt.datetime | None] = mapped_column(DateTime)

@@ -1,0 +1,31 @@
+"""Every metric of the platform, with its meaning; a process serves its own with `serve`."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
+
+from core.errors import MisconfiguredError
+
+LANDED_ROWS = Counter("switchboard_landed_records_total", "Records inserted into ClickHouse", ["table"])
+LANDED_BYTES = Counter("switchboard_landed_bytes_total", "Bytes of Avro sent to ClickHouse", ["table"])
+INSERTS = Counter("switchboard_inserts_total", "Insert queries that ClickHouse acknowledged", ["table"])
+INSERT_SECONDS = Histogram("switchboard_insert_seconds", "Seconds one insert took", ["table"])
+INSERT_RETRIES = Counter("switchboard_insert_retries_total", "Inserts tried again after a passing fault", ["table"])
+DEAD_LETTERS = Counter("switchboard_dead_letters_total", "Records set aside because they cannot land", ["table"])
+COMMITTED_OFFSET = Gauge(
+    "switchboard_committed_offset", "Next offset to read, as committed to Kafka", ["topic", "partition"]
+)
+STOPPED_TABLES = Gauge("switchboard_stopped_tables", "1 while a table is stopped for a person to decide", ["table"])
+VERIFY_CHUNKS = Counter("switchboard_verify_chunks_total", "Chunks compared by verify", ["table", "answer"])
+BINLOG_HOURS_LEFT = Gauge("switchboard_binlog_hours_left", "Hours until the connector's position is purged", ["server"])
+
+
+def serve(port: int, host: str = "127.0.0.1") -> int:
+    """Serves this process's metrics in a daemon thread and returns the port (0 takes a free one)."""
+    try:
+        server, _ = start_http_server(port, addr=host)
+    except OSError as error:
+        raise MisconfiguredError(
+            f"the metrics port {port} is taken: {error}", "choose another with --metrics-port"
+        ) from error
+    return int(server.server_port)

@@ -1,0 +1,142 @@
+"""Settings and servers, resolved once at the edge into frozen values; nothing below it reads the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class MySqlServer(Frozen):
+    """One MySQL server: its metadata database, its shards, or both."""
+
+    name: str
+    host: str
+    port: int
+    user: str
+    password: SecretStr
+    cdc_user: str = "cdc"
+    """The user that Debezium reads the binlog as."""
+    connect_password: str = ""
+    """How Kafka Connect reads the password: a config-provider reference such as ``${env:CDC_PASSWORD}``."""
+
+
+class KafkaEndpoint(Frozen):
+    bootstrap: str
+
+
+class RegistryEndpoint(Frozen):
+    """Apicurio; `url` has no path. The Confluent API is below ``/apis/ccompat/v7``."""
+
+    url: str
+
+    @property
+    def confluent(self) -> str:
+        return f"{self.url}/apis/ccompat/v7"
+
+    @property
+    def converter(self) -> str:
+        return f"{self.url}/apis/registry/v2"
+
+
+class ConnectEndpoint(Frozen):
+    url: str
+
+
+class ClickHouseEndpoint(Frozen):
+    host: str
+    http_port: int
+    tcp_port: int
+    user: str
+    password: SecretStr
+    database: str = "base"
+
+
+class S3Endpoint(Frozen):
+    url: str
+    access_key: str
+    secret_key: SecretStr
+
+
+class LakeEndpoint(Frozen):
+    """The Iceberg REST catalog."""
+
+    url: str
+    warehouse: str
+
+
+class FlinkEndpoint(Frozen):
+    url: str
+
+
+class Endpoints(Frozen):
+    """Every server this process may talk to. The last three are None until their rooms are enabled (`up --all`)."""
+
+    mysql: tuple[MySqlServer, ...]
+    kafka: KafkaEndpoint
+    registry: RegistryEndpoint
+    connect: ConnectEndpoint
+    clickhouse: ClickHouseEndpoint
+    s3: S3Endpoint | None = None
+    lake: LakeEndpoint | None = None
+    flink: FlinkEndpoint | None = None
+
+    def mysql_named(self, name: str) -> MySqlServer:
+        return next(server for server in self.mysql if server.name == name)
+
+
+class TopicSettings(Frozen):
+    partitions: int = Field(4, ge=1)
+    replicas: int = Field(1, ge=1)
+    min_in_sync: int = Field(1, ge=1)
+    retention_hours: int = Field(168, ge=1)
+
+
+class LandingSettings(Frozen):
+    """Batching of the landers. `linger_seconds` bounds how long a lone record waits for company."""
+
+    batch_rows: int = Field(100_000, ge=1)
+    batch_bytes: int = Field(32 << 20, ge=1)
+    linger_seconds: float = Field(0.2, gt=0)
+    inserters: int = Field(2, ge=1)
+    group: str = "switchboard-landers"
+    poison_limit: int = Field(1000, ge=1)
+    """Dead letters of one table within `poison_window_seconds` after which that table stops."""
+    poison_window_seconds: float = 60.0
+    retry_seconds: float = 300.0
+    """How long ClickHouse may be away before a lander gives up, loudly."""
+
+
+class Settings(Frozen):
+    profile: Literal["local", "production"] = "local"
+    contracts: str = "schemas.contracts"
+    """A package name, or a folder of contract files."""
+    home: Path = Path(".switchboard")
+    """Where the local stack keeps its servers, data and logs."""
+    source_prefix: str = "mysql"
+    topics: TopicSettings = TopicSettings()
+    landing: LandingSettings = LandingSettings()
+    metadata_database: str = "metadata"
+    control_database: str = "switchboard_control"
+    endpoints: Endpoints | None = None
+    """Named in production; None in the local profile, where the running stack tells them."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a command is handed: the settings, and where the servers are, resolved when first asked."""
+
+    settings: Settings
+    resolve_endpoints: Callable[[], Endpoints]
+
+    @cached_property
+    def endpoints(self) -> Endpoints:
+        return self.resolve_endpoints()

@@ -1,0 +1,79 @@
+"""Loads the contracts in force: every `Table` value that the modules of a package or folder define."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import pkgutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from core.errors import ContractError
+from schemas.names import topic_of
+from schemas.table import Table
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """The tables in force, by name. Raises ContractError if two would share a name or a topic."""
+
+    tables: tuple[Table, ...]
+
+    def __post_init__(self) -> None:
+        seen: dict[str, str] = {}
+        for table in self.tables:
+            topic = topic_of(table)
+            if topic in seen:
+                raise ContractError(
+                    f"contracts {seen[topic]!r} and {table.name!r} would share topic {topic}",
+                    "rename one of the tables",
+                )
+            seen[topic] = table.name
+
+    def __getitem__(self, name: str) -> Table:
+        for table in self.tables:
+            if table.name == name:
+                return table
+        known = ", ".join(sorted(table.name for table in self.tables)) or "none"
+        raise ContractError(f"no contract names a table {name!r}", f"known tables: {known}")
+
+    def __iter__(self) -> Iterator[Table]:
+        return iter(self.tables)
+
+    def chosen(self, names: Iterable[str]) -> tuple[Table, ...]:
+        """The named tables, or all of them if none is named."""
+        return tuple(self[name] for name in names) or self.tables
+
+
+def load(where: str) -> Catalog:
+    """Reads a folder of ``*.py`` contract files, or a package by its dotted name. Runs those files."""
+    modules = list(_folder(Path(where))) if Path(where).is_dir() else list(_package(where))
+    tables = [value for module in modules for value in vars(module).values() if isinstance(value, Table)]
+    if not tables:
+        raise ContractError(f"no contracts in {where!r}", "name a folder or package whose modules define Table values")
+    return Catalog(tuple(sorted(set(tables), key=lambda table: table.name)))
+
+
+def _package(name: str) -> Iterator[ModuleType]:
+    try:
+        package = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise ContractError(f"contracts {name!r}: {error}", "name an existing folder or package") from error
+    yield package
+    for info in pkgutil.iter_modules(getattr(package, "__path__", [])):
+        yield importlib.import_module(f"{name}.{info.name}")
+
+
+def _folder(folder: Path) -> Iterator[ModuleType]:
+    for file in sorted(folder.glob("*.py")):
+        spec = importlib.util.spec_from_file_location(f"_contracts_{file.stem}", file)
+        if spec is None or spec.loader is None:  # pragma: no cover - a .py file always has a loader
+            continue
+        module = importlib.util.module_from_spec(spec)
+        try:
+            spec.loader.exec_module(module)
+        except (SyntaxError, NameError, TypeError, AttributeError) as error:
+            raise ContractError(f"contract file {file}: {error}", "correct the file") from error
+        yield module

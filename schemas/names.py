@@ -1,0 +1,39 @@
+"""How a table or column of any name is called where only some characters are allowed."""
+
+from __future__ import annotations
+
+import re
+
+from schemas.table import Table
+
+DLQ_PREFIX = "dlq."
+
+
+def topic_of(table: Table) -> str:
+    """The change topic of a table over all its shards."""
+    return "cdc." + re.sub(r"[^a-zA-Z0-9._-]", "_", table.name)
+
+
+def dlq_of(topic: str) -> str:
+    return DLQ_PREFIX + topic
+
+
+def avro_field(column: str) -> str:
+    """The field of a column in the record, as Debezium's ``field.name.adjustment.mode=avro`` spells it."""
+    name = re.sub(r"[^a-zA-Z0-9_]", "_", column)
+    return "_" + name if name[:1].isdigit() else name
+
+
+def ch_name(name: str) -> str:
+    """A quoted ClickHouse identifier."""
+    return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
+
+
+def ch_string(text: str) -> str:
+    """A ClickHouse string literal."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def mysql_name(name: str) -> str:
+    """A quoted MySQL identifier."""
+    return "`" + name.replace("`", "``") + "`"

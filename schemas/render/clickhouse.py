@@ -1,0 +1,129 @@
+"""Contract -> ClickHouse: the table rows land in, and the view readers use."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from schemas import types as t
+from schemas.names import ch_name
+from schemas.table import Column, Month, Table
+
+ROWS = "landed"
+"""The database of the physical tables; readers go through the views of `READ`, which apply FINAL."""
+READ = "base"
+
+META_COLUMNS: tuple[tuple[str, str], ...] = (
+    ("_shard", "LowCardinality(String)"),
+    ("_partition", "UInt32"),
+    ("_offset", "UInt64"),
+    ("_version", "UInt64"),
+    ("_deleted", "UInt8"),
+    ("_committed_at", "DateTime64(3, 'UTC')"),
+    ("_file", "LowCardinality(String)"),
+    ("_pos", "UInt64"),
+    ("_row", "UInt32"),
+    ("_landed_at", "DateTime64(3, 'UTC')"),
+)
+
+
+def rows_table(table: Table) -> str:
+    return f"{ROWS}.{ch_name(table.name)}"
+
+
+def read_view(table: Table) -> str:
+    return f"{READ}.{ch_name(table.name)}"
+
+
+def plain_type(kind: t.Type) -> str:
+    """The ClickHouse type of a value that is not null."""
+    match kind:
+        case t.Int(bits):
+            return f"Int{32 if bits == 24 else bits}"
+        case t.UInt(bits):
+            return f"UInt{32 if bits == 24 else bits}"
+        case t.Decimal(precision, scale):
+            return f"Decimal({precision}, {scale})"
+        case t.Float(bits):
+            return f"Float{bits}"
+        case t.Bool():
+            return "Int8"
+        case t.Date():
+            return "Date32"
+        case t.Time():
+            return "Int64"
+        case t.Year():
+            return "UInt16"
+        case t.DateTime(fraction) | t.Timestamp(fraction):
+            return f"DateTime64({fraction}, 'UTC')"
+        case t.Enum():
+            return "LowCardinality(String)"
+        case t.Text() | t.Set() | t.Json() | t.Binary():
+            return "String"
+        case t.Bit():
+            return "UInt64"
+        case _:
+            assert_never(kind)
+
+
+def column_type(column: Column) -> str:
+    plain = plain_type(column.type)
+    if not column.nullable:
+        return plain
+    if plain.startswith("LowCardinality("):
+        return plain.replace("LowCardinality(String)", "LowCardinality(Nullable(String))")
+    return f"Nullable({plain})"
+
+
+def all_columns(table: Table) -> tuple[tuple[str, str], ...]:
+    """(name, type) of every column of the physical table, the contract's first."""
+    return tuple((column.name, column_type(column)) for column in table.columns) + META_COLUMNS
+
+
+def sorting_key(table: Table) -> tuple[str, ...]:
+    return (*table.order_by, "_shard")
+
+
+def create_rows_table(table: Table) -> str:
+    columns = ",\n".join(f"    {ch_name(name)} {kind}" for name, kind in all_columns(table))
+    parts = [f"CREATE TABLE IF NOT EXISTS {rows_table(table)}\n(\n{columns}\n)"]
+    parts.append("ENGINE = ReplacingMergeTree(_version, _deleted)")
+    if table.clickhouse.partition_by is not None:
+        parts.append(f"PARTITION BY {partition_expression(table.clickhouse.partition_by)}")
+    parts.append(f"ORDER BY ({', '.join(map(ch_name, sorting_key(table)))})")
+    if table.clickhouse.keep_days is not None and table.clickhouse.partition_by is not None:
+        column = ch_name(table.clickhouse.partition_by.column)
+        parts.append(f"TTL toDateTime({column}) + toIntervalDay({table.clickhouse.keep_days})")
+    parts.append(f"SETTINGS {_settings(table)}")
+    return "\n".join(parts)
+
+
+def partition_expression(month: Month) -> str:
+    return f"toYYYYMM({ch_name(month.column)})"
+
+
+def _settings(table: Table) -> str:
+    settings = {"ttl_only_drop_parts": 1, "non_replicated_deduplication_window": 1000}
+    if any(table.column(name).nullable for name in table.order_by):
+        settings["allow_nullable_key"] = 1
+    return ", ".join(f"{name} = {value}" for name, value in settings.items())
+
+
+def create_read_view(table: Table) -> str:
+    """The newest version of each key that is not deleted. A row's partition never changes, hence the setting."""
+    names = ",\n".join(f"    {ch_name(name)}" for name, _ in all_columns(table))
+    return (
+        f"CREATE OR REPLACE VIEW {read_view(table)} AS\nSELECT\n{names}\nFROM {rows_table(table)} FINAL\n"
+        "SETTINGS do_not_merge_across_partitions_select_final = 1"
+    )
+
+
+def add_column(table: Table, column: Column) -> str:
+    return f"ALTER TABLE {rows_table(table)} ADD COLUMN IF NOT EXISTS {ch_name(column.name)} {column_type(column)}"
+
+
+def modify_column(table: Table, column: Column) -> str:
+    return f"ALTER TABLE {rows_table(table)} MODIFY COLUMN {ch_name(column.name)} {column_type(column)}"
+
+
+def drop_column(table: Table, name: str) -> str:
+    return f"ALTER TABLE {rows_table(table)} DROP COLUMN IF EXISTS {ch_name(name)}"

@@ -1,0 +1,214 @@
+"""Contract and record schema -> the query that lands raw Avro records in ClickHouse.
+
+The lander writes ``offset, partition, frame, datum, offset`` for each record; ClickHouse reads the envelope natively.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from core.errors import ContractError
+from schemas import types as t
+from schemas.names import avro_field, ch_name, ch_string
+from schemas.render.avro import AvroSchema, Field, row_fields, structure
+from schemas.render.clickhouse import META_COLUMNS, column_type, plain_type, rows_table
+from schemas.table import Column, Table
+
+OURS = "switchboard"
+"""`source.connector` of the records that we write ourselves: compare-and-deletes."""
+
+ENVELOPE_COLUMNS = ("before", "after", "source", "op")
+
+
+def block_schema(envelope: AvroSchema) -> AvroSchema:
+    """The record's schema between its Kafka coordinates; `_frame` is the Confluent header, left in place."""
+    wrapped = copy.deepcopy(envelope)
+    wrapped["fields"] = [
+        {"name": "_offset", "type": "long"},
+        {"name": "_partition", "type": "int"},
+        {"name": "_frame", "type": {"type": "fixed", "name": "_Frame", "size": 5}},
+        *wrapped["fields"],
+        {"name": "_offset_again", "type": "long"},
+    ]
+    return wrapped
+
+
+def version_expression(generation: int) -> str:
+    """``generation << 48 | offset << 1``; a compare-and-delete carries the version it saw, and beats just that."""
+    return (
+        f"if(source.connector = {ch_string(OURS)}, bitOr(toUInt64(source.pos), 1), "
+        f"bitOr(toUInt64({generation << 48}), bitShiftLeft(toUInt64(_offset), 1)))"
+    )
+
+
+def landing_query(table: Table, envelope: AvroSchema, generation: int) -> str:
+    """The INSERT for one block of `block_schema(envelope)`.
+
+    Raises ContractError if the record's schema lacks a required column.
+    """
+    fields = {item.name: item for item in row_fields(envelope)}
+    lacking = [column.name for column in table.columns if not column.nullable and avro_field(column.name) not in fields]
+    if lacking:
+        raise ContractError(
+            f"table {table.name!r}: the record's schema lacks required column {', '.join(map(repr, lacking))}",
+            "the source dropped it: make the column optional in the contract, or remove it, and apply",
+        )
+    rendered = [_render(column, fields.get(avro_field(column.name))) for column in table.columns]
+    values = [
+        f"    {item.value} AS {ch_name(column.name)}" for column, item in zip(table.columns, rendered, strict=True)
+    ]
+    values += [f"    {expression} AS {name}" for name, expression in _meta(generation).items()]
+    checks = [
+        "throwIf(_offset != _offset_again, 'the record was cut wrongly')",
+        "throwIf(isNull(image), 'the record has no row image')",
+        *(check for item in rendered for check in item.checks),
+    ]
+    names = ", ".join(ch_name(name) for name in (*table.names, *(name for name, _ in META_COLUMNS)))
+    return "\n".join(
+        [
+            f"INSERT INTO {rows_table(table)} ({names})",
+            "SELECT",
+            ",\n".join(values),
+            f"FROM (SELECT *, {_gone(table)} AS gone, if(gone, before, after) AS image",
+            f"    FROM input({ch_string(_structure(envelope))}))",
+            "WHERE " + "\n  AND ".join(f"{check} = 0" for check in checks),
+            "SETTINGS max_partitions_per_insert_block = 0, async_insert = 0, max_insert_threads = 1",
+            "FORMAT Avro",
+        ]
+    )
+
+
+def _structure(envelope: AvroSchema) -> str:
+    tops = {item["name"]: item["type"] for item in envelope["fields"]}
+    named: dict[str, object] = {}
+    shown = [f"{name} {structure(tops[name], named)}" for name in tops if name in ENVELOPE_COLUMNS]
+    return ", ".join(["_offset Int64", "_partition Int32", *shown, "_offset_again Int64"])
+
+
+def _gone(table: Table) -> str:
+    """1 where the row is a delete. An update that moves a row deletes it in its old place: two rows of one record."""
+    placing = [name for name in table.order_by if name not in table.key]
+    if table.clickhouse.partition_by is not None and table.clickhouse.partition_by.column not in table.key:
+        placing.append(table.clickhouse.partition_by.column)
+    if not placing:
+        return "toUInt8(op = 'd')"
+    moved = " OR ".join(
+        f"ifNull(tupleElement(before, {name}) != tupleElement(after, {name}), 0)"
+        for name in (ch_string(avro_field(column)) for column in dict.fromkeys(placing))
+    )
+    return f"arrayJoin(if(op = 'u' AND ({moved}), [1, 0], [toUInt8(op = 'd')]))"
+
+
+def _meta(generation: int) -> dict[str, str]:
+    return {
+        "_shard": "source.db",
+        "_partition": "toUInt32(_partition)",
+        "_offset": "toUInt64(_offset)",
+        "_version": version_expression(generation),
+        "_deleted": "gone",
+        "_committed_at": "fromUnixTimestamp64Milli(source.ts_ms, 'UTC')",
+        "_file": "source.file",
+        "_pos": "toUInt64(source.pos)",
+        "_row": "toUInt32(source.row)",
+        "_landed_at": "now64(3, 'UTC')",
+    }
+
+
+@dataclass(frozen=True)
+class _Value:
+    value: str
+    checks: tuple[str, ...] = field(default=())
+
+
+def _render(column: Column, writer: Field | None) -> _Value:
+    if writer is None:
+        return _Value("NULL")
+    raw = f"tupleElement(image, {ch_string(writer.name)})"
+    target = column_type(column)
+    exact, converted = _converted(column.type, writer, raw)
+    value = f"{exact}({converted}, {ch_string(target)})"
+    if not _may_lose(column.type, writer):
+        return _Value(value)
+    fits = f"ifNull(CAST({value}, {ch_string(f'Nullable({_wide_type(writer)})')}) != {_wide(writer, raw)}, 0)"
+    message = ch_string(f"column {column.name}: the value does not fit {plain_type(column.type)}")
+    return _Value(value, (f"throwIf({fits}, {message})",))
+
+
+def _converted(kind: t.Type, writer: Field, raw: str) -> tuple[str, str]:
+    """(the casting function, the expression it casts). accurateCast raises where a number does not fit."""
+    match kind:
+        case t.UInt(64) if writer.avro == "long":
+            return "CAST", f"toUInt64({raw})"
+        case t.Int() | t.UInt() | t.Bool() | t.Year():
+            return _integer_cast(kind, writer), raw
+        case t.Decimal() | t.Float() | t.Time():
+            return "CAST", raw
+        case t.Date():
+            return "CAST", raw
+        case t.DateTime() | t.Timestamp():
+            return "CAST", _wide(writer, raw)
+        case t.Text() | t.Enum() | t.Set() | t.Json():
+            return "CAST", raw
+        case t.Bit():
+            return "CAST", f"reinterpretAsUInt64({raw})" if writer.avro == "bytes" else f"toUInt64({raw})"
+        case t.Binary(length):
+            return "CAST", raw if length is None else f"rightPad({raw}, {length}, char(0))"
+        case _:
+            assert_never(kind)
+
+
+def _integer_cast(kind: t.Type, writer: Field) -> str:
+    fits = {"int": ("Int32", "Int64"), "long": ("Int64",), "boolean": ("Int8", "Int16", "Int32", "Int64")}
+    return "CAST" if plain_type(kind) in fits.get(writer.avro, ()) else "accurateCast"
+
+
+def _may_lose(kind: t.Type, writer: Field) -> bool:
+    """Whether the cast could round silently, so that the result must be compared with what was sent."""
+    match kind:
+        case t.Decimal(precision, scale):
+            known = writer.logical == "decimal"
+            return not known or writer.scale > scale or writer.precision - writer.scale > precision - scale
+        case t.Float(bits):
+            return bits == 32 and writer.avro == "double"
+        case t.DateTime(fraction) | t.Timestamp(fraction):
+            return fraction < _fraction(writer)
+        case _:
+            return False
+
+
+def _fraction(writer: Field) -> int:
+    """The digits of a second that a writer of this type could send."""
+    by_logical = {
+        "io.debezium.time.Timestamp": 3,
+        "io.debezium.time.MicroTimestamp": 6,
+        "io.debezium.time.ZonedTimestamp": 6,
+    }
+    if writer.logical not in by_logical:
+        raise ContractError(
+            f"column {writer.name!r}: {writer.logical or writer.avro} is not a date with time",
+            "correct the column's type",
+        )
+    return by_logical[writer.logical]
+
+
+def _wide_type(writer: Field) -> str:
+    if writer.logical == "decimal":
+        return f"Decimal({writer.precision}, {writer.scale})"
+    if writer.logical.startswith("io.debezium.time."):
+        return f"DateTime64({_fraction(writer)}, 'UTC')"
+    return "Float64"
+
+
+def _wide(writer: Field, raw: str) -> str:
+    """The field's value with all that the writer sent."""
+    match writer.logical:
+        case "io.debezium.time.Timestamp":
+            return f"fromUnixTimestamp64Milli({raw}, 'UTC')"
+        case "io.debezium.time.MicroTimestamp":
+            return f"fromUnixTimestamp64Micro({raw}, 'UTC')"
+        case "io.debezium.time.ZonedTimestamp":
+            return f"parseDateTime64BestEffort({raw}, 6, 'UTC')"
+        case _:
+            return raw

@@ -1,0 +1,186 @@
+"""The contract language: one frozen, self-validating declaration per table, from which everything else is rendered."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from core.errors import ContractError
+from schemas import types as t
+from schemas.privacy import Privacy
+
+RESERVED_PREFIX = "_"
+
+
+@dataclass(frozen=True)
+class Shards:
+    """The table stands in each database whose name matches `pattern` (``*`` and ``?``), over all servers."""
+
+    pattern: str
+
+    def holds(self, database: str) -> bool:
+        return fnmatch.fnmatchcase(database, self.pattern)
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """The table stands once, in the metadata database (or the one named)."""
+
+    database: str = "metadata"
+
+    def holds(self, database: str) -> bool:
+        return database == self.database
+
+
+Source = Shards | Metadata
+
+
+@dataclass(frozen=True)
+class Latest:
+    """Only the newest row of a key matters (a dimension's base table)."""
+
+
+@dataclass(frozen=True)
+class Scd2:
+    """Every version of a row is kept with the time it was valid."""
+
+
+@dataclass(frozen=True)
+class Append:
+    """Rows are written once and never changed."""
+
+
+History = Latest | Scd2 | Append
+
+
+@dataclass(frozen=True)
+class Month:
+    """One partition a month of the column's time."""
+
+    column: str
+
+
+@dataclass(frozen=True)
+class ClickHouse:
+    """How ClickHouse stores the table. `order_by` defaults to the key; `keep_days` drops whole partitions."""
+
+    order_by: tuple[str, ...] = ()
+    partition_by: Month | None = None
+    keep_days: int | None = None
+
+
+UnknownColumn = Literal["evolve", "freeze", "discard_value", "discard_row"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """`id` is permanent: a renamed column keeps it, a dropped column's is never used again."""
+
+    id: int
+    name: str
+    type: t.Type
+    privacy: Privacy
+    nullable: bool = False
+    immutable: bool = False
+
+
+def required(id: int, name: str, type: t.Type, privacy: Privacy) -> Column:
+    return Column(id, name, type, privacy)
+
+
+def immutable(id: int, name: str, type: t.Type, privacy: Privacy) -> Column:
+    """A required column that no update changes; sorting, partition and retention columns are key or immutable."""
+    return Column(id, name, type, privacy, immutable=True)
+
+
+def optional(id: int, name: str, type: t.Type, privacy: Privacy) -> Column:
+    return Column(id, name, type, privacy, nullable=True)
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table. Raises ContractError on construction, naming every fault at once.
+
+    `keyed_by_all_columns` says that the source has no primary key and that its rows are told apart by all columns:
+    equal rows then collapse to one.
+    """
+
+    name: str
+    source: Source
+    key: tuple[str, ...]
+    history: History
+    columns: tuple[Column, ...]
+    tenant: str | None = None
+    clickhouse: ClickHouse = field(default_factory=ClickHouse)
+    unknown_column: UnknownColumn = "evolve"
+    keyed_by_all_columns: bool = False
+
+    def __post_init__(self) -> None:
+        faults = list(_faults(self))
+        if faults:
+            raise ContractError(f"contract {self.name!r}: " + "; ".join(faults), "correct the contract's file")
+
+    def column(self, name: str) -> Column:
+        return next(column for column in self.columns if column.name == name)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def order_by(self) -> tuple[str, ...]:
+        """ClickHouse's sorting columns without `_shard`: the contract's, then the key's that it left out."""
+        chosen = self.clickhouse.order_by
+        return chosen + tuple(name for name in self.key if name not in chosen)
+
+
+def _faults(table: Table) -> Iterator[str]:
+    names = set(table.names)
+    if not table.name or "\n" in table.name or "\r" in table.name:
+        yield "a table needs a name of one line"
+    if len(names) != len(table.columns):
+        yield "two columns share a name"
+    if len({column.id for column in table.columns}) != len(table.columns):
+        yield "two columns share an id"
+    yield from (f"column {name!r}: names beginning with _ are ours" for name in sorted(names) if name.startswith("_"))
+    if not table.key:
+        yield "no key: name one, or keyed_by_all_columns=True and every column if equal rows may collapse to one"
+    if table.keyed_by_all_columns and set(table.key) != names:
+        yield "keyed_by_all_columns needs every column in the key"
+    yield from _key_faults(table, names)
+    yield from _storage_faults(table, names)
+
+
+def _key_faults(table: Table, names: set[str]) -> Iterator[str]:
+    for name in table.key:
+        if name not in names:
+            yield f"key column {name!r} does not exist"
+        elif table.column(name).nullable and not table.keyed_by_all_columns:
+            yield f"key column {name!r} is nullable"
+        elif isinstance(table.column(name).type, t.Float) and not table.keyed_by_all_columns:
+            yield f"key column {name!r} is a float"
+    if table.tenant is not None and table.tenant not in names:
+        yield f"tenant column {table.tenant!r} does not exist"
+
+
+def _storage_faults(table: Table, names: set[str]) -> Iterator[str]:
+    placed = list(table.clickhouse.order_by)
+    partition = table.clickhouse.partition_by
+    if partition is not None:
+        placed.append(partition.column)
+        if partition.column in names and not isinstance(
+            table.column(partition.column).type, t.Date | t.DateTime | t.Timestamp
+        ):
+            yield f"partition column {partition.column!r} is not a date or time"
+    for name in placed:
+        if name not in names:
+            yield f"sorting or partition column {name!r} does not exist"
+        elif name not in table.key and not table.column(name).immutable:
+            yield f"sorting or partition column {name!r} is neither key nor declared immutable"
+    keep = table.clickhouse.keep_days
+    if keep is not None and (keep < 1 or partition is None):
+        yield "keep_days needs a partition column and at least one day"
+    if keep is not None and isinstance(table.history, Latest):
+        yield "a dimension (Latest) has no retention"

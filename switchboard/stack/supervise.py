@@ -1,0 +1,157 @@
+"""Process control, by supervisord: it starts the servers, writes their logs, and starts again those that die."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+import xmlrpc.client
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from core.errors import TransientError
+from switchboard.stack.parts import HOST, Program
+from switchboard.stack.state import State, write_private
+
+MARK = "SWITCHBOARD_STACK"
+"""Every process of a stack carries this variable with the stack's folder: that is how ours are told from others."""
+
+
+@dataclass(frozen=True)
+class PartStatus:
+    name: str
+    state: str
+    pid: int
+    seconds: int
+    """How long it has been running."""
+
+
+class Supervisor:
+    """One stack's supervisord. Its API is on loopback behind a generated password."""
+
+    def __init__(self, home: Path, state: State) -> None:
+        self._home = home.resolve()
+        self._state = state
+        password = state.passwords["supervisor"]
+        self._api: Any = xmlrpc.client.ServerProxy(
+            f"http://switchboard:{password}@{HOST}:{state.ports['supervisor']}/RPC2"
+        ).supervisor
+
+    def alive(self) -> bool:
+        try:
+            return bool(self._api.getState()["statename"] == "RUNNING")
+        except (OSError, xmlrpc.client.Error):
+            return False
+
+    def launch(self) -> None:
+        """Starts supervisord with no server yet. Ends what an earlier, killed one left behind."""
+        end_processes(self._home)
+        (self._home / "logs").mkdir(parents=True, exist_ok=True)
+        write_private(self._home / "supervisord.conf", self._config([]))
+        environment = {**os.environ, MARK: str(self._home)}
+        subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-m", "supervisor.supervisord", "-n", "-c", str(self._home / "supervisord.conf")],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=(self._home / "logs" / "supervisord.err").open("w"),
+            start_new_session=True,
+            cwd=self._home,
+        )
+        deadline = time.monotonic() + 20
+        while not self.alive():
+            if time.monotonic() > deadline:
+                raise TransientError("supervisord does not start", f"see {self._home / 'logs' / 'supervisord.err'}")
+            time.sleep(0.05)
+
+    def start(self, programs: list[Program], kept: list[Program]) -> None:
+        """Makes `programs` known and starts them; `kept` are known already and go on."""
+        write_private(self._home / "supervisord.conf", self._config([*kept, *programs]))
+        self._api.reloadConfig()
+        for program in programs:
+            with contextlib.suppress(xmlrpc.client.Fault):  # known, stopped: stale definition
+                self._api.stopProcess(program.name)
+            with contextlib.suppress(xmlrpc.client.Fault):
+                self._api.removeProcessGroup(program.name)
+            with contextlib.suppress(xmlrpc.client.Fault):
+                self._api.addProcessGroup(program.name)
+            with contextlib.suppress(xmlrpc.client.Fault):
+                self._api.startProcess(program.name, False)
+
+    def statuses(self) -> list[PartStatus]:
+        if not self.alive():
+            return []
+        return [
+            PartStatus(
+                info["name"], info["statename"], info["pid"], info["now"] - info["start"] if info["pid"] else 0
+            )
+            for info in self._api.getAllProcessInfo()
+        ]
+
+    def stop_part(self, name: str) -> None:
+        with contextlib.suppress(xmlrpc.client.Fault):
+            self._api.stopProcess(name)
+
+    def start_part(self, name: str) -> None:
+        with contextlib.suppress(xmlrpc.client.Fault):
+            self._api.startProcess(name, False)
+
+    def shutdown(self) -> None:
+        """Stops every server, then supervisord; ends by force what does not end. Blocks up to 60 s."""
+        with contextlib.suppress(OSError, xmlrpc.client.Error):
+            self._api.shutdown()
+        deadline = time.monotonic() + 45
+        while stack_processes(self._home) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        end_processes(self._home)
+
+    def _config(self, programs: list[Program]) -> str:
+        logs = self._home / "logs"
+        sections = [
+            f"[supervisord]\nlogfile={logs / 'supervisord.log'}\npidfile={self._home / 'supervisord.pid'}\n"
+            f"childlogdir={logs}\nnodaemon=true\nsilent=true\n",
+            f"[inet_http_server]\nport={HOST}:{self._state.ports['supervisor']}\nusername=switchboard\n"
+            f"password={self._state.passwords['supervisor']}\n",
+            "[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n",
+        ]
+        return "\n".join([*sections, *(self._section(program) for program in programs)])
+
+    def _section(self, program: Program) -> str:
+        environment = {**program.environment, MARK: str(self._home), "TZ": "UTC"}
+        pairs = ",".join(f'{name}="{_percent(value)}"' for name, value in environment.items())
+        command = " ".join(f'"{_percent(word)}"' for word in program.command)
+        return (
+            f"[program:{program.name}]\ncommand={command}\ndirectory={program.directory}\nenvironment={pairs}\n"
+            "autostart=false\nautorestart=true\nstartsecs=1\nstartretries=1000\nstopsignal=TERM\nstopwaitsecs=30\n"
+            "stopasgroup=true\nkillasgroup=true\nredirect_stderr=true\nstdout_logfile_maxbytes=20MB\n"
+            f"stdout_logfile_backups=1\nstdout_logfile={self._home / 'logs' / (program.name + '.log')}\n"
+        )
+
+
+def _percent(text: str) -> str:
+    return text.replace("%", "%%")
+
+
+def stack_processes(home: Path) -> list[psutil.Process]:
+    """The live processes that carry this stack's mark."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.pid != os.getpid() and process.environ().get(MARK) == str(home.resolve()):
+                found.append(process)
+    return [process for process in found if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+
+
+def end_processes(home: Path, grace: float = 10) -> None:
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        processes = stack_processes(home)
+        for process in processes:
+            with contextlib.suppress(psutil.Error):
+                process.send_signal(sign)
+        psutil.wait_procs(processes, timeout=grace)
