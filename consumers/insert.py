@@ -13,9 +13,7 @@ from core.clients.clickhouse import first_line
 from core.errors import MisconfiguredError, PoisonError, TransientError
 from core.settings import ClickHouseEndpoint
 
-RECORD_ERRORS = frozenset(
-    {6, 26, 27, 32, 33, 34, 38, 41, 69, 70, 72, 117, 128, 131, 321, 349, 395, 407, 441, 467, 636, 1001}
-)
+RECORD_ERRORS = frozenset({6, 26, 27, 32, 33, 34, 38, 41, 69, 70, 72, 117, 128, 131, 321, 349, 395, 407, 441, 467, 636, 1001})
 """ClickHouse's codes for what a record can cause: parsing, conversion, a violated check."""
 
 MEMORY_LIMIT = 241

@@ -81,9 +81,7 @@ class SchemaBook:
 
     def _unknown(self, schema_id: int) -> PoisonError | StoppedError:
         if self._any_known() and not self._registry.subjects():
-            return StoppedError(
-                "the schema registry came back empty", "restore its storage, then start the landers again"
-            )
+            return StoppedError("the schema registry came back empty", "restore its storage, then start the landers again")
         return PoisonError(f"schema id {schema_id} is not in the registry")
 
     def _known(self, schema_id: int) -> KnownSchema | None:

@@ -12,9 +12,7 @@ INSERTS = Counter("switchboard_inserts_total", "Insert queries that ClickHouse a
 INSERT_SECONDS = Histogram("switchboard_insert_seconds", "Seconds one insert took", ["table"])
 INSERT_RETRIES = Counter("switchboard_insert_retries_total", "Inserts tried again after a passing fault", ["table"])
 DEAD_LETTERS = Counter("switchboard_dead_letters_total", "Records set aside because they cannot land", ["table"])
-COMMITTED_OFFSET = Gauge(
-    "switchboard_committed_offset", "Next offset to read, as committed to Kafka", ["topic", "partition"]
-)
+COMMITTED_OFFSET = Gauge("switchboard_committed_offset", "Next offset to read, as committed to Kafka", ["topic", "partition"])
 STOPPED_TABLES = Gauge("switchboard_stopped_tables", "1 while a table is stopped for a person to decide", ["table"])
 VERIFY_CHUNKS = Counter("switchboard_verify_chunks_total", "Chunks compared by verify", ["table", "answer"])
 BINLOG_HOURS_LEFT = Gauge("switchboard_binlog_hours_left", "Hours until the connector's position is purged", ["server"])
@@ -25,7 +23,5 @@ def serve(port: int, host: str = "127.0.0.1") -> int:
     try:
         server, _ = start_http_server(port, addr=host)
     except OSError as error:
-        raise MisconfiguredError(
-            f"the metrics port {port} is taken: {error}", "choose another with --metrics-port"
-        ) from error
+        raise MisconfiguredError(f"the metrics port {port} is taken: {error}", "choose another with --metrics-port") from error
     return int(server.server_port)

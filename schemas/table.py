@@ -170,9 +170,7 @@ def _storage_faults(table: Table, names: set[str]) -> Iterator[str]:
     partition = table.clickhouse.partition_by
     if partition is not None:
         placed.append(partition.column)
-        if partition.column in names and not isinstance(
-            table.column(partition.column).type, t.Date | t.DateTime | t.Timestamp
-        ):
+        if partition.column in names and not isinstance(table.column(partition.column).type, t.Date | t.DateTime | t.Timestamp):
             yield f"partition column {partition.column!r} is not a date or time"
     for name in placed:
         if name not in names:

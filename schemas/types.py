@@ -125,24 +125,7 @@ class Binary:
     length: int | None = None
 
 
-Type = (
-    Int
-    | UInt
-    | Decimal
-    | Float
-    | Bool
-    | Date
-    | Time
-    | Year
-    | DateTime
-    | Timestamp
-    | Text
-    | Enum
-    | Set
-    | Json
-    | Bit
-    | Binary
-)
+Type = Int | UInt | Decimal | Float | Bool | Date | Time | Year | DateTime | Timestamp | Text | Enum | Set | Json | Bit | Binary
 
 
 def _one_of(kind: str, value: int, allowed: tuple[int, ...]) -> None:

@@ -41,9 +41,7 @@ def named(endpoint: ClickHouseEndpoint, error: Exception) -> SwitchboardError:
     place = f"ClickHouse at {endpoint.host}:{endpoint.http_port}"
     code = error_code(error)
     if code in AUTHENTICATION_FAILED:
-        return MisconfiguredError(
-            f"{place} refused user {endpoint.user!r}", "check the user and password in the settings"
-        )
+        return MisconfiguredError(f"{place} refused user {endpoint.user!r}", "check the user and password in the settings")
     if code is None:
         return TransientError(f"{place} does not answer", "is it running? `switchboard status` tells")
     return MisconfiguredError(f"{place}: {first_line(error)}", "see the error's number in ClickHouse's documentation")

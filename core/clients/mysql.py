@@ -39,9 +39,7 @@ def connect(
 def _named(server: MySqlServer, error: pymysql.err.OperationalError) -> TransientError | MisconfiguredError:
     place = f"MySQL server {server.name!r} at {server.host}:{server.port}"
     if error.args and error.args[0] in ACCESS_DENIED:
-        return MisconfiguredError(
-            f"{place} refused user {server.user!r}", "check the user and password in the settings"
-        )
+        return MisconfiguredError(f"{place} refused user {server.user!r}", "check the user and password in the settings")
     detail = error.args[1] if len(error.args) > 1 else error
     return TransientError(f"{place} does not answer: {detail}", "is it running? `switchboard status` tells")
 

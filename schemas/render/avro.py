@@ -110,8 +110,7 @@ def evolved(table: Table, fields: tuple[Field, ...]) -> Table:
         return table
     first = max(column.id for column in table.columns) + 1
     extra = tuple(
-        Column(first + index, field.name, guessed_type(field), p.UNCLASSIFIED, nullable=True)
-        for index, field in enumerate(unknown)
+        Column(first + index, field.name, guessed_type(field), p.UNCLASSIFIED, nullable=True) for index, field in enumerate(unknown)
     )
     return Table(**{**vars(table), "columns": table.columns + extra})
 

@@ -56,9 +56,7 @@ def landing_query(table: Table, envelope: AvroSchema, generation: int) -> str:
             "the source dropped it: make the column optional in the contract, or remove it, and apply",
         )
     rendered = [_render(column, fields.get(avro_field(column.name))) for column in table.columns]
-    values = [
-        f"    {item.value} AS {ch_name(column.name)}" for column, item in zip(table.columns, rendered, strict=True)
-    ]
+    values = [f"    {item.value} AS {ch_name(column.name)}" for column, item in zip(table.columns, rendered, strict=True)]
     values += [f"    {expression} AS {name}" for name, expression in _meta(generation).items()]
     checks = [
         "throwIf(_offset != _offset_again, 'the record was cut wrongly')",

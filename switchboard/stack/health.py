@@ -41,8 +41,7 @@ CHECKS: dict[str, Check] = {
     "seaweedfs": lambda endpoints: endpoints.s3 is not None and requests.get(endpoints.s3.url, timeout=3).status_code < 500,
     "flink-jobmanager": lambda endpoints: endpoints.flink is not None and _http(f"{endpoints.flink.url}/overview"),
     "flink-taskmanager": lambda endpoints: (
-        endpoints.flink is not None
-        and requests.get(f"{endpoints.flink.url}/overview", timeout=3).json()["slots-total"] > 0
+        endpoints.flink is not None and requests.get(f"{endpoints.flink.url}/overview", timeout=3).json()["slots-total"] > 0
     ),
 }
 

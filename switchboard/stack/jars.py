@@ -89,7 +89,8 @@ def _fetch(context: MavenContext, jar: LockedJar) -> Path:
     if found != jar.sha256:
         path.unlink()
         raise MisconfiguredError(
-            f"{jar.coordinate} has sha256 {found}, the lock says {jar.sha256}", "try again; if it stays so, tell the authors"
+            f"{jar.coordinate} has sha256 {found}, the lock says {jar.sha256}",
+            "try again; if it stays so, tell the authors",
         )
     return path
 

@@ -18,7 +18,7 @@ from switchboard.stack.state import State, write_private
 HOST = "127.0.0.1"
 BASE = ("mysql", "kafka", "registry", "connect", "clickhouse")
 EXTRA = ("seaweedfs", "flink-jobmanager", "flink-taskmanager")
-NEEDS = {"registry": ("kafka",), "connect": ("kafka",), "flink-taskmanager": ("flink-jobmanager",)}
+NEEDS = {"registry": ("kafka",), "connect": ("kafka", "registry"), "flink-taskmanager": ("flink-jobmanager",)}
 PORTS_OF = {
     "mysql": ("mysql",),
     "kafka": ("kafka", "kafka_controller"),
@@ -64,9 +64,7 @@ def mysql(home: Path, state: State, tools: Tools) -> Program:
         lines.append(f"CREATE USER IF NOT EXISTS '{user}'@'%' IDENTIFIED BY '{state.passwords[secret]}';")
         lines.append(f"ALTER USER '{user}'@'%' IDENTIFIED BY '{state.passwords[secret]}';")
     lines.append("GRANT ALL PRIVILEGES ON *.* TO 'switchboard'@'%' WITH GRANT OPTION;")
-    lines.append(
-        "GRANT SELECT, RELOAD, SHOW DATABASES, REPLICATION SLAVE, REPLICATION CLIENT, LOCK TABLES ON *.* TO 'cdc'@'%';"
-    )
+    lines.append("GRANT SELECT, RELOAD, SHOW DATABASES, REPLICATION SLAVE, REPLICATION CLIENT, LOCK TABLES ON *.* TO 'cdc'@'%';")
     write_private(folder / "users.sql", "\n".join(lines) + "\n")
     server = (
         f"--init-file={folder / 'users.sql'}",
@@ -180,6 +178,8 @@ def registry(home: Path, state: State, tools: Tools) -> Program:
         f"-Dapicurio.kafkasql.bootstrap.servers={HOST}:{state.ports['kafka']}",
         f"-Dapicurio.kafkasql.topic={'switchboard.registry'}",
         "-Dquarkus.log.level=WARN",
+        "-Dquarkus.log.category.\"io.apicurio\".level=WARN",
+        "-Dquarkus.http.access-log.enabled=false",
     )
     command = (str(tools.java), "-Xmx384m", "-XX:+UseSerialGC", *flags, "-jar", str(runner))
     return Program("registry", command, folder)
@@ -206,8 +206,9 @@ def connect(home: Path, state: State, tools: Tools) -> Program:
         "status.storage.topic": "switchboard.connect.status",
         "status.storage.partitions": 1,
         **{f"{name}.storage.replication.factor": 1 for name in ("offset", "config", "status")},
+        "topic.creation.enable": "false",
         "plugin.path": plugins,
-        "plugin.discovery": "service_load",
+        "plugin.discovery": "hybrid_warn",
         "exactly.once.source.support": "enabled",
         "scheduled.rebalance.max.delay.ms": 0,
         "offset.flush.interval.ms": 1000,
@@ -243,7 +244,7 @@ def _clickhouse_config(state: State) -> str:
   <keep_alive_timeout>30</keep_alive_timeout>
   <max_server_memory_usage>4294967296</max_server_memory_usage>
   <mark_cache_size>134217728</mark_cache_size>
-  <logger><level>warning</level><console>1</console></logger>
+  <logger><level>warning</level><log>server.log</log><size>20M</size><count>1</count></logger>
   <query_log><database>system</database><table>query_log</table><flush_interval_milliseconds>7500</flush_interval_milliseconds></query_log>
   <part_log><database>system</database><table>part_log</table><flush_interval_milliseconds>7500</flush_interval_milliseconds></part_log>
 </clickhouse>
@@ -258,6 +259,8 @@ def _clickhouse_users(state: State) -> str:
         "S3 ON *.*",
         "KAFKA ON *.*",
         "CREATE TEMPORARY TABLE ON *.*",
+        "TABLE ENGINE ON *",
+        "READ ON FILE",  # what input() asks for
     )
     queries = "".join(f"<query>GRANT {escape(grant)}</query>" for grant in grants)
     return f"""<clickhouse>

@@ -44,9 +44,7 @@ def setup(home: Path, progress: Progress, artefacts: Path | None = None) -> part
         return parts.Tools(store, java.find_or_fetch(store, progress), mysql.find_or_fetch(store, progress))
 
 
-def up(
-    home: Path, progress: Progress, wanted: tuple[str, ...] = parts.BASE, artefacts: Path | None = None
-) -> Endpoints:
+def up(home: Path, progress: Progress, wanted: tuple[str, ...] = parts.BASE, artefacts: Path | None = None) -> Endpoints:
     """Starts the wanted servers that do not run yet and blocks until each answers."""
     tools = setup(home, progress, artefacts)
     with FileLock(home / ".lock", timeout=300):

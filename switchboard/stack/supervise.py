@@ -56,7 +56,16 @@ class Supervisor:
         write_private(self._home / "supervisord.conf", self._config([]))
         environment = {**os.environ, MARK: str(self._home)}
         subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", "supervisor.supervisord", "-n", "-c", str(self._home / "supervisord.conf")],
+            [
+                sys.executable,
+                "-W",
+                "ignore",
+                "-m",
+                "supervisor.supervisord",
+                "-n",
+                "-c",
+                str(self._home / "supervisord.conf"),
+            ],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -88,9 +97,7 @@ class Supervisor:
         if not self.alive():
             return []
         return [
-            PartStatus(
-                info["name"], info["statename"], info["pid"], info["now"] - info["start"] if info["pid"] else 0
-            )
+            PartStatus(info["name"], info["statename"], info["pid"], info["now"] - info["start"] if info["pid"] else 0)
             for info in self._api.getAllProcessInfo()
         ]
 

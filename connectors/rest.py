@@ -1,0 +1,111 @@
+"""Kafka Connect's REST API; every answer in one line, the root cause of a failed task instead of its trace."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import quote
+
+import requests
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_exponential
+
+from core.errors import MisconfiguredError, SwitchboardError, TransientError
+from core.settings import ConnectEndpoint
+
+REBALANCING = 409
+Config = dict[str, str]
+
+
+class KafkaConnect:
+    """Blocks up to `patience` seconds a call while Connect is away or rebalancing, then raises TransientError."""
+
+    def __init__(self, endpoint: ConnectEndpoint, patience: float = 60) -> None:
+        self._url = endpoint.url
+        self._session = requests.Session()
+        self._patience = patience
+
+    def names(self) -> list[str]:
+        return sorted(self._call("GET", "/connectors"))
+
+    def config(self, name: str) -> Config | None:
+        """None where there is no such connector."""
+        if name not in self.names():
+            return None
+        return dict(self._call("GET", f"/connectors/{quote(name)}/config"))
+
+    def put(self, name: str, config: Config) -> None:
+        """Makes the connector, or changes its config and restarts it. Raises MisconfiguredError with every fault found."""
+        self._validate(name, config)
+        self._call("PUT", f"/connectors/{quote(name)}/config", config)
+
+    def _validate(self, name: str, config: Config) -> None:
+        """Asked for by itself: for a wrong setting, the call that makes a connector may answer with an internal error."""
+        plugin = config["connector.class"].rsplit(".", 1)[-1]
+        answer = self._call("PUT", f"/connector-plugins/{plugin}/config/validate", {**config, "name": name})
+        faults = [fault for item in answer["configs"] for fault in (item["value"] or {}).get("errors", ())]
+        if faults:
+            raise MisconfiguredError(f"connector {name}: {'; '.join(faults)}", "correct the settings, then apply again")
+
+    def status(self, name: str) -> dict[str, Any]:
+        """Its state and its tasks'. A connector made a moment ago has no tasks yet."""
+        return dict(self._call("GET", f"/connectors/{quote(name)}/status") or {})
+
+    def change(self, name: str, verb: str) -> None:
+        """`verb` is pause, resume, stop or restart."""
+        if verb == "restart":
+            self._call("POST", f"/connectors/{quote(name)}/restart?includeTasks=true&onlyFailed=false")
+        else:
+            self._call("PUT", f"/connectors/{quote(name)}/{verb}")
+
+    def delete(self, name: str) -> None:
+        self._call("DELETE", f"/connectors/{quote(name)}")
+
+    def offsets(self, name: str) -> list[dict[str, Any]]:
+        return list(self._call("GET", f"/connectors/{quote(name)}/offsets")["offsets"])
+
+    def reset_offsets(self, name: str) -> None:
+        """The connector must be stopped; Connect refuses otherwise."""
+        self._call("DELETE", f"/connectors/{quote(name)}/offsets")
+
+    def _call(self, method: str, path: str, body: Any = None) -> Any:
+        again = retry(
+            retry=retry_if_exception_type(TransientError),
+            stop=stop_after_delay(self._patience),
+            wait=wait_exponential(multiplier=0.2, max=3),
+            reraise=True,
+        )
+        return again(self._once)(method, path, body)
+
+    def _once(self, method: str, path: str, body: Any) -> Any:
+        try:
+            answer = self._session.request(method, self._url + path, json=body, timeout=(5, 90))
+        except requests.RequestException as error:
+            raise TransientError(
+                f"Kafka Connect at {self._url} does not answer", "is it running? `switchboard status` tells"
+            ) from error
+        if answer.status_code == 404 and path.endswith("/status"):
+            return None
+        if answer.status_code < 400:
+            return answer.json() if answer.content else None
+        raise _refused(path, answer)
+
+
+def _refused(path: str, answer: requests.Response) -> SwitchboardError:
+    try:
+        message = str(answer.json().get("message", ""))
+    except ValueError:
+        message = answer.text
+    first = message.strip().splitlines()[0] if message.strip() else f"status {answer.status_code}"
+    if answer.status_code == REBALANCING or answer.status_code >= 500:
+        return TransientError(f"Kafka Connect {path}: {root_cause(message) if 'Caused by' in message else first}")
+    detail = " ".join(message.split())[:600]
+    return MisconfiguredError(f"Kafka Connect refused {path}: {detail}", "`switchboard connectors list` shows what there is")
+
+
+def root_cause(trace: str) -> str:
+    """The innermost cause of a Java trace: its message, behind the class's short name."""
+    lines = [line for line in trace.splitlines() if line and not line.startswith(("\t", "    "))]
+    causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")] or lines[:1]
+    if not causes:
+        return "no cause given"
+    return re.sub(r"^(?:[a-z_$0-9]+\.)+", "", causes[-1])[:500]

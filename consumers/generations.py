@@ -1,0 +1,81 @@
+"""Which making of a topic this is: (cluster id, topic id) bound to a generation in the control database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from confluent_kafka import TopicCollection
+from confluent_kafka.admin import AdminClient
+from sqlalchemy import func, select
+
+from core.control import ControlDatabase
+from core.control.models import TopicGeneration
+from core.errors import StoppedError
+
+
+@dataclass(frozen=True)
+class TopicIdentity:
+    cluster_id: str
+    topic_id: str
+    partitions: int
+
+
+def identities(admin: AdminClient, topics: Iterable[str]) -> dict[str, TopicIdentity]:
+    """The identities of those topics that exist. Blocks up to 10 s."""
+    wanted = list(topics)
+    if not wanted:
+        return {}
+    cluster = admin.describe_cluster(request_timeout=10).result().cluster_id
+    found = {}
+    for name, future in admin.describe_topics(TopicCollection(wanted), request_timeout=10).items():
+        if future.exception() is None:
+            described = future.result()
+            found[name] = TopicIdentity(str(cluster), str(described.topic_id), len(described.partitions))
+    return found
+
+
+def bind(control: ControlDatabase, topic: str, identity: TopicIdentity) -> int:
+    """The topic's generation; an identity not met before gets the next one. Safe to repeat."""
+    with control.session() as session:
+        known = lookup(control, topic, identity)
+        if known is not None:
+            return known.generation
+        newest = session.scalar(select(func.max(TopicGeneration.generation)).where(TopicGeneration.topic == topic)) or 0
+        session.add(
+            TopicGeneration(
+                topic=topic,
+                generation=newest + 1,
+                cluster_id=identity.cluster_id,
+                topic_id=identity.topic_id,
+                partitions=identity.partitions,
+            )
+        )
+        return int(newest) + 1
+
+
+def bound(control: ControlDatabase, topic: str, identity: TopicIdentity) -> int:
+    """The topic's generation. Raises StoppedError where nobody has bound this topic, or its partitions changed."""
+    known = lookup(control, topic, identity)
+    if known is None:
+        raise StoppedError(
+            f"topic {topic} was made anew (id {identity.topic_id}): its offsets would order wrongly",
+            "run `switchboard apply`, which starts its next generation and snapshots the table",
+        )
+    if known.partitions != identity.partitions:
+        raise StoppedError(
+            f"topic {topic} has {identity.partitions} partitions, {known.partitions} when it was bound",
+            "keys have moved between partitions: make the topic anew, then run `switchboard apply`",
+        )
+    return known.generation
+
+
+def lookup(control: ControlDatabase, topic: str, identity: TopicIdentity) -> TopicGeneration | None:
+    with control.session() as session:
+        return session.scalar(
+            select(TopicGeneration).where(
+                TopicGeneration.topic == topic,
+                TopicGeneration.cluster_id == identity.cluster_id,
+                TopicGeneration.topic_id == identity.topic_id,
+            )
+        )

@@ -1,0 +1,77 @@
+"""Landing one batch: insert it, or halve it until the records that cannot land stand alone."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+
+from consumers.batch import Batch
+from consumers.deadletters import DeadLetterWriter
+from consumers.insert import Inserter
+from consumers.schemas import Landing, SchemaBook
+from core import metrics
+from core.errors import PoisonError, StoppedError
+from core.settings import LandingSettings
+from schemas.table import Table
+
+
+class PoisonGauge:
+    """Counts dead letters by table in a sliding window and stops a table that has too many. Thread-safe."""
+
+    def __init__(self, settings: LandingSettings) -> None:
+        self._limit = settings.poison_limit
+        self._window = settings.poison_window_seconds
+        self._times: dict[str, deque[float]] = {}
+        self._lock = threading.Lock()
+
+    def count(self, table: str, reason: str) -> None:
+        """Raises StoppedError once more than the limit fell into the window."""
+        now = time.monotonic()
+        with self._lock:
+            times = self._times.setdefault(table, deque())
+            times.append(now)
+            while times and times[0] < now - self._window:
+                times.popleft()
+            if len(times) > self._limit:
+                raise StoppedError(
+                    f"table {table!r}: more than {self._limit} records in {self._window:.0f} s cannot land; the last: {reason}",
+                    "correct the contract or the source; see `switchboard dlq list`; then start the landers again",
+                )
+
+
+class BatchLander:
+    """Lands batches on one thread: one connection to ClickHouse, one producer of dead letters."""
+
+    def __init__(self, inserter: Inserter, letters: DeadLetterWriter, book: SchemaBook, gauge: PoisonGauge) -> None:
+        self._inserter = inserter
+        self._letters = letters
+        self._book = book
+        self._gauge = gauge
+
+    def land(self, table: Table, generation: int, batch: Batch) -> None:
+        """Returns once each record is inserted or durably a dead letter; else raises, and nothing may be committed."""
+        try:
+            landing = self._book.landing(table, batch.schema_id, generation)
+        except PoisonError as error:
+            for partition, offset, value in batch.records():
+                self.set_aside(table, batch.topic, partition, offset, value, str(error))
+            return
+        self._land(table, landing, batch)
+        metrics.LANDED_ROWS.labels(table.name).inc(batch.rows)
+
+    def _land(self, table: Table, landing: Landing, batch: Batch) -> None:
+        try:
+            self._inserter.insert(table.name, landing.query, batch.block(landing.container_header))
+        except PoisonError as error:
+            if batch.rows > 1:
+                for half in batch.halves():
+                    self._land(table, landing, half)
+                return
+            partition, offset, value = next(batch.records())
+            self.set_aside(table, batch.topic, partition, offset, value, str(error))
+
+    def set_aside(self, table: Table, topic: str, partition: int, offset: int, value: bytes, reason: str) -> None:
+        self._gauge.count(table.name, reason)
+        self._letters.put(topic, partition, offset, value, reason)
+        metrics.DEAD_LETTERS.labels(table.name).inc()

@@ -1,0 +1,128 @@
+"""One value's canonical text, spelled for MySQL and for ClickHouse so that both give the same bytes.
+
+Integers, decimals of the column's scale, dates as days and times as microseconds since 1970, text as UTF-8, bytes as
+they are. Only floats and JSON may differ in spelling where they are equal: they are compared again, parsed.
+A zero date keeps MySQL's own text, so that it equals nothing that ClickHouse can hold.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import assert_never
+
+from core.errors import ContractError
+from schemas import types as t
+from schemas.names import ch_name, ch_string, mysql_name
+from schemas.table import Column
+
+UNIX_DAY = 719528
+"""MySQL's ``TO_DAYS('1970-01-01')``."""
+
+
+def mysql_text(column: Column) -> str:
+    """A MySQL expression: the value's canonical text as bytes, NULL for NULL. Needs a session in UTC."""
+    name = mysql_name(column.name)
+    return f"CAST({_mysql_plain(column.type, name)} AS BINARY)"
+
+
+def _mysql_plain(kind: t.Type, name: str) -> str:
+    match kind:
+        case t.Int() | t.Bool():
+            return f"CAST({name} AS SIGNED)"
+        case t.UInt() | t.Year() | t.Bit():
+            return f"CAST({name} AS UNSIGNED)"
+        case t.Decimal(precision, scale):
+            return f"CAST({name} AS DECIMAL({precision}, {scale}))"
+        case t.Float():
+            return f"CAST(CAST({name} AS DOUBLE) AS CHAR)"
+        case t.Date():
+            return f"IFNULL(CAST(TO_DAYS({name}) - {UNIX_DAY} AS CHAR), CAST({name} AS CHAR))"
+        case t.DateTime() | t.Timestamp():
+            micros = f"TIMESTAMPDIFF(MICROSECOND, '1970-01-01', {name})"
+            return f"IFNULL(CAST({micros} AS CHAR), CAST({name} AS CHAR))"
+        case t.Time():
+            sign = f"IF({name} < CAST('00:00:00' AS TIME), -1, 1)"
+            return f"TIME_TO_SEC({name}) * 1000000 + {sign} * MICROSECOND({name})"
+        case t.Text() | t.Enum() | t.Set() | t.Json():
+            return f"CONVERT({name} USING utf8mb4)"
+        case t.Binary():
+            return name
+        case _:
+            assert_never(kind)
+
+
+def clickhouse_text(column: Column) -> str:
+    """A ClickHouse expression: the value's canonical text, NULL for NULL."""
+    name = ch_name(column.name)
+    match column.type:
+        case t.Int() | t.Bool() | t.UInt() | t.Year() | t.Bit() | t.Time():
+            return f"toString({name})"
+        case t.Decimal(_, scale):
+            return f"toDecimalString({name}, {scale})"
+        case t.Float():
+            return f"toString(toFloat64({name}))"
+        case t.Date():
+            return f"toString(toInt32({name}))"
+        case t.DateTime() | t.Timestamp():
+            micros = _ch_type(column, "DateTime64(6, 'UTC')")
+            return f"toString(toUnixTimestamp64Micro(CAST({name}, {micros})))"
+        case t.Json():
+            return _spaced_as_mysql(name)
+        case t.Text() | t.Enum() | t.Set() | t.Binary():
+            return f"CAST({name}, {_ch_type(column, 'String')})"
+        case _:
+            assert_never(column.type)
+
+
+def _ch_type(column: Column, plain: str) -> str:
+    return ch_string(f"Nullable({plain})" if column.nullable else plain)
+
+
+JSON_STRING = r'"(?:[^"\\]|\\.)*"'
+
+
+def _spaced_as_mysql(name: str) -> str:
+    """JSON text with a space after each comma and colon outside strings, and no other: as MySQL prints it."""
+    outside = ch_string(rf"(?s)({JSON_STRING})|\s+")
+    until = ch_string(rf'(?s)((?:{JSON_STRING}|[^",:])*)(,|:|$)')
+    one, two = ch_string(r"\1"), ch_string(r"\1\2 ")
+    return f"trimRight(replaceRegexpAll(replaceRegexpAll({name}, {outside}, {one}), {until}, {two}))"
+
+
+def mysql_literal(column: Column, text: bytes) -> str:
+    """A MySQL literal of a canonical text, which a comparison with the column can look up in its index.
+
+    Raises ContractError for floats and JSON, of which no literal is equal to each stored value.
+    """
+    shown = text.decode(errors="replace")
+    if isinstance(column.type, t.Date | t.DateTime | t.Timestamp) and "-" in shown[1:]:
+        return f"'{shown}'"
+    match column.type:
+        case t.Int() | t.Bool() | t.UInt() | t.Year() | t.Bit() | t.Decimal():
+            return shown
+        case t.Date():
+            return f"FROM_DAYS({int(shown) + UNIX_DAY})"
+        case t.DateTime():
+            return f"CAST('{_moment(int(shown))}' AS DATETIME(6))"
+        case t.Timestamp():
+            return f"TIMESTAMP'{_moment(int(shown))}+00:00'"
+        case t.Time():
+            return f"CAST('{_duration(int(shown))}' AS TIME(6))"
+        case t.Text() | t.Enum() | t.Set():
+            return f"_utf8mb4 x'{text.hex()}'"
+        case t.Binary():
+            return f"x'{text.hex()}'"
+        case t.Float() | t.Json():
+            raise ContractError(f"column {column.name!r}: a {type(column.type).__name__} cannot be looked up")
+        case _:
+            assert_never(column.type)
+
+
+def _moment(micros: int) -> str:
+    return (dt.datetime(1970, 1, 1) + dt.timedelta(microseconds=micros)).isoformat(" ", "microseconds")
+
+
+def _duration(micros: int) -> str:
+    seconds, fraction = divmod(abs(micros), 1_000_000)
+    sign = "-" if micros < 0 else ""
+    return f"{sign}{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{fraction:06d}"

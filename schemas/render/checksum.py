@@ -1,0 +1,286 @@
+"""Contract -> the queries by which MySQL and ClickHouse are compared: one canonical text a value, the same on both sides.
+
+A row's text is each value's length in bytes, a colon and the value, or ``N`` for NULL: no two rows share one. A chunk is
+a range of positions; a row's position is its key where that is one integer, else the CRC32 of its key's text. No
+comparison or grouping ever asks a collation.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from schemas import types as t
+from schemas.names import ch_name, ch_string, mysql_name
+from schemas.render.canonical import clickhouse_text, mysql_text
+from schemas.render.clickhouse import READ, read_view, rows_table
+from schemas.table import Column, Table
+
+LONG = 1024
+"""Values of unbounded types over this many bytes enter a row's text as their SHA-256, behind their true length."""
+SHOWN = 65536
+"""Longer values are fetched as their length and SHA-256, so that a chunk of large objects fits in memory."""
+HASHES = 1 << 32
+
+
+@dataclass(frozen=True, order=True)
+class Chunk:
+    """Positions from `low` up to but not including `high`."""
+
+    low: int
+    high: int
+
+    def split(self, parts: int) -> tuple[Chunk, ...]:
+        """At most `parts` neighbours of about one width that cover this chunk; itself if it cannot be divided."""
+        width = max(1, -(-(self.high - self.low) // parts))
+        return tuple(Chunk(low, min(low + width, self.high)) for low in range(self.low, self.high, width))
+
+
+@dataclass(frozen=True)
+class Scope:
+    """One shard's rows of a table, as far as they are compared.
+
+    `absent` are the columns that the source does not have: landing holds NULL there. Rows before `since` are left to
+    retention.
+    """
+
+    table: Table
+    shard: str
+    absent: frozenset[str] = frozenset()
+    since: dt.date | None = None
+
+    @property
+    def by_integer(self) -> bool:
+        """Whether positions are the key itself, so that chunks are ranges of an index."""
+        table = self.table
+        return len(table.key) == 1 and isinstance(table.column(table.key[0]).type, t.Int | t.UInt)
+
+
+# --- one row --------------------------------------------------------------------------------------------------------
+
+
+def _unbounded(column: Column) -> bool:
+    return isinstance(column.type, t.Text | t.Json | t.Binary)
+
+
+def _mysql_member(scope: Scope, column: Column) -> str:
+    if column.name in scope.absent:
+        return "'N'"
+    text = mysql_text(column)
+    body = f"IF(LENGTH({text}) > {LONG}, SHA2({text}, 256), {text})" if _unbounded(column) else text
+    return f"IFNULL(CONCAT(LENGTH({text}), ':', {body}), 'N')"
+
+
+def _clickhouse_member(column: Column) -> str:
+    text = clickhouse_text(column)
+    body = f"if(length({text}) > {LONG}, lower(hex(SHA256({text}))), {text})" if _unbounded(column) else text
+    return f"ifNull(concat(toString(length({text})), ':', {body}), 'N')"
+
+
+def mysql_row(scope: Scope, names: Iterable[str]) -> str:
+    """The text of the named columns of a row."""
+    members = ", ".join(_mysql_member(scope, scope.table.column(name)) for name in names)
+    return f"CAST(CONCAT({members}) AS BINARY)"
+
+
+def clickhouse_row(scope: Scope, names: Iterable[str]) -> str:
+    members = ", ".join(_clickhouse_member(scope.table.column(name)) for name in names)
+    return f"concat({members}, '')"
+
+
+# --- chunks ---------------------------------------------------------------------------------------------------------
+
+
+def mysql_checksums(scope: Scope, chunks: Sequence[Chunk]) -> str:
+    """(chunk's index, rows, exclusive or of the rows' hashes). `chunks` are disjoint and in order."""
+    index = _mysql_index(scope, chunks)
+    row = mysql_row(scope, scope.table.names)
+    distinct = "DISTINCT " if scope.table.keyed_by_all_columns else ""
+    return (
+        "SELECT chunk, COUNT(*), BIT_XOR(CAST(CONV(LEFT(SHA2(`row`, 256), 16), 16, 10) AS UNSIGNED))\n"
+        f"FROM (SELECT {distinct}{index} AS chunk, {row} AS `row`\n"
+        f"FROM {_mysql_table(scope)}\nWHERE {_mysql_where(scope, chunks)}) AS hashed\nGROUP BY chunk"
+    )
+
+
+def clickhouse_checksums(scope: Scope, chunks: Sequence[Chunk]) -> str:
+    """The same of the rows that readers see."""
+    position = _clickhouse_position(scope)
+    row = clickhouse_row(scope, scope.table.names)
+    return (
+        f"SELECT {_clickhouse_index('_position', chunks, 0)} AS chunk, count(),\n"
+        "groupBitXor(reinterpretAsUInt64(reverse(substring(SHA256(_text), 1, 8))))\n"
+        f"FROM (SELECT {position} AS _position, {row} AS _text\n"
+        f"FROM {read_view(scope.table)}\nWHERE {_clickhouse_where(scope, chunks)})\nGROUP BY chunk"
+    )
+
+
+def mysql_rows(scope: Scope, chunks: Sequence[Chunk]) -> str:
+    """(key's text, canonical value of each column) of each row."""
+    values = [_mysql_shown(scope, column) for column in scope.table.columns]
+    distinct = "DISTINCT " if scope.table.keyed_by_all_columns else ""
+    return (
+        f"SELECT {distinct}{', '.join([mysql_row(scope, scope.table.key), *values])}\n"
+        f"FROM {_mysql_table(scope)}\nWHERE {_mysql_where(scope, chunks)}"
+    )
+
+
+def clickhouse_rows(scope: Scope, chunks: Sequence[Chunk]) -> str:
+    values = [_clickhouse_shown(column) for column in scope.table.columns]
+    return (
+        f"SELECT {', '.join([clickhouse_row(scope, scope.table.key), *values])}\n"
+        f"FROM {read_view(scope.table)}\nWHERE {_clickhouse_where(scope, chunks)}"
+    )
+
+
+def clickhouse_versions(scope: Scope, chunks: Sequence[Chunk]) -> str:
+    """(key's text, newest version) of each key that ever landed, deleted ones too."""
+    return (
+        f"SELECT {clickhouse_row(scope, scope.table.key)} AS _text, max(_version)\n"
+        f"FROM {rows_table(scope.table)}\nWHERE {_clickhouse_where(scope, chunks)}\nGROUP BY _text"
+    )
+
+
+def mysql_bounds(scope: Scope) -> str:
+    """(lowest, highest) position; only where positions are the key."""
+    name = mysql_name(scope.table.key[0])
+    return f"SELECT MIN({name}), MAX({name}) FROM {_mysql_table(scope)}"
+
+
+def mysql_step(scope: Scope, low: int, rows: int) -> str:
+    """The key that stands `rows` rows after `low` in the order of the key, if there are so many."""
+    name = mysql_name(scope.table.key[0])
+    return f"SELECT {name} FROM {_mysql_table(scope)} WHERE {name} >= {low} ORDER BY {name} LIMIT 1 OFFSET {rows}"
+
+
+def clickhouse_bounds(scope: Scope) -> str:
+    """(rows, lowest, highest position). Positions are zero where the key is not one integer."""
+    name = ch_name(scope.table.key[0]) if scope.by_integer else "0"
+    return f"SELECT count(), min({name}), max({name}) FROM {read_view(scope.table)} WHERE {_clickhouse_shard(scope)}"
+
+
+def mysql_estimate(scope: Scope) -> str:
+    """About how many rows the table has, from MySQL's statistics."""
+    return f"SELECT table_rows FROM information_schema.tables WHERE {_mysql_named(scope.table, scope.shard)}"
+
+
+def mysql_columns(table: Table, database: str) -> str:
+    return f"SELECT column_name FROM information_schema.columns WHERE {_mysql_named(table, database)}"
+
+
+def mysql_key(table: Table, database: str) -> str:
+    """The primary key's columns, in its order."""
+    return (
+        f"SELECT column_name FROM information_schema.statistics WHERE {_mysql_named(table, database)} "
+        "AND index_name = 'PRIMARY' ORDER BY seq_in_index"
+    )
+
+
+def _mysql_named(table: Table, database: str) -> str:
+    return f"table_schema = {_mysql_string(database)} AND table_name = {_mysql_string(table.name)}"
+
+
+def mysql_databases(table: Table) -> str:
+    return (
+        "SELECT table_schema FROM information_schema.tables "
+        f"WHERE table_type = 'BASE TABLE' AND table_name = {_mysql_string(table.name)}"
+    )
+
+
+def _mysql_string(text: str) -> str:
+    return f"_utf8mb4 x'{text.encode().hex()}'"
+
+
+def clickhouse_columns(table: Table) -> str:
+    return f"SELECT name FROM system.columns WHERE database = {ch_string(READ)} AND table = {ch_string(table.name)}"
+
+
+def clickhouse_shards(table: Table) -> str:
+    return f"SELECT DISTINCT _shard FROM {read_view(table)}"
+
+
+def _mysql_table(scope: Scope) -> str:
+    return f"{mysql_name(scope.shard)}.{mysql_name(scope.table.name)}"
+
+
+def _mysql_position(scope: Scope) -> str:
+    return mysql_name(scope.table.key[0]) if scope.by_integer else f"CRC32({mysql_row(scope, scope.table.key)})"
+
+
+def _clickhouse_position(scope: Scope) -> str:
+    return ch_name(scope.table.key[0]) if scope.by_integer else f"CRC32({clickhouse_row(scope, scope.table.key)})"
+
+
+def _mysql_index(scope: Scope, chunks: Sequence[Chunk]) -> str:
+    """INTERVAL finds the chunk by bisection."""
+    starts = ", ".join(str(chunk.low) for chunk in chunks[1:])
+    return f"INTERVAL({_mysql_position(scope)}, {starts})" if starts else "0"
+
+
+def _clickhouse_index(position: str, chunks: Sequence[Chunk], first: int) -> str:
+    if len(chunks) == 1:
+        return f"toUInt32({first})"
+    middle = len(chunks) // 2
+    lower = _clickhouse_index(position, chunks[:middle], first)
+    upper = _clickhouse_index(position, chunks[middle:], first + middle)
+    return f"if({position} < {chunks[middle].low}, {lower}, {upper})"
+
+
+def joined(chunks: Iterable[Chunk]) -> tuple[Chunk, ...]:
+    """The same positions in as few chunks as possible."""
+    out: list[Chunk] = []
+    for chunk in sorted(chunks):
+        if out and out[-1].high >= chunk.low:
+            out[-1] = Chunk(out[-1].low, max(out[-1].high, chunk.high))
+        else:
+            out.append(chunk)
+    return tuple(out)
+
+
+def _mysql_where(scope: Scope, chunks: Sequence[Chunk]) -> str:
+    return _inside(_mysql_position(scope), chunks) + (f" AND {kept}" if (kept := mysql_kept(scope)) else "")
+
+
+def _clickhouse_where(scope: Scope, chunks: Sequence[Chunk]) -> str:
+    return f"{_clickhouse_shard(scope)} AND {_inside(_clickhouse_position(scope), chunks)}"
+
+
+def _inside(position: str, chunks: Sequence[Chunk]) -> str:
+    ranges = joined(chunks)
+    if not ranges:
+        return "1 = 0"
+    return "(" + " OR ".join(f"({position} >= {chunk.low} AND {position} < {chunk.high})" for chunk in ranges) + ")"
+
+
+def mysql_kept(scope: Scope) -> str:
+    """Which rows retention leaves alone; empty where that is all of them."""
+    month = scope.table.clickhouse.partition_by
+    if scope.since is None or month is None:
+        return ""
+    return f"{mysql_name(month.column)} >= '{scope.since.isoformat()}'"
+
+
+def _clickhouse_shard(scope: Scope) -> str:
+    shard = f"_shard = {ch_string(scope.shard)}"
+    month = scope.table.clickhouse.partition_by
+    if scope.since is None or month is None:
+        return shard
+    return f"{shard} AND {ch_name(month.column)} >= toDate32('{scope.since.isoformat()}')"
+
+
+def _mysql_shown(scope: Scope, column: Column) -> str:
+    if column.name in scope.absent:
+        return "NULL"
+    text = mysql_text(column)
+    if not isinstance(column.type, t.Text | t.Binary):
+        return text
+    return f"IF(LENGTH({text}) > {SHOWN}, CONCAT(LENGTH({text}), ' bytes, SHA-256 ', SHA2({text}, 256)), {text})"
+
+
+def _clickhouse_shown(column: Column) -> str:
+    text = clickhouse_text(column)
+    if not isinstance(column.type, t.Text | t.Binary):
+        return text
+    digest = f"concat(toString(length({text})), ' bytes, SHA-256 ', lower(hex(SHA256({text}))))"
+    return f"if(length({text}) > {SHOWN}, {digest}, {text})"

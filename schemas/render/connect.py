@@ -1,0 +1,169 @@
+"""Contracts -> the Debezium connector of one MySQL server, and the topics that it needs beside the change topics."""
+
+from __future__ import annotations
+
+import re
+import zlib
+
+from core.settings import KafkaEndpoint, MySqlServer, RegistryEndpoint
+from schemas.catalog import Catalog
+from schemas.table import Metadata, Shards, Source, Table
+
+DAY_MS = 86_400_000
+
+
+def connector_name(server: str) -> str:
+    return f"mysql-{server}"
+
+
+def signal_topic(server: str) -> str:
+    return f"switchboard.signals.{server}"
+
+
+def notification_topic(server: str) -> str:
+    return f"switchboard.notifications.{server}"
+
+
+def history_topic(server: str) -> str:
+    return f"switchboard.history.{server}"
+
+
+def heartbeat_topic(server: str) -> str:
+    return f"__debezium-heartbeat.{server}"
+
+
+def internal_topics(server: str) -> dict[str, dict[str, str]]:
+    """Topic -> its settings; each has one partition. The schema history is kept for ever: without it no binlog is read."""
+    week = {"retention.ms": str(7 * DAY_MS)}
+    return {
+        signal_topic(server): week,
+        notification_topic(server): week,
+        heartbeat_topic(server): {"retention.ms": str(DAY_MS)},
+        history_topic(server): {"retention.ms": "-1", "retention.bytes": "-1"},
+        server: week,
+    }
+
+
+def source_config(catalog: Catalog, server: MySqlServer, registry: RegistryEndpoint, kafka: KafkaEndpoint) -> dict[str, str]:
+    """The whole connector config. Holds a reference to the password, never the password."""
+    return {
+        **_source(catalog, server),
+        **_records(server, registry),
+        **_routing(server),
+        **_signals(server, kafka),
+        **_delivery(),
+    }
+
+
+def _source(catalog: Catalog, server: MySqlServer) -> dict[str, str]:
+    patterns = sorted({_database_regex(table.source) for table in catalog})
+    tables = sorted(f"{_database_regex(table.source)}\\.{re.escape(table.name)}" for table in catalog)
+    config = {
+        "connector.class": "io.debezium.connector.mysql.MySqlConnector",
+        "tasks.max": "1",
+        "database.hostname": server.host,
+        "database.port": str(server.port),
+        "database.user": server.cdc_user,
+        "database.password": server.connect_password,
+        "database.server.id": str(100_000 + zlib.crc32(server.name.encode()) % 1_000_000_000),
+        "topic.prefix": server.name,
+        "database.include.list": ",".join(patterns),
+        "table.include.list": ",".join(_no_comma(table) for table in tables),
+        "snapshot.mode": "no_data",
+        "snapshot.locking.mode": "none",
+        "include.schema.changes": "false",
+        "connect.keep.alive.interval.ms": "10000",
+    }
+    keyless = [table for table in catalog if table.keyed_by_all_columns]
+    if keyless:
+        config["message.key.columns"] = ";".join(map(_key_columns, keyless))
+    return config
+
+
+def _no_comma(pattern: str) -> str:
+    """A comma separates patterns; one inside a name is written so that it does not."""
+    return pattern.replace(",", "\\x2c")
+
+
+def _key_columns(table: Table) -> str:
+    names = ",".join(re.escape(name) for name in table.key)
+    return f"{_database_regex(table.source)}\\.{re.escape(table.name)}:{names}"
+
+
+def _database_regex(source: Source) -> str:
+    match source:
+        case Shards(pattern):
+            return "".join({"*": ".*", "?": "."}.get(character, re.escape(character)) for character in pattern)
+        case Metadata(database):
+            return re.escape(database)
+
+
+def _records(server: MySqlServer, registry: RegistryEndpoint) -> dict[str, str]:
+    return {
+        "key.converter": "org.apache.kafka.connect.json.JsonConverter",
+        "key.converter.schemas.enable": "false",
+        "value.converter": "io.apicurio.registry.utils.converter.AvroConverter",
+        "value.converter.apicurio.registry.url": registry.converter,
+        "value.converter.apicurio.registry.auto-register": "true",
+        "value.converter.apicurio.registry.find-latest": "true",
+        "value.converter.apicurio.registry.as-confluent": "true",
+        "value.converter.apicurio.registry.headers.enabled": "false",
+        "value.converter.apicurio.registry.use-id": "contentId",
+        "value.converter.apicurio.registry.check-period-ms": str(365 * DAY_MS),
+        "field.name.adjustment.mode": "avro",
+        "schema.name.adjustment.mode": "avro",
+        "tombstones.on.delete": "false",
+        "decimal.handling.mode": "precise",
+        "bigint.unsigned.handling.mode": "long",
+        "binary.handling.mode": "bytes",
+        "skipped.operations": "none",
+        "event.converting.failure.handling.mode": "fail",
+        "heartbeat.interval.ms": "1000",
+    }
+
+
+def _routing(server: MySqlServer) -> dict[str, str]:
+    regex = f"{re.escape(server.name)}\\.([^.]+)\\.(.+)"
+    return {
+        "transforms": "route",
+        "transforms.route.type": "io.debezium.transforms.ByLogicalTableRouter",
+        "transforms.route.topic.regex": regex,
+        "transforms.route.topic.replacement": "cdc.$2",
+        "transforms.route.key.field.regex": regex,
+        "transforms.route.key.field.name": "_shard",
+        "transforms.route.key.field.replacement": "$1",
+        "transforms.route.schema.name.adjustment.mode": "avro",
+    }
+
+
+def _signals(server: MySqlServer, kafka: KafkaEndpoint) -> dict[str, str]:
+    return {
+        "read.only": "true",
+        "signal.enabled.channels": "kafka",
+        "signal.kafka.topic": signal_topic(server.name),
+        "signal.kafka.bootstrap.servers": kafka.bootstrap,
+        "signal.kafka.groupId": f"switchboard-signals-{server.name}",
+        "notification.enabled.channels": "sink",
+        "notification.sink.topic.name": notification_topic(server.name),
+        "incremental.snapshot.chunk.size": "8192",
+        "incremental.snapshot.allow.schema.changes": "true",
+        "schema.history.internal.kafka.topic": history_topic(server.name),
+        "schema.history.internal.kafka.bootstrap.servers": kafka.bootstrap,
+        "schema.history.internal.store.only.captured.tables.ddl": "false",
+        "schema.history.internal.store.only.captured.databases.ddl": "false",
+    }
+
+
+def _delivery() -> dict[str, str]:
+    """Short producer transactions, so that one slow shard holds nobody up and landing sees records at once."""
+    return {
+        "exactly.once.support": "required",
+        "transaction.boundary": "poll",
+        "poll.interval.ms": "50",
+        "max.batch.size": "8192",
+        "max.queue.size": "32768",
+        "producer.override.compression.type": "lz4",
+        "producer.override.linger.ms": "5",
+        "producer.override.batch.size": "262144",
+        "producer.override.max.request.size": "16777216",
+    }

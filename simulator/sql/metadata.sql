@@ -1,0 +1,34 @@
+CREATE TABLE IF NOT EXISTS accounts (
+    account_id INT UNSIGNED NOT NULL PRIMARY KEY,
+    name VARCHAR(100) NOT NULL,
+    time_zone VARCHAR(64) NOT NULL,
+    tier ENUM('trial', 'standard', 'enterprise') NOT NULL DEFAULT 'standard',
+    created_at DATETIME NOT NULL,
+    updated_at TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6)
+);
+CREATE TABLE IF NOT EXISTS teams (
+    team_id INT UNSIGNED NOT NULL PRIMARY KEY,
+    account_id INT UNSIGNED NOT NULL,
+    name VARCHAR(100) NOT NULL,
+    updated_at TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6)
+);
+CREATE TABLE IF NOT EXISTS agents (
+    agent_id INT UNSIGNED NOT NULL PRIMARY KEY,
+    account_id INT UNSIGNED NOT NULL,
+    team_id INT UNSIGNED NOT NULL,
+    display_name VARCHAR(100) NOT NULL,
+    email VARCHAR(200),
+    phone VARCHAR(32),
+    is_active TINYINT(1) NOT NULL DEFAULT 1,
+    skills SET('sales', 'support', 'billing', 'spanish'),
+    hired_on DATE,
+    updated_at TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6)
+);
+CREATE TABLE IF NOT EXISTS queues (
+    queue_id INT UNSIGNED NOT NULL PRIMARY KEY,
+    account_id INT UNSIGNED NOT NULL,
+    name VARCHAR(100) NOT NULL,
+    channel ENUM('voice', 'chat', 'email') NOT NULL,
+    target_seconds SMALLINT UNSIGNED NOT NULL DEFAULT 20,
+    updated_at TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6)
+);
