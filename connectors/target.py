@@ -92,9 +92,8 @@ class ConnectTarget:
             states = self._states(name)
             if len(states) > 1 and all(state["state"] == "RUNNING" for state in states):
                 return
-            if failures := _failures(states):
-                if time.monotonic() - started > SETTLE_SECONDS:
-                    raise TransientError(f"connector {name} failed: {failures[0]}", "mend the cause, then apply again")
+            if (failures := _failures(states)) and time.monotonic() - started > SETTLE_SECONDS:
+                raise TransientError(f"connector {name} failed: {failures[0]}", "mend the cause, then apply again")
             time.sleep(0.2)
         raise TransientError(f"connector {name} does not run after {limit:.0f} s", "`switchboard logs connect` may tell why")
 

@@ -21,6 +21,7 @@ class DeadLetter:
     """A record that could not land; `time` is when it was set aside, in milliseconds since the epoch."""
 
     topic: str
+    generation: int
     partition: int
     offset: int
     schema_id: int | None
@@ -36,7 +37,7 @@ class DeadLetterWriter:
         self._kafka = kafka
         self._producer: Producer | None = None
 
-    def put(self, topic: str, partition: int, offset: int, value: bytes, reason: str) -> None:
+    def put(self, topic: str, generation: int, partition: int, offset: int, value: bytes, reason: str) -> None:
         """Blocks until every in-sync replica holds the letter, 60 s at most. Raises TransientError otherwise."""
         self._producer = self._producer or producer(self._kafka)
         failures: list[str] = []
@@ -45,6 +46,7 @@ class DeadLetterWriter:
             value=value,
             headers={
                 "topic": topic,
+                "generation": str(generation),
                 "partition": str(partition),
                 "offset": str(offset),
                 "schema_id": str(confluent.schema_id(value) or ""),
@@ -100,6 +102,7 @@ def _letter(message: Message) -> DeadLetter:
         raise PoisonError(f"{message.topic()}[{message.partition()}]@{message.offset()} is not one of our dead letters")
     return DeadLetter(
         topic=headers["topic"],
+        generation=int(headers["generation"]),
         partition=int(headers["partition"]),
         offset=int(headers["offset"]),
         schema_id=int(headers["schema_id"]) if headers["schema_id"] else None,

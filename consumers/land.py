@@ -13,6 +13,7 @@ from consumers.schemas import Landing, SchemaBook
 from core import metrics
 from core.errors import PoisonError, StoppedError
 from core.settings import LandingSettings
+from schemas.names import topic_of
 from schemas.table import Table
 
 
@@ -55,23 +56,23 @@ class BatchLander:
             landing = self._book.landing(table, batch.schema_id, generation)
         except PoisonError as error:
             for partition, offset, value in batch.records():
-                self.set_aside(table, batch.topic, partition, offset, value, str(error))
+                self.set_aside(table, generation, partition, offset, value, str(error))
             return
-        self._land(table, landing, batch)
+        self._land(table, generation, landing, batch)
         metrics.LANDED_ROWS.labels(table.name).inc(batch.rows)
 
-    def _land(self, table: Table, landing: Landing, batch: Batch) -> None:
+    def _land(self, table: Table, generation: int, landing: Landing, batch: Batch) -> None:
         try:
             self._inserter.insert(table.name, landing.query, batch.block(landing.container_header))
         except PoisonError as error:
             if batch.rows > 1:
                 for half in batch.halves():
-                    self._land(table, landing, half)
+                    self._land(table, generation, landing, half)
                 return
             partition, offset, value = next(batch.records())
-            self.set_aside(table, batch.topic, partition, offset, value, str(error))
+            self.set_aside(table, generation, partition, offset, value, str(error))
 
-    def set_aside(self, table: Table, topic: str, partition: int, offset: int, value: bytes, reason: str) -> None:
+    def set_aside(self, table: Table, generation: int, partition: int, offset: int, value: bytes, reason: str) -> None:
         self._gauge.count(table.name, reason)
-        self._letters.put(topic, partition, offset, value, reason)
+        self._letters.put(topic_of(table), generation, partition, offset, value, reason)
         metrics.DEAD_LETTERS.labels(table.name).inc()

@@ -220,7 +220,7 @@ class Lander:
         for batch in pending.batches.values():
             worker.land(table, generation, batch)
         for partition, offset, value, reason in pending.odd:
-            worker.set_aside(table, topic_of(table), partition, offset, value, reason)
+            worker.set_aside(table, generation, partition, offset, value, reason)
 
     def _collect(self, *, wait: bool) -> None:
         """Marks what has landed; stops the table, or the lander, whose batch has failed."""

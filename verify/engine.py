@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
 from core import clock
@@ -45,6 +45,9 @@ class Engine:
             homes = self._homes(table)
             for shard in sorted(homes):
                 yield self._shard(table, shard, homes[shard], watch(table, shard))
+
+    def verify_shard(self, table: Table, shard: str) -> TableResult:
+        return self._shard(table, shard, self._homes(table).get(shard, []), silent(table, shard))
 
     def _homes(self, table: Table) -> dict[str, list[MySqlSide]]:
         """Shard -> the servers that have the table there: none if only ClickHouse has rows of it."""
@@ -136,6 +139,19 @@ def _said(settled: Settled) -> Iterator[str]:
         yield f"{what} in doubt: {settled.reason or 'they changed at every look'}"
 
 
+@contextmanager
+def opened(endpoints: Endpoints, group: str, *, options: Options | None = None, markers: Markers | None = None) -> Iterator[Engine]:
+    """An engine on a running pipeline whose landers are in `group`; its connections close at the end."""
+
+    def pipeline(source: MySqlSide, table: Table) -> Marker:
+        return Pipeline(endpoints, source, table, group)
+
+    with ExitStack() as stack:
+        sources = tuple(stack.enter_context(open_mysql(server)) for server in endpoints.mysql)
+        target = stack.enter_context(open_clickhouse(endpoints.clickhouse))
+        yield Engine(endpoints, sources, target, markers or pipeline, options or Options())
+
+
 def verify(
     endpoints: Endpoints,
     group: str,
@@ -146,12 +162,5 @@ def verify(
     markers: Markers | None = None,
 ) -> Iterator[TableResult]:
     """Verifies tables of a running pipeline whose landers are in `group`. Changes nothing."""
-
-    def pipeline(source: MySqlSide, table: Table) -> Marker:
-        return Pipeline(endpoints, source, table, group)
-
-    with ExitStack() as stack:
-        sources = tuple(stack.enter_context(open_mysql(server)) for server in endpoints.mysql)
-        target = stack.enter_context(open_clickhouse(endpoints.clickhouse))
-        engine = Engine(endpoints, sources, target, markers or pipeline, options or Options())
+    with opened(endpoints, group, options=options, markers=markers) as engine:
         yield from engine.verify(tables, watch)

@@ -27,8 +27,6 @@ EMPTY: Checksum = (0, 0)
 Rows = dict[bytes, Values]
 """By the key's canonical text."""
 
-UNKNOWN_TABLE = 60
-
 
 @dataclass
 class MySqlSide:

@@ -118,6 +118,18 @@ def mysql_literal(column: Column, text: bytes) -> str:
             assert_never(column.type)
 
 
+def mysql_is(column: Column, text: bytes | None) -> str:
+    """The condition that the column holds just this canonical value; can use an index where there can be one."""
+    name = mysql_name(column.name)
+    if text is None:
+        return f"{name} IS NULL"
+    exact = f"{mysql_text(column)} = x'{text.hex()}'"
+    if isinstance(column.type, t.Float | t.Json):
+        return exact
+    found = f"{name} = {mysql_literal(column, text)}"
+    return f"{found} AND {exact}" if isinstance(column.type, t.Text) else found
+
+
 def _moment(micros: int) -> str:
     return (dt.datetime(1970, 1, 1) + dt.timedelta(microseconds=micros)).isoformat(" ", "microseconds")
 

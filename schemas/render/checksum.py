@@ -8,12 +8,12 @@ comparison or grouping ever asks a collation.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from schemas import types as t
 from schemas.names import ch_name, ch_string, mysql_name
-from schemas.render.canonical import clickhouse_text, mysql_text
+from schemas.render.canonical import clickhouse_text, mysql_is, mysql_text
 from schemas.render.clickhouse import READ, read_view, rows_table
 from schemas.table import Column, Table
 
@@ -267,6 +267,21 @@ def _clickhouse_shard(scope: Scope) -> str:
     if scope.since is None or month is None:
         return shard
     return f"{shard} AND {ch_name(month.column)} >= toDate32('{scope.since.isoformat()}')"
+
+
+def mysql_within(scope: Scope, chunks: Sequence[Chunk]) -> str:
+    """The condition that a row stands in the chunks and is not left to retention; also a snapshot's filter."""
+    return _mysql_where(scope, chunks)
+
+
+def mysql_key_is(scope: Scope, values: Mapping[str, bytes | None]) -> str:
+    """The condition that a row has this key, by its canonical values; uses the index of the key where there can be one."""
+    columns = [scope.table.column(name) for name in scope.table.key]
+    return " AND ".join(mysql_is(column, values[column.name]) for column in columns)
+
+
+def mysql_present(scope: Scope, condition: str) -> str:
+    return f"SELECT 1 FROM {_mysql_table(scope)} WHERE {condition} LIMIT 1"
 
 
 def _mysql_shown(scope: Scope, column: Column) -> str:

@@ -178,7 +178,7 @@ def registry(home: Path, state: State, tools: Tools) -> Program:
         f"-Dapicurio.kafkasql.bootstrap.servers={HOST}:{state.ports['kafka']}",
         f"-Dapicurio.kafkasql.topic={'switchboard.registry'}",
         "-Dquarkus.log.level=WARN",
-        "-Dquarkus.log.category.\"io.apicurio\".level=WARN",
+        '-Dquarkus.log.category."io.apicurio".level=WARN',
         "-Dquarkus.http.access-log.enabled=false",
     )
     command = (str(tools.java), "-Xmx384m", "-XX:+UseSerialGC", *flags, "-jar", str(runner))
@@ -244,7 +244,6 @@ def _clickhouse_config(state: State) -> str:
   <keep_alive_timeout>30</keep_alive_timeout>
   <max_server_memory_usage>4294967296</max_server_memory_usage>
   <mark_cache_size>134217728</mark_cache_size>
-  <logger><level>warning</level><log>server.log</log><size>20M</size><count>1</count></logger>
   <query_log><database>system</database><table>query_log</table><flush_interval_milliseconds>7500</flush_interval_milliseconds></query_log>
   <part_log><database>system</database><table>part_log</table><flush_interval_milliseconds>7500</flush_interval_milliseconds></part_log>
 </clickhouse>

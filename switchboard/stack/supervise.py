@@ -39,9 +39,7 @@ class Supervisor:
         self._home = home.resolve()
         self._state = state
         password = state.passwords["supervisor"]
-        self._api: Any = xmlrpc.client.ServerProxy(
-            f"http://switchboard:{password}@{HOST}:{state.ports['supervisor']}/RPC2"
-        ).supervisor
+        self._api: Any = xmlrpc.client.ServerProxy(f"http://switchboard:{password}@{HOST}:{state.ports['supervisor']}/RPC2").supervisor
 
     def alive(self) -> bool:
         try:

@@ -1,0 +1,58 @@
+.DEFAULT_GOAL := help
+SECONDS ?= 0
+RATE ?= 500
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help setup demo up down test test-unit check format lock clean
+
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/.complete: requirements/main.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' || { echo "Python 3.11 or 3.12 is needed; name it: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Python lacks venv: install the package python3-venv"; exit 1; }
+	@echo "Setting up the Python environment"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install -q --disable-pip-version-check uv
+	@$(BIN)/uv pip sync -q --python $(BIN)/python requirements/main.txt
+	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -e .
+	@touch $@
+
+setup: $(VENV)/.complete ## Fetch everything: Python packages and the servers
+	@$(BIN)/switchboard setup
+
+demo: $(VENV)/.complete ## Run the whole path on sample traffic and prove equality (SECONDS=30 ends by itself)
+	@$(BIN)/switchboard demo --seconds $(SECONDS) --rate $(RATE)
+
+up: $(VENV)/.complete ## Start the local stack
+	@$(BIN)/switchboard up
+
+down: ## Stop the local stack; its data stays
+	@$(BIN)/switchboard down
+
+test: check ## Check the code and run all tests, those against the real servers included
+	@$(BIN)/pytest tests
+
+test-unit: $(VENV)/.complete ## Run the tests that need no server
+	@$(BIN)/pytest tests/unit
+
+check: $(VENV)/.complete ## Lint, types and import boundaries
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(VENV)/.complete ## Format the code
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+lock: $(VENV)/.complete ## Resolve the Python packages and jars anew
+	@$(BIN)/pip install -q uv
+	@$(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --extra local --extra lake --extra dev -o requirements/main.txt pyproject.toml
+	@$(BIN)/python -W ignore -m switchboard.stack.jars
+
+clean: ## Remove the Python environment, the servers and their data
+	@-$(BIN)/switchboard down
+	@rm -rf $(VENV) .switchboard

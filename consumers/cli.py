@@ -1,0 +1,95 @@
+"""`switchboard land`, `lag` and `dlq`."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import signal
+import threading
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table as Shown
+
+from consumers import freshness
+from consumers.deadletters import read
+from consumers.lander import Lander
+from consumers.replay import replay
+from consumers.target import ClickHouseTarget
+from core import logging, metrics
+from core.control import ControlDatabase
+from core.errors import MisconfiguredError
+from core.settings import Context
+from schemas.catalog import load as load_catalog
+
+dlq = typer.Typer(help="Records that could not land.", pretty_exceptions_enable=False, no_args_is_help=True)
+Topic = Annotated[str | None, typer.Option(help="Only of this change topic.")]
+
+
+def make_lander(ctx: Context, stop: threading.Event) -> Lander:
+    """A lander of every contract in force; `stop` ends it."""
+    endpoints, settings = ctx.endpoints, ctx.settings
+    catalog = load_catalog(settings.contracts)
+    control = ControlDatabase(endpoints.mysql[0], settings.control_database)
+    control.migrate()
+    add_columns = ClickHouseTarget(endpoints, catalog).add_columns
+    return Lander(endpoints, settings.landing, catalog, control, add_columns, stop.is_set)
+
+
+def land(ctx: typer.Context, metrics_port: Annotated[int, typer.Option(help="Prometheus port; 0 takes a free one.")] = 0) -> None:
+    """Land every change topic in ClickHouse until SIGTERM or Ctrl-C; then finish what is in hand. Many may run at once."""
+    logging.configure()
+    stop = threading.Event()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sign, lambda *_: stop.set())
+    logging.get("lander").info("metrics", port=metrics.serve(metrics_port))
+    make_lander(ctx.obj, stop).run()
+
+
+def lag(ctx: typer.Context, seconds: Annotated[int, typer.Option(help="Over how long.")] = 60) -> None:
+    """Show for each table how long a commit took until it was queryable, and how old the newest landed change is."""
+    context: Context = ctx.obj
+    shown = Shown("table", "landed", "p50", "p99", "newest change", box=None)
+    for item in freshness.measure(context.endpoints.clickhouse, load_catalog(context.settings.contracts), seconds):
+        newest = "never" if item.age_seconds is None else f"{item.age_seconds:.1f} s ago"
+        shown.add_row(item.table, f"{item.landed:,}", _ms(item.p50_ms), _ms(item.p99_ms), newest)
+    Console().print(shown)
+
+
+def _ms(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0f} ms"
+
+
+@dlq.command("list")
+def list_letters(ctx: typer.Context, topic: Topic = None) -> None:
+    """List the dead letters, a line each."""
+    for letter in read(ctx.obj.endpoints.kafka, topic):
+        at = dt.datetime.fromtimestamp(letter.time / 1000, dt.UTC).isoformat(timespec="seconds")
+        print(f"{at} {letter.topic}[{letter.partition}]@{letter.offset} schema {letter.schema_id}: {letter.reason}")
+
+
+@dlq.command()
+def show(ctx: typer.Context, place: Annotated[str, typer.Argument(help="TOPIC[PARTITION]@OFFSET, as `dlq list` prints it.")]) -> None:
+    """Show one dead letter whole."""
+    for letter in read(ctx.obj.endpoints.kafka, place.partition("[")[0]):
+        if f"{letter.topic}[{letter.partition}]@{letter.offset}" == place:
+            print(json.dumps({**vars(letter), "value": letter.value.hex()}, indent=1))
+            return
+    raise MisconfiguredError(f"no dead letter {place}", "`switchboard dlq list` shows them")
+
+
+@dlq.command("replay")
+def replay_letters(
+    ctx: typer.Context,
+    topic: Topic = None,
+    reason: Annotated[str, typer.Option(help="Only with this in the reason.")] = "",
+) -> None:
+    """Land dead letters again, each as of the place where it stood: it never beats a newer row."""
+    context: Context = ctx.obj
+    control = ControlDatabase(context.endpoints.mysql[0], context.settings.control_database)
+    catalog = load_catalog(context.settings.contracts)
+    done, failed = replay(context.endpoints, context.settings.landing, catalog, control, topic, reason)
+    print(f"{done} landed, {failed} still cannot land")
+    if failed:
+        raise typer.Exit(1)

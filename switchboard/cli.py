@@ -1,0 +1,83 @@
+"""The `switchboard` command: a lazy map from names to the rooms' commands, and the one place where errors become lines."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import typer
+from rich.console import Console
+
+COMMANDS = {
+    "up": ("switchboard.stack.cli:up", "Start the local stack."),
+    "down": ("switchboard.stack.cli:down", "Stop the local stack; its data stays."),
+    "status": ("switchboard.stack.cli:status", "Show the local stack's servers."),
+    "logs": ("switchboard.stack.cli:logs", "Print the end of a server's log."),
+    "endpoints": ("switchboard.stack.cli:endpoints", "Print where every server is, and how to log in."),
+    "setup": ("switchboard.stack.cli:setup", "Fetch what the local stack needs."),
+    "plan": ("switchboard.plan.cli:plan", "Show what the contracts would change."),
+    "apply": ("switchboard.plan.cli:apply", "Make it so."),
+    "contracts": ("switchboard.contracts_cli:app", "Show what is rendered from a contract."),
+    "connectors": ("connectors.cli:app", "Manage the source connectors."),
+    "land": ("consumers.cli:land", "Land change topics in ClickHouse, in the foreground."),
+    "lag": ("consumers.cli:lag", "Show how fresh each table is."),
+    "dlq": ("consumers.cli:dlq", "List, show and replay dead letters."),
+    "verify": ("verify.cli:verify", "Prove that ClickHouse equals MySQL."),
+    "demo": ("switchboard.demo:demo", "Run everything on sample traffic, then prove equality."),
+}
+
+
+def build(wanted: str) -> typer.Typer:
+    """All commands by name and help; only the wanted one is imported, as some rooms take a second to load."""
+    app = typer.Typer(
+        help="A Kafka-first streaming and change-data-capture platform.",
+        add_completion=False,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+    )
+    for name, (place, text) in COMMANDS.items():
+        found = _load(place) if name == wanted else _unloaded
+        if isinstance(found, typer.Typer):
+            app.add_typer(found, name=name, help=text)
+        else:
+            app.command(name, help=None if name == wanted else text)(found)
+    return app
+
+
+def _load(place: str) -> Any:
+    module, _, attribute = place.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def _unloaded() -> None:
+    """Stands for a command that was not asked for."""
+
+
+def main() -> None:
+    """Exit status: 0 done, 1 a difference or a refusal, 2 wrong use, 130 ended by the user."""
+    from core.errors import SwitchboardError
+    from switchboard import context
+
+    wanted = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    try:
+        build(wanted)(obj=context.load())
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except SwitchboardError as error:
+        _fail(error.what, error.remedy)
+    except OSError as error:
+        _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", "")
+
+
+def _fail(what: str, remedy: str) -> None:
+    console = Console(stderr=True)
+    console.print("error:", style="red", end=" ")
+    console.print(what, highlight=False, markup=False, soft_wrap=True)
+    if remedy:
+        console.print(f"  → {remedy}", highlight=False, markup=False, soft_wrap=True)
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""`switchboard demo`: the whole path on sample traffic, watched live, then proven equal."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table as Shown
+
+from consumers import freshness
+from core.errors import SwitchboardError
+from core.settings import Context
+from schemas.catalog import Catalog
+from schemas.catalog import load as load_catalog
+from simulator.source import create_source
+from simulator.traffic import Traffic
+from switchboard import stack
+from switchboard.plan import plan as planning
+from switchboard.plan.cli import rooms, show
+from switchboard.stack.progress import Progress
+from verify.engine import verify
+
+SHARDS = ("acc_1", "acc_2")
+
+
+def demo(
+    ctx: typer.Context,
+    seconds: Annotated[float, typer.Option(help="End by itself after so long; 0 runs until Ctrl-C.")] = 0,
+    rate: Annotated[float, typer.Option(help="Row changes a second.")] = 500,
+) -> None:
+    """Start everything, run contact-centre traffic, show it landing, and prove that the copies are equal."""
+    context: Context = ctx.obj
+    console = Console()
+    stop = threading.Event()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sign, lambda *_: stop.set())
+    console.print("[bold]Starting the servers[/bold]")
+    stack.up(context.settings.home, Progress(console))
+    server = context.endpoints.mysql[0]
+    create_source(server, SHARDS, context.settings.metadata_database)
+    console.print("[bold]Applying the contracts[/bold]")
+    planning.apply(rooms(context), frozenset(), show)
+    catalog = load_catalog(context.settings.contracts)
+    lander = _start_lander(context)
+    try:
+        traffic = Traffic(server, SHARDS, context.settings.metadata_database, rate, seed=int(time.time()))
+        _watch(context, catalog, traffic, stop, seconds, lander, console)
+        equal = _prove(context, catalog, console)
+    finally:
+        _end(lander)
+    _where_next(console)
+    raise typer.Exit(0 if equal else 1)
+
+
+def _start_lander(context: Context) -> subprocess.Popen[bytes]:
+    """A lander in a process of its own, as in production; Ctrl-C is ours to pass on, after verify has had it."""
+    log = (context.settings.home / "logs" / "lander.log").open("ab")
+    command = [sys.executable, "-m", "switchboard", "land"]
+    return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, env=dict(os.environ))
+
+
+def _end(lander: subprocess.Popen[bytes]) -> None:
+    lander.terminate()
+    try:
+        lander.wait(30)
+    except subprocess.TimeoutExpired:
+        lander.kill()
+        lander.wait()
+
+
+def _watch(
+    context: Context,
+    catalog: Catalog,
+    traffic: Traffic,
+    stop: threading.Event,
+    seconds: float,
+    lander: subprocess.Popen[bytes],
+    console: Console,
+) -> None:
+    ended = threading.Event()
+    failures: list[Exception] = []
+
+    def run() -> None:
+        try:
+            traffic.run(ended)
+        except Exception as error:
+            failures.append(error)
+            stop.set()
+
+    thread = threading.Thread(target=run, name="traffic")
+    thread.start()
+    started = time.monotonic()
+    try:
+        with Live(console=console, auto_refresh=False, transient=False) as live:
+            while not stop.wait(1.0) and (not seconds or time.monotonic() - started < seconds):
+                live.update(_table(context, catalog, traffic, time.monotonic() - started), refresh=True)
+                if lander.poll() is not None:
+                    raise SwitchboardError("the lander ended", f"see {context.settings.home / 'logs' / 'lander.log'}")
+    finally:
+        ended.set()
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+def _table(context: Context, catalog: Catalog, traffic: Traffic, elapsed: float) -> Shown:
+    changes = traffic.changes()
+    shown = Shown(title=f"MySQL to ClickHouse, live: {elapsed:.0f} s", caption="Ctrl-C ends it and verifies")
+    for name in ("table", "source changes", "landed", "commit to queryable p50", "p99"):
+        shown.add_column(name, justify="left" if name == "table" else "right")
+    for item in freshness.measure(context.endpoints.clickhouse, catalog, int(elapsed) + 1):
+        p50, p99 = ("-" if value is None else f"{value:.0f} ms" for value in (item.p50_ms, item.p99_ms))
+        shown.add_row(item.table, f"{changes[item.table]:,}", f"{item.landed:,}", p50, p99)
+    return shown
+
+
+def _prove(context: Context, catalog: Catalog, console: Console) -> bool:
+    """Every table and shard, with traffic at rest."""
+    console.print("\n[bold]Verifying[/bold]")
+    answers = []
+    for result in verify(context.endpoints, context.settings.landing.group, catalog):
+        mark = {"equal": "[green]equal[/green]", "different": "[red]different[/red]"}.get(result.answer, "[yellow]unsettled[/yellow]")
+        reason = f" ({result.reason})" if result.reason else ""
+        console.print(f"  {result.table} in {result.shard}: {mark}, {result.rows_source:,} rows{reason}", highlight=False)
+        answers.append(result.answer)
+    return all(answer == "equal" for answer in answers)
+
+
+def _where_next(console: Console) -> None:
+    console.print(
+        "\nThe servers go on running. Where to look next:\n"
+        "  .venv/bin/switchboard status            what runs, and its logs\n"
+        "  .venv/bin/switchboard lag               how fresh each table is (while `switchboard land` runs)\n"
+        "  .venv/bin/switchboard endpoints --json  addresses and passwords for your own client\n"
+        "  .venv/bin/switchboard contracts show interactions\n"
+        "  make down                               stops them; the data stays",
+        highlight=False,
+    )

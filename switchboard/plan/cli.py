@@ -1,0 +1,47 @@
+"""`switchboard plan` and `switchboard apply`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from core.control import ControlDatabase
+from core.settings import Context
+from schemas.catalog import load as load_catalog
+from schemas.steps import Step
+from switchboard.plan import plan as planning
+
+MARKS = {"create": "[green]+[/green]", "change": "[yellow]~[/yellow]", "drop": "[red]-[/red]", "run": "[cyan]>[/cyan]"}
+
+
+def rooms(ctx: Context) -> list[planning.Target]:
+    """Every target of the running stack, over a control database that is up to date."""
+    endpoints, settings = ctx.endpoints, ctx.settings
+    control = ControlDatabase(endpoints.mysql[0], settings.control_database)
+    control.migrate()
+    return planning.targets(endpoints, settings, load_catalog(settings.contracts), control)
+
+
+def plan(ctx: typer.Context) -> None:
+    """Show what the contracts would change in topics, ClickHouse and Connect. Changes nothing there."""
+    steps = planning.plan(rooms(ctx.obj))
+    for step in steps:
+        show(step)
+    Console().print("nothing to do" if not steps else f"{len(steps)} steps; `switchboard apply` takes them")
+
+
+def apply(ctx: typer.Context, allow: Annotated[list[str] | None, typer.Option(help="Allow this step to lose data.")] = None) -> None:
+    """Make topics, ClickHouse and Connect what the contracts say. Safe to repeat."""
+    count = planning.apply(rooms(ctx.obj), frozenset(allow or ()), show)
+    Console().print("nothing to do" if not count else f"{count} steps done")
+
+
+def show(step: Step) -> None:
+    console = Console(soft_wrap=True)
+    console.print(f"{MARKS[step.action]} {step.target} [bold]{step.subject}[/bold]: {step.summary}", highlight=False)
+    for line in step.diff:
+        console.print(f"    {line}", highlight=False, markup=False)
+    if step.destroys:
+        console.print(f"    [red]loses data[/red]: allow it by --allow {step.word}", highlight=False)

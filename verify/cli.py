@@ -1,0 +1,113 @@
+"""``switchboard verify``: proves that MySQL and ClickHouse are equal, and repairs where they are not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from core.settings import Context
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from schemas.catalog import Catalog
+    from schemas.table import Table
+    from verify.results import TableResult
+
+app = typer.Typer()
+SHOWN = 20
+COLOURS = {"equal": "green", "different": "red", "unsettled": "yellow"}
+
+
+@app.command()
+def verify(
+    ctx: typer.Context,
+    tables: Annotated[list[str] | None, typer.Argument(help="Tables to compare; all if none is named.")] = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Read again what differs and delete what is extra.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")] = False,
+    show: Annotated[int, typer.Option(min=0, help="Print at most so many differing rows of a shard.")] = SHOWN,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for a repair to land.")] = 120,
+) -> None:
+    """Compares every value of each table in MySQL and in ClickHouse, shard by shard.
+
+    Exit status: 0 equal, 1 different, 2 unsettled (rows kept changing, or the pipeline did not catch up).
+    """
+    from rich.console import Console
+
+    from schemas.catalog import load
+    from verify.results import EXIT_STATUS, worst
+
+    context: Context = ctx.obj
+    catalog = load(context.settings.contracts)
+    told = Console(stderr=True)
+    results = _compare(context, catalog.chosen(tables or ()), told, quiet=as_json)
+    if repair:
+        results = _repair(context, catalog, results, told, wait)
+    if as_json:
+        typer.echo(json.dumps({"answer": worst(results), "shards": [result.as_json(show) for result in results]}, indent=1))
+    else:
+        _print(results, show)
+    raise typer.Exit(EXIT_STATUS[worst(results)])
+
+
+def _compare(context: Context, tables: tuple[Table, ...], console: Console, *, quiet: bool) -> tuple[TableResult, ...]:
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from verify import engine
+
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(pulse_style="cyan"),
+        TextColumn("{task.completed:,} rows"),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=quiet or not console.is_terminal,
+    )
+    with bar:
+        task = bar.add_task("verify", total=None)
+
+        def watch(table: Table, shard: str) -> Callable[[int], None]:
+            bar.update(task, description=f"{table.name} {shard}")
+            return lambda rows: bar.advance(task, rows)
+
+        return tuple(engine.verify(context.endpoints, context.settings.landing.group, tables, watch=watch))
+
+
+def _repair(
+    context: Context, catalog: Catalog, results: tuple[TableResult, ...], console: Console, wait: float
+) -> tuple[TableResult, ...]:
+    """Repairs what differs and answers with how things stand afterwards."""
+    from verify.again import repaired
+
+    after = []
+    for result in results:
+        if result.answer == "different":
+            result = repaired(context.endpoints, context.settings.landing.group, catalog[result.table], result, wait, console.print)
+        after.append(result)
+    return tuple(after)
+
+
+def _print(results: tuple[TableResult, ...], show: int) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table as Grid
+
+    grid = Grid("table", "shard", "answer", "rows in MySQL", "rows in ClickHouse", "chunks", "reason")
+    for result in results:
+        answer = f"[{COLOURS[result.answer]}]{result.answer}[/]"
+        counts = (f"{result.rows_source:,}", f"{result.rows_clickhouse:,}", f"{result.chunks:,}")
+        grid.add_row(escape(result.table), escape(result.shard), answer, *counts, escape(result.reason))
+    console = Console()
+    console.print(grid)
+    for result in results:
+        for row in result.differences[:show]:
+            key = ", ".join(f"{name}={value}" for name, value in row.key)
+            values = "; ".join(f"{item.name}: {item.source!r} in MySQL, {item.clickhouse!r} in ClickHouse" for item in row.columns)
+            line = f"{result.table} {result.shard} ({key}): {row.kind}{' - ' + values if values else ''}"
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+        if len(result.differences) > show:
+            console.print(f"{result.table} {result.shard}: and {len(result.differences) - show} more rows", markup=False)
