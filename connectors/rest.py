@@ -80,9 +80,7 @@ class KafkaConnect:
         try:
             answer = self._session.request(method, self._url + path, json=body, timeout=(5, 90))
         except requests.RequestException as error:
-            raise TransientError(
-                f"Kafka Connect at {self._url} does not answer", "is it running? `switchboard status` tells"
-            ) from error
+            raise TransientError(f"Kafka Connect at {self._url} does not answer", "is it running? `switchboard status` tells") from error
         if answer.status_code == 404 and path.endswith("/status"):
             return None
         if answer.status_code < 400:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+import fastavro
+from confluent_kafka import Consumer, TopicPartition
 
 from core.clients.kafka import producer
+from core.clients.registry import Registry
 from core.errors import TransientError
-from core.settings import KafkaEndpoint
+from core.settings import Endpoints, KafkaEndpoint
+from core.wire import confluent
 from schemas.render.connect import notification_topic, signal_topic
 
 
@@ -53,19 +58,19 @@ def _quoted(collection: str) -> str:
     return "".join("\\" + character if character in "\\^$|?*+()[]{}" else character for character in collection)
 
 
-def follow(kafka: KafkaEndpoint, server: str, limit: float) -> Iterator[SnapshotEvent]:
-    """The server's snapshot notifications from the oldest on; ends when none comes for a second after the newest.
-
-    Blocks up to `limit` seconds in all.
-    """
+def follow(endpoints: Endpoints, server: str, limit: float) -> Iterator[SnapshotEvent]:
+    """The server's snapshot notifications from the oldest on, up to the newest. Blocks up to `limit` seconds."""
     topic = notification_topic(server)
+    schemas: dict[int, Any] = {}
+    registry = Registry(endpoints.registry)
     reader = Consumer(
         {
-            "bootstrap.servers": kafka.bootstrap,
+            "bootstrap.servers": endpoints.kafka.bootstrap,
             "group.id": f"switchboard-notifications-{uuid.uuid4().hex}",
             "enable.auto.commit": False,
             "isolation.level": "read_committed",
             "enable.partition.eof": True,
+            "log_level": 2,
         }
     )
     try:
@@ -73,24 +78,29 @@ def follow(kafka: KafkaEndpoint, server: str, limit: float) -> Iterator[Snapshot
         deadline = time.monotonic() + limit
         while time.monotonic() < deadline:
             message = reader.poll(1)
-            if message is None or message.error():
+            if message is None:
+                continue
+            if message.error():
                 return
-            event = _event(message.value() or b"")
+            event = _event(_decoded(message.value() or b"", schemas, registry))
             if event is not None:
                 yield event
-    except KafkaException as error:
-        raise TransientError(f"topic {topic}: {error}") from error
     finally:
         reader.close()
 
 
-def _event(value: bytes) -> SnapshotEvent | None:
-    """Notifications pass through the value converter; what is read here is its JSON part, wherever it begins."""
-    try:
-        record = json.loads(value)
-    except ValueError:
-        return None
-    record = record.get("payload", record)
+def _decoded(value: bytes, schemas: dict[int, Any], registry: Registry) -> dict[str, Any]:
+    """Notifications pass through the connector's value converter: Avro in Confluent framing."""
+    identity = confluent.schema_id(value)
+    if identity is None:
+        return {}
+    if identity not in schemas:
+        schemas[identity] = fastavro.parse_schema(json.loads(registry.schema(identity) or "null"))
+    record = fastavro.schemaless_reader(io.BytesIO(value[confluent.HEADER_SIZE :]), schemas[identity], None)
+    return record if isinstance(record, dict) else {}
+
+
+def _event(record: dict[str, Any]) -> SnapshotEvent | None:
     if record.get("aggregate_type") != "Incremental Snapshot":
         return None
     more = record.get("additional_data") or {}

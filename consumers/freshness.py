@@ -28,9 +28,7 @@ def measure(endpoint: ClickHouseEndpoint, catalog: Catalog, seconds: int) -> Ite
     client = clickhouse.connect(endpoint)
     lags = "quantiles(0.5, 0.99)(dateDiff('millisecond', _committed_at, _landed_at))"
     for table in catalog:
-        row = client.query(f"SELECT count(), {lags} FROM {rows_table(table)} WHERE _landed_at > now64(3) - {int(seconds)}").result_rows[
-            0
-        ]
+        row = client.query(f"SELECT count(), {lags} FROM {rows_table(table)} WHERE _landed_at > now64(3) - {int(seconds)}").result_rows[0]
         p50, p99 = (None if math.isnan(value) else float(value) for value in row[1])
         newest = client.query(f"SELECT count(), dateDiff('millisecond', max(_committed_at), now64(3)) FROM {rows_table(table)}")
         rows, age = newest.result_rows[0]

@@ -47,7 +47,7 @@ class Inserter:
         again = retry(
             retry=retry_if_exception_type(TransientError),
             stop=stop_after_delay(self._patience),
-            wait=wait_exponential_jitter(initial=0.2, max=10),
+            wait=wait_exponential_jitter(multiplier=0.2, max=10),
             before_sleep=retried,
             reraise=True,
         )

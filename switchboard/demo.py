@@ -10,7 +10,9 @@ import threading
 import time
 from typing import Annotated
 
+import requests
 import typer
+from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table as Shown
@@ -26,9 +28,12 @@ from switchboard import stack
 from switchboard.plan import plan as planning
 from switchboard.plan.cli import rooms, show
 from switchboard.stack.progress import Progress
+from switchboard.stack.state import choose_port
 from verify.engine import verify
 
 SHARDS = ("acc_1", "acc_2")
+Counts = dict[str, tuple[int, int]]
+"""Table -> (landed records, dead letters)."""
 
 
 def demo(
@@ -49,10 +54,11 @@ def demo(
     console.print("[bold]Applying the contracts[/bold]")
     planning.apply(rooms(context), frozenset(), show)
     catalog = load_catalog(context.settings.contracts)
-    lander = _start_lander(context)
+    metrics_port = choose_port(9108, set())
+    lander = _start_lander(context, metrics_port)
     try:
         traffic = Traffic(server, SHARDS, context.settings.metadata_database, rate, seed=int(time.time()))
-        _watch(context, catalog, traffic, stop, seconds, lander, console)
+        _watch(context, catalog, traffic, stop, seconds, lander, metrics_port, console)
         equal = _prove(context, catalog, console)
     finally:
         _end(lander)
@@ -60,11 +66,29 @@ def demo(
     raise typer.Exit(0 if equal else 1)
 
 
-def _start_lander(context: Context) -> subprocess.Popen[bytes]:
+def _start_lander(context: Context, metrics_port: int) -> subprocess.Popen[bytes]:
     """A lander in a process of its own, as in production; Ctrl-C is ours to pass on, after verify has had it."""
-    log = (context.settings.home / "logs" / "lander.log").open("ab")
-    command = [sys.executable, "-m", "switchboard", "land"]
-    return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, env=dict(os.environ))
+    command = [sys.executable, "-m", "switchboard", "land", "--metrics-port", str(metrics_port)]
+    with (context.settings.home / "logs" / "lander.log").open("ab") as log:
+        return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, env=dict(os.environ))
+
+
+def _scrape(port: int) -> Counts:
+    """What the lander's metrics say; nothing while it starts."""
+    counts: Counts = {}
+    try:
+        text = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=2).text
+    except requests.RequestException:
+        return counts
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            table = sample.labels.get("table", "")
+            landed, dead = counts.get(table, (0, 0))
+            if sample.name == "switchboard_landed_records_total":
+                counts[table] = (int(sample.value), dead)
+            elif sample.name == "switchboard_dead_letters_total":
+                counts[table] = (landed, int(sample.value))
+    return counts
 
 
 def _end(lander: subprocess.Popen[bytes]) -> None:
@@ -83,6 +107,7 @@ def _watch(
     stop: threading.Event,
     seconds: float,
     lander: subprocess.Popen[bytes],
+    metrics_port: int,
     console: Console,
 ) -> None:
     ended = threading.Event()
@@ -101,7 +126,7 @@ def _watch(
     try:
         with Live(console=console, auto_refresh=False, transient=False) as live:
             while not stop.wait(1.0) and (not seconds or time.monotonic() - started < seconds):
-                live.update(_table(context, catalog, traffic, time.monotonic() - started), refresh=True)
+                live.update(_table(context, catalog, traffic, time.monotonic() - started, _scrape(metrics_port)), refresh=True)
                 if lander.poll() is not None:
                     raise SwitchboardError("the lander ended", f"see {context.settings.home / 'logs' / 'lander.log'}")
     finally:
@@ -111,14 +136,15 @@ def _watch(
         raise failures[0]
 
 
-def _table(context: Context, catalog: Catalog, traffic: Traffic, elapsed: float) -> Shown:
+def _table(context: Context, catalog: Catalog, traffic: Traffic, elapsed: float, counts: Counts) -> Shown:
     changes = traffic.changes()
     shown = Shown(title=f"MySQL to ClickHouse, live: {elapsed:.0f} s", caption="Ctrl-C ends it and verifies")
-    for name in ("table", "source changes", "landed", "commit to queryable p50", "p99"):
+    for name in ("table", "source changes", "landed", "dead letters", "commit to queryable p50", "p99"):
         shown.add_column(name, justify="left" if name == "table" else "right")
     for item in freshness.measure(context.endpoints.clickhouse, catalog, int(elapsed) + 1):
+        landed, dead = counts.get(item.table, (0, 0))
         p50, p99 = ("-" if value is None else f"{value:.0f} ms" for value in (item.p50_ms, item.p99_ms))
-        shown.add_row(item.table, f"{changes[item.table]:,}", f"{item.landed:,}", p50, p99)
+        shown.add_row(item.table, f"{changes[item.table]:,}", f"{landed:,}", f"{dead:,}", p50, p99)
     return shown
 
 

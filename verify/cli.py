@@ -77,9 +77,7 @@ def _compare(context: Context, tables: tuple[Table, ...], console: Console, *, q
         return tuple(engine.verify(context.endpoints, context.settings.landing.group, tables, watch=watch))
 
 
-def _repair(
-    context: Context, catalog: Catalog, results: tuple[TableResult, ...], console: Console, wait: float
-) -> tuple[TableResult, ...]:
+def _repair(context: Context, catalog: Catalog, results: tuple[TableResult, ...], console: Console, wait: float) -> tuple[TableResult, ...]:
     """Repairs what differs and answers with how things stand afterwards."""
     from verify.again import repaired
 

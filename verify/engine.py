@@ -43,6 +43,8 @@ class Engine:
         """One result a shard, in the order of their names. A shard that cannot be read is unsettled, not an error."""
         for table in tables:
             homes = self._homes(table)
+            if not homes:
+                yield _result(table, "*").unsettled("no MySQL server has the table, and ClickHouse has no rows of it")
             for shard in sorted(homes):
                 yield self._shard(table, shard, homes[shard], watch(table, shard))
 

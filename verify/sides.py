@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +26,31 @@ Checksum = tuple[int, int]
 EMPTY: Checksum = (0, 0)
 Rows = dict[bytes, Values]
 """By the key's canonical text."""
+
+
+@dataclass(frozen=True)
+class Position:
+    """A place in a server's binlog, as a set of transactions and as a place in its files."""
+
+    gtids: str
+    server_id: int
+    file: int
+    place: int
+
+    @classmethod
+    def stored(cls, offset: Mapping[str, Any]) -> Position:
+        """As Debezium stores it: all before it was published."""
+        file, place = str(offset.get("file", "")), int(offset.get("pos", 0))
+        return cls(str(offset.get("gtids") or ""), int(offset.get("server_id") or 0), _file_number(file), place)
+
+    def precedes(self, other: Position) -> bool:
+        """Whether the files alone show that `other` is not before this."""
+        return self.server_id == other.server_id and (self.file, self.place) <= (other.file, other.place)
+
+
+def _file_number(name: str) -> int:
+    number = name.rpartition(".")[2]
+    return int(number) if number.isdigit() else 0
 
 
 @dataclass
@@ -76,8 +101,17 @@ class MySqlSide:
         found = self.query(render.mysql_estimate(scope))
         return int(found[0][0] or 0) if found else 0
 
-    def executed_gtids(self) -> str:
-        return _text(self.query("SELECT @@GLOBAL.gtid_executed")[0][0]).replace("\n", "")
+    def position(self) -> Position:
+        """The end of what is committed by now."""
+        try:
+            found = self.query("SHOW BINARY LOG STATUS")
+        except MisconfiguredError:
+            found = self.query("SHOW MASTER STATUS")  # MySQL before 8.2
+        if not found:
+            raise MisconfiguredError(f"MySQL server {self.server.name!r} writes no binlog", "start it with --log-bin")
+        file, place, *_, gtids = found[0]
+        ((server_id,),) = self.query("SELECT @@server_id")
+        return Position(_text(gtids).replace("\n", ""), int(server_id), _file_number(_text(file)), int(place))
 
     def contains_gtids(self, outer: str, inner: str) -> bool:
         query = f"SELECT GTID_SUBSET(x'{inner.encode().hex()}', x'{outer.encode().hex()}')"

@@ -57,9 +57,6 @@ class Scope:
         return len(table.key) == 1 and isinstance(table.column(table.key[0]).type, t.Int | t.UInt)
 
 
-# --- one row --------------------------------------------------------------------------------------------------------
-
-
 def _unbounded(column: Column) -> bool:
     return isinstance(column.type, t.Text | t.Json | t.Binary)
 
@@ -89,9 +86,6 @@ def clickhouse_row(scope: Scope, names: Iterable[str]) -> str:
     return f"concat({members}, '')"
 
 
-# --- chunks ---------------------------------------------------------------------------------------------------------
-
-
 def mysql_checksums(scope: Scope, chunks: Sequence[Chunk]) -> str:
     """(chunk's index, rows, exclusive or of the rows' hashes). `chunks` are disjoint and in order."""
     index = _mysql_index(scope, chunks)
@@ -106,12 +100,11 @@ def mysql_checksums(scope: Scope, chunks: Sequence[Chunk]) -> str:
 
 def clickhouse_checksums(scope: Scope, chunks: Sequence[Chunk]) -> str:
     """The same of the rows that readers see."""
-    position = _clickhouse_position(scope)
     row = clickhouse_row(scope, scope.table.names)
     return (
         f"SELECT {_clickhouse_index('_position', chunks, 0)} AS chunk, count(),\n"
         "groupBitXor(reinterpretAsUInt64(reverse(substring(SHA256(_text), 1, 8))))\n"
-        f"FROM (SELECT {position} AS _position, {row} AS _text\n"
+        f"FROM ({_clickhouse_with(scope)}SELECT _position, {row} AS _text\n"
         f"FROM {read_view(scope.table)}\nWHERE {_clickhouse_where(scope, chunks)})\nGROUP BY chunk"
     )
 
@@ -129,7 +122,7 @@ def mysql_rows(scope: Scope, chunks: Sequence[Chunk]) -> str:
 def clickhouse_rows(scope: Scope, chunks: Sequence[Chunk]) -> str:
     values = [_clickhouse_shown(column) for column in scope.table.columns]
     return (
-        f"SELECT {', '.join([clickhouse_row(scope, scope.table.key), *values])}\n"
+        f"{_clickhouse_with(scope)}SELECT {', '.join([clickhouse_row(scope, scope.table.key), *values])}\n"
         f"FROM {read_view(scope.table)}\nWHERE {_clickhouse_where(scope, chunks)}"
     )
 
@@ -137,7 +130,7 @@ def clickhouse_rows(scope: Scope, chunks: Sequence[Chunk]) -> str:
 def clickhouse_versions(scope: Scope, chunks: Sequence[Chunk]) -> str:
     """(key's text, newest version) of each key that ever landed, deleted ones too."""
     return (
-        f"SELECT {clickhouse_row(scope, scope.table.key)} AS _text, max(_version)\n"
+        f"{_clickhouse_with(scope)}SELECT {clickhouse_row(scope, scope.table.key)} AS _text, max(_version)\n"
         f"FROM {rows_table(scope.table)}\nWHERE {_clickhouse_where(scope, chunks)}\nGROUP BY _text"
     )
 
@@ -183,8 +176,7 @@ def _mysql_named(table: Table, database: str) -> str:
 
 def mysql_databases(table: Table) -> str:
     return (
-        "SELECT table_schema FROM information_schema.tables "
-        f"WHERE table_type = 'BASE TABLE' AND table_name = {_mysql_string(table.name)}"
+        f"SELECT table_schema FROM information_schema.tables WHERE table_type = 'BASE TABLE' AND table_name = {_mysql_string(table.name)}"
     )
 
 
@@ -208,8 +200,9 @@ def _mysql_position(scope: Scope) -> str:
     return mysql_name(scope.table.key[0]) if scope.by_integer else f"CRC32({mysql_row(scope, scope.table.key)})"
 
 
-def _clickhouse_position(scope: Scope) -> str:
-    return ch_name(scope.table.key[0]) if scope.by_integer else f"CRC32({clickhouse_row(scope, scope.table.key)})"
+def _clickhouse_with(scope: Scope) -> str:
+    position = ch_name(scope.table.key[0]) if scope.by_integer else f"CRC32({clickhouse_row(scope, scope.table.key)})"
+    return f"WITH {position} AS _position\n"
 
 
 def _mysql_index(scope: Scope, chunks: Sequence[Chunk]) -> str:
@@ -239,18 +232,22 @@ def joined(chunks: Iterable[Chunk]) -> tuple[Chunk, ...]:
 
 
 def _mysql_where(scope: Scope, chunks: Sequence[Chunk]) -> str:
-    return _inside(_mysql_position(scope), chunks) + (f" AND {kept}" if (kept := mysql_kept(scope)) else "")
+    """INTERVAL evaluates a hash once; a key is compared plainly, so that its index is used."""
+    position, bounds = _mysql_position(scope), [bound for chunk in joined(chunks) for bound in (chunk.low, chunk.high)]
+    inside = _inside(position, chunks)
+    if not scope.by_integer and bounds:
+        whole = bounds == [0, HASHES]
+        inside = "1 = 1" if whole else f"INTERVAL({position}, {', '.join(map(str, bounds))}) % 2 = 1"
+    return inside + (f" AND {kept}" if (kept := mysql_kept(scope)) else "")
 
 
 def _clickhouse_where(scope: Scope, chunks: Sequence[Chunk]) -> str:
-    return f"{_clickhouse_shard(scope)} AND {_inside(_clickhouse_position(scope), chunks)}"
+    return f"{_clickhouse_shard(scope)} AND {_inside('_position', chunks)}"
 
 
 def _inside(position: str, chunks: Sequence[Chunk]) -> str:
-    ranges = joined(chunks)
-    if not ranges:
-        return "1 = 0"
-    return "(" + " OR ".join(f"({position} >= {chunk.low} AND {position} < {chunk.high})" for chunk in ranges) + ")"
+    ranges = [f"({position} >= {chunk.low} AND {position} < {chunk.high})" for chunk in joined(chunks)]
+    return f"({' OR '.join(ranges)})" if ranges else "1 = 0"
 
 
 def mysql_kept(scope: Scope) -> str:

@@ -46,8 +46,7 @@ def versions() -> dict[str, Any]:
 def locked() -> dict[str, tuple[LockedJar, ...]]:
     """Folder -> its jars, as locked."""
     return {
-        name: tuple(LockedJar(coordinate, sha) for coordinate, sha in jars.items())
-        for name, jars in json.loads(LOCK.read_text()).items()
+        name: tuple(LockedJar(coordinate, sha) for coordinate, sha in jars.items()) for name, jars in json.loads(LOCK.read_text()).items()
     }
 
 

@@ -38,12 +38,16 @@ class Supervisor:
     def __init__(self, home: Path, state: State) -> None:
         self._home = home.resolve()
         self._state = state
-        password = state.passwords["supervisor"]
-        self._api: Any = xmlrpc.client.ServerProxy(f"http://switchboard:{password}@{HOST}:{state.ports['supervisor']}/RPC2").supervisor
+
+    def _call(self, method: str, *arguments: Any) -> Any:
+        """Raises OSError where supervisord is away, xmlrpc.client.Fault where it refuses."""
+        place = f"switchboard:{self._state.passwords['supervisor']}@{HOST}:{self._state.ports['supervisor']}"
+        with xmlrpc.client.ServerProxy(f"http://{place}/RPC2") as server:
+            return getattr(server.supervisor, method)(*arguments)
 
     def alive(self) -> bool:
         try:
-            return bool(self._api.getState()["statename"] == "RUNNING")
+            return bool(self._call("getState")["statename"] == "RUNNING")
         except (OSError, xmlrpc.client.Error):
             return False
 
@@ -53,24 +57,9 @@ class Supervisor:
         (self._home / "logs").mkdir(parents=True, exist_ok=True)
         write_private(self._home / "supervisord.conf", self._config([]))
         environment = {**os.environ, MARK: str(self._home)}
-        subprocess.Popen(
-            [
-                sys.executable,
-                "-W",
-                "ignore",
-                "-m",
-                "supervisor.supervisord",
-                "-n",
-                "-c",
-                str(self._home / "supervisord.conf"),
-            ],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=(self._home / "logs" / "supervisord.err").open("w"),
-            start_new_session=True,
-            cwd=self._home,
-        )
+        command = [sys.executable, "-W", "ignore", "-m", "supervisor.supervisord", "-c", str(self._home / "supervisord.conf")]
+        with (self._home / "logs" / "supervisord.err").open("w") as errors:
+            subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, cwd=self._home, check=False)
         deadline = time.monotonic() + 20
         while not self.alive():
             if time.monotonic() > deadline:
@@ -80,37 +69,37 @@ class Supervisor:
     def start(self, programs: list[Program], kept: list[Program]) -> None:
         """Makes `programs` known and starts them; `kept` are known already and go on."""
         write_private(self._home / "supervisord.conf", self._config([*kept, *programs]))
-        self._api.reloadConfig()
+        self._call("reloadConfig")
         for program in programs:
             with contextlib.suppress(xmlrpc.client.Fault):  # known, stopped: stale definition
-                self._api.stopProcess(program.name)
+                self._call("stopProcess", program.name)
             with contextlib.suppress(xmlrpc.client.Fault):
-                self._api.removeProcessGroup(program.name)
+                self._call("removeProcessGroup", program.name)
             with contextlib.suppress(xmlrpc.client.Fault):
-                self._api.addProcessGroup(program.name)
+                self._call("addProcessGroup", program.name)
             with contextlib.suppress(xmlrpc.client.Fault):
-                self._api.startProcess(program.name, False)
+                self._call("startProcess", program.name, False)
 
     def statuses(self) -> list[PartStatus]:
         if not self.alive():
             return []
         return [
             PartStatus(info["name"], info["statename"], info["pid"], info["now"] - info["start"] if info["pid"] else 0)
-            for info in self._api.getAllProcessInfo()
+            for info in self._call("getAllProcessInfo")
         ]
 
     def stop_part(self, name: str) -> None:
         with contextlib.suppress(xmlrpc.client.Fault):
-            self._api.stopProcess(name)
+            self._call("stopProcess", name)
 
     def start_part(self, name: str) -> None:
         with contextlib.suppress(xmlrpc.client.Fault):
-            self._api.startProcess(name, False)
+            self._call("startProcess", name, False)
 
     def shutdown(self) -> None:
         """Stops every server, then supervisord; ends by force what does not end. Blocks up to 60 s."""
         with contextlib.suppress(OSError, xmlrpc.client.Error):
-            self._api.shutdown()
+            self._call("shutdown")
         deadline = time.monotonic() + 45
         while stack_processes(self._home) and time.monotonic() < deadline:
             time.sleep(0.1)
@@ -120,7 +109,7 @@ class Supervisor:
         logs = self._home / "logs"
         sections = [
             f"[supervisord]\nlogfile={logs / 'supervisord.log'}\npidfile={self._home / 'supervisord.pid'}\n"
-            f"childlogdir={logs}\nnodaemon=true\nsilent=true\n",
+            f"childlogdir={logs}\nsilent=true\n",
             f"[inet_http_server]\nport={HOST}:{self._state.ports['supervisor']}\nusername=switchboard\n"
             f"password={self._state.passwords['supervisor']}\n",
             "[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n",

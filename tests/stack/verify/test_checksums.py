@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Protocol
 
 import pytest
 
 from core.settings import Endpoints
 from schemas import privacy as p
 from schemas import types as t
-from schemas.names import ch_name, ch_string, mysql_name
-from schemas.render.clickhouse import READ, ROWS, create_read_view, create_rows_table, read_view, rows_table
+from schemas.names import mysql_name
+from schemas.render.clickhouse import rows_table
 from schemas.table import ClickHouse, Column, Latest, Shards, Table, immutable, optional, required
-from verify.engine import Engine
+from tests.stack.verify.verify_bench import Bench, Space, make
 from verify.narrow import Options
-from verify.results import TableResult
-from verify.sides import ClickHouseSide, MySqlSide, open_clickhouse, open_mysql
-
-
-class Space(Protocol):
-    def name(self, prefix: str) -> str: ...
-
 
 TYPES: tuple[tuple[str, str, t.Type, list[tuple[str, str]]], ...] = (
     ("tiny", "TINYINT", t.Int(8), [("-128", "-128"), ("127", "127"), ("0", "0")]),
@@ -88,66 +79,7 @@ TYPES: tuple[tuple[str, str, t.Type, list[tuple[str, str]]], ...] = (
 )
 """name, MySQL's declaration, the contract's type, (MySQL's literal, ClickHouse's literal) of equal values."""
 
-NAMES = {"big": "select", "text": "a`b 'c\" %s", "doc": "position", "raw": "_", "state": "text"}
-NAMES = {name: new for name, new in NAMES.items() if not new.startswith("_")}
-
-
-@dataclass(frozen=True)
-class Arrived:
-    """A marker of a pipeline in which nothing flows."""
-
-    def wait(self) -> str:
-        return ""
-
-
-@dataclass(frozen=True)
-class Bench:
-    """One table on both sides, filled directly."""
-
-    stack: Endpoints
-    source: MySqlSide
-    target: ClickHouseSide
-    shard: str
-    table: Table
-
-    def verify(self, options: Options | None = None) -> TableResult:
-        engine = Engine(self.stack, (self.source,), self.target, lambda *_: Arrived(), options or Options())
-        (result,) = engine.verify([self.table])
-        print(result.reason)
-        return result
-
-    def mysql(self, text: str) -> None:
-        self.source.query(text)
-
-    def clickhouse(self, text: str) -> None:
-        self.target.client.command(text)
-
-    @property
-    def mysql_table(self) -> str:
-        return f"{mysql_name(self.shard)}.{mysql_name(self.table.name)}"
-
-    def land(self, values: dict[str, str], version: int = 2, deleted: int = 0) -> None:
-        names = ", ".join(map(ch_name, [*values, "_shard", "_version", "_deleted"]))
-        rest = f"{ch_string(self.shard)}, {version}, {deleted}"
-        self.clickhouse(f"INSERT INTO {rows_table(self.table)} ({names}) SELECT {', '.join(values.values())}, {rest}")
-
-
-def make(stack: Endpoints, space: Space, table: Table, columns: str) -> Iterator[Bench]:
-    shard = space.name("shard")
-    with open_mysql(stack.mysql[0]) as source, open_clickhouse(stack.clickhouse) as target:
-        bench = Bench(stack, source, target, shard, table)
-        bench.mysql(f"CREATE DATABASE {mysql_name(shard)}")
-        bench.mysql(f"CREATE TABLE {bench.mysql_table} ({columns})")
-        for database in (ROWS, READ):
-            bench.clickhouse(f"CREATE DATABASE IF NOT EXISTS {database}")
-        bench.clickhouse(create_rows_table(table))
-        bench.clickhouse(create_read_view(table))
-        try:
-            yield bench
-        finally:
-            bench.mysql(f"DROP DATABASE {mysql_name(shard)}")
-            bench.clickhouse(f"DROP VIEW {read_view(table)}")
-            bench.clickhouse(f"DROP TABLE {rows_table(table)}")
+NAMES = {"big": "select", "text": "a`b 'c\" %s", "doc": "position", "state": "text"}
 
 
 @pytest.fixture
@@ -157,7 +89,7 @@ def every_type(stack: Endpoints, space: Space) -> Iterator[Bench]:
     for place, (name, declaration, kind, _) in enumerate(TYPES, 2):
         columns.append(optional(place, NAMES.get(name, name), kind, p.PUBLIC))
         declared.append(f"{mysql_name(NAMES.get(name, name))} {declaration}")
-    name = space.name("every `type's")
+    name = space.name("vt_every `type's")
     table = Table(name, Shards("vt_*"), ("id",), Latest(), tuple(columns))
     yield from make(stack, space, table, ", ".join(declared))
 
@@ -233,7 +165,7 @@ def test_what_is_nearly_equal_differs(every_type: Bench, column: str, source: st
 @pytest.fixture
 def keyed_by_text(stack: Endpoints, space: Space) -> Iterator[Bench]:
     table = Table(
-        space.name("keyed"),
+        space.name("vt_keyed"),
         Shards("vt_*"),
         ("code", "day"),
         Latest(),
@@ -275,7 +207,7 @@ def test_text_keys_are_chunked_by_hash_and_values_are_masked(keyed_by_text: Benc
 @pytest.fixture
 def keyless(stack: Endpoints, space: Space) -> Iterator[Bench]:
     columns = (optional(1, "text", t.Text(), p.PUBLIC), optional(2, "number", t.Float(64), p.PUBLIC))
-    table = Table(space.name("keyless"), Shards("vt_*"), ("text", "number"), Latest(), columns, keyed_by_all_columns=True)
+    table = Table(space.name("vt_keyless"), Shards("vt_*"), ("text", "number"), Latest(), columns, keyed_by_all_columns=True)
     yield from make(stack, space, table, "text TEXT, number DOUBLE")
 
 
@@ -290,7 +222,7 @@ def test_equal_rows_without_a_key_count_once(keyless: Bench) -> None:
 @pytest.fixture
 def large(stack: Endpoints, space: Space) -> Iterator[Bench]:
     columns = (required(1, "id", t.Int(64), p.PUBLIC), optional(2, "value", t.Int(64), p.PUBLIC))
-    table = Table(space.name("large"), Shards("vt_*"), ("id",), Latest(), columns)
+    table = Table(space.name("vt_large"), Shards("vt_*"), ("id",), Latest(), columns)
     for bench in make(stack, space, table, "id BIGINT PRIMARY KEY, value BIGINT"):
         numbers = "WITH RECURSIVE n AS (SELECT 0 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 9999) SELECT i"
         bench.mysql("SET cte_max_recursion_depth = 20000")
@@ -329,3 +261,9 @@ def test_a_deleted_row_and_a_dropped_table(large: Bench) -> None:
     large.mysql(f"DROP TABLE {large.mysql_table}")
     result = large.verify(SMALL)
     assert (result.answer, result.dropped, result.rows_clickhouse) == ("different", True, 9999)
+
+
+def test_a_table_that_stands_nowhere_is_not_called_equal(large: Bench) -> None:
+    large.mysql(f"DROP TABLE {large.mysql_table}")
+    large.clickhouse(f"TRUNCATE TABLE {rows_table(large.table)}")
+    assert large.verify().answer == "unsettled"

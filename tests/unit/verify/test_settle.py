@@ -134,7 +134,7 @@ def test_a_wide_range_counts_only_while_the_source_holds_still() -> None:
 
 
 def test_narrowing_fetches_few_rows_around_one_difference() -> None:
-    source, target = side({key: "v" for key in range(10_000)}), side({key: "v" for key in range(10_000)})
+    source, target = side(dict.fromkeys(range(10000), "v")), side(dict.fromkeys(range(10000), "v"))
     target.data[5000] = ("w", 2)
     both = pair(source, target)
     options = Options(pass_rows=4000, chunk_rows=1000, leaf_rows=20)
@@ -147,7 +147,7 @@ def test_narrowing_fetches_few_rows_around_one_difference() -> None:
 
 
 def test_what_is_too_much_to_list_stays_a_range() -> None:
-    source, target = side({key: "v" for key in range(1000)}), side({})
+    source, target = side(dict.fromkeys(range(1000), "v")), side({})
     doubts = narrow(pair(source, target), [Suspect(Chunk(0, 1000), 1000)], Options(leaf_rows=10, detail_rows=50))
     covered = sum(chunk.high - chunk.low for chunk in (*doubts.leaves, *doubts.wide))
     assert covered == 1000

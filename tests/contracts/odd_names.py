@@ -1,0 +1,18 @@
+"""A composite key, and names with spaces, quotes and reserved words."""
+
+from schemas import privacy as p
+from schemas import types as t
+from schemas.table import Latest, Shards, Table, immutable, optional
+
+odd = Table(
+    name="order items",
+    source=Shards("odd_*"),
+    key=("select", "line no"),
+    history=Latest(),
+    columns=(
+        immutable(1, "select", t.Text(), p.PUBLIC),
+        immutable(2, "line no", t.UInt(16), p.PUBLIC),
+        optional(3, "it's `quoted`", t.Text(), p.PUBLIC),
+        optional(4, "2nd", t.Int(32), p.PUBLIC),
+    ),
+)

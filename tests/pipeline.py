@@ -1,0 +1,108 @@
+"""The whole path, driven by tests as an operator drives it: apply, a lander process of its own, verify."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from clickhouse_connect.driver.client import Client
+
+from core.clients import clickhouse, mysql
+from core.control import ControlDatabase
+from core.settings import Endpoints, Settings
+from schemas.catalog import Catalog, load
+from switchboard.plan import plan as planning
+from verify.engine import verify
+from verify.results import TableResult
+
+ROOT = Path(__file__).parent.parent
+CONTRACTS = ROOT / "tests" / "contracts"
+
+
+def eventually(check: Callable[[], Any], within: float = 60) -> Any:
+    """Waits until `check` returns something true and returns it; fails with its last answer after `within` seconds."""
+    deadline = time.monotonic() + within
+    while True:
+        answer = check()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {within} s; the last answer was {answer!r}")
+        time.sleep(0.1)
+
+
+@dataclass
+class Pipeline:
+    home: Path
+    endpoints: Endpoints
+    settings: Settings
+    catalog: Catalog
+    control: ControlDatabase
+
+    @cached_property
+    def clickhouse(self) -> Client:
+        return clickhouse.connect(self.endpoints.clickhouse)
+
+    def sql(self, statement: str, *arguments: Any, database: str | None = None) -> list[tuple[Any, ...]]:
+        with mysql.cursor(self.endpoints.mysql[0], database) as cursor:
+            cursor.execute(statement, arguments or None)
+            return list(cursor.fetchall())
+
+    def apply(self) -> int:
+        rooms = planning.targets(self.endpoints, self.settings, self.catalog, self.control)
+        return planning.apply(rooms, frozenset(), lambda step: None)
+
+    def verify(self, *tables: str) -> list[TableResult]:
+        return list(verify(self.endpoints, self.settings.landing.group, self.catalog.chosen(tables)))
+
+    def equal(self, *tables: str, shards: tuple[str, ...] = ()) -> bool:
+        """Whether verify finds every copy equal (in these shards); prints what is not, for the test's report."""
+        results = [result for result in self.verify(*tables) if not shards or result.shard in shards]
+        for result in results:
+            if result.answer != "equal":
+                print(result.table, result.shard, result.answer, result.reason, result.differences[:3])
+        return bool(results) and all(result.answer == "equal" for result in results)
+
+    def landed(self, query: str) -> list[tuple[Any, ...]]:
+        return [tuple(row) for row in self.clickhouse.query(query).result_rows]
+
+    def start_lander(self) -> subprocess.Popen[bytes]:
+        environment = {
+            **os.environ,
+            "SWITCHBOARD_HOME": str(self.home),
+            "SWITCHBOARD_CONTRACTS": str(CONTRACTS),
+        }
+        command = [sys.executable, "-m", "switchboard", "land"]
+        with (self.home / "logs" / "lander.log").open("ab") as log:
+            return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True)
+
+    @contextmanager
+    def lander(self) -> Iterator[subprocess.Popen[bytes]]:
+        process = self.start_lander()
+        try:
+            yield process
+        finally:
+            end(process)
+
+
+def end(process: subprocess.Popen[bytes]) -> int:
+    """SIGTERM, as an operator would; the exit status."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+    return process.wait(60)
+
+
+def make_pipeline(home: Path, endpoints: Endpoints) -> Pipeline:
+    settings = Settings(home=home, contracts=str(CONTRACTS))
+    control = ControlDatabase(endpoints.mysql[0], settings.control_database)
+    control.migrate()
+    return Pipeline(home, endpoints, settings, load(str(CONTRACTS)), control)
