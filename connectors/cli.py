@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Annotated
 
@@ -12,6 +13,8 @@ from rich.table import Table as Shown
 
 from connectors.rest import KafkaConnect, root_cause
 from connectors.snapshots import follow, request_snapshot
+from connectors.watch import Watch
+from core import logging
 from core.clients import mysql
 from core.errors import MisconfiguredError
 from core.settings import Context
@@ -113,3 +116,13 @@ def snapshots(ctx: typer.Context) -> None:
         for event in follow(context.endpoints, server.name, limit=30):
             rows = "" if event.rows is None else f", {event.rows:,} rows"
             print(f"{server.name} {event.id} {event.kind} {event.collection}{rows}")
+
+
+@app.command()
+def watch(ctx: typer.Context, every: Annotated[float, typer.Option(help="Seconds between looks.")] = 5.0) -> None:
+    """Start failed connectors again, after longer and longer pauses, until Ctrl-C."""
+    logging.configure()
+    watcher = Watch(_connect(ctx))
+    while True:
+        watcher.look()
+        time.sleep(every)

@@ -16,6 +16,8 @@ from typing import Any
 
 from clickhouse_connect.driver.client import Client
 
+from connectors.rest import KafkaConnect
+from connectors.watch import Watch
 from core.clients import clickhouse, mysql
 from core.control import ControlDatabase
 from core.settings import Endpoints, Settings
@@ -71,6 +73,20 @@ class Pipeline:
             if result.answer != "equal":
                 print(result.table, result.shard, result.answer, result.reason, result.differences[:3])
         return bool(results) and all(result.answer == "equal" for result in results)
+
+    def heal(self) -> None:
+        """Lets the watch restart what failed, until every connector runs."""
+        connect = KafkaConnect(self.endpoints.connect)
+        watch = Watch(connect)
+
+        def runs() -> bool:
+            watch.look()
+            status = [connect.status(name) for name in connect.names()]
+            return bool(status) and all(
+                part["state"] == "RUNNING" for item in status for part in (item["connector"], *item["tasks"]) if item["tasks"]
+            )
+
+        eventually(runs, within=120)
 
     def landed(self, query: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in self.clickhouse.query(query).result_rows]

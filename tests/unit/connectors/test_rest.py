@@ -1,0 +1,26 @@
+"""A failed task is told by its innermost cause."""
+
+from __future__ import annotations
+
+from connectors.rest import root_cause
+
+TRACE = """org.apache.kafka.connect.errors.ConnectException: An exception occurred in the change event producer.
+\tat io.debezium.pipeline.ErrorHandler.setProducerThrowable(ErrorHandler.java:67)
+Caused by: io.debezium.DebeziumException: Client requested master to start replication from position > file size
+\tat io.debezium.connector.mysql.X.y(X.java:1)
+\t... 5 more
+Caused by: com.github.shyiko.mysql.binlog.network.ServerException: Could not find first log file name in binary log index file
+\t... 3 more
+"""
+
+
+def test_the_innermost_cause_is_told_with_the_class_by_its_short_name() -> None:
+    assert root_cause(TRACE) == "ServerException: Could not find first log file name in binary log index file"
+
+
+def test_a_trace_without_causes_is_its_first_line() -> None:
+    assert root_cause("java.lang.IllegalStateException: no\n\tat a.b(C.java:1)") == "IllegalStateException: no"
+
+
+def test_an_empty_trace_says_so() -> None:
+    assert root_cause("") == "no cause given"
