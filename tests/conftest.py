@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +20,11 @@ _numbers = itertools.count(1)
 
 
 def start(name: str) -> tuple[Path, Endpoints]:
-    """A stack with a folder of its own; the servers' files are fetched once for all."""
+    """A stack with a folder and data of its own; the servers' files are fetched once for all."""
     home = STATE / name
+    if (home / "state.json").exists():  # an earlier run was ended before it could clear up
+        local_stack.down(home)
+    shutil.rmtree(home, ignore_errors=True)
     return home, local_stack.up(home, Progress(), artefacts=STATE / "artefacts")
 
 

@@ -1,0 +1,45 @@
+"""What was lost, changed or added behind the platform's back is found, narrowed to its rows, and mended."""
+
+from __future__ import annotations
+
+from core.settings import Context
+from schemas.render.clickhouse import rows_table
+from tests.conftest import Space
+from tests.pipeline import Pipeline, eventually
+from tests.stack.consumers.test_landing import interaction, landed_count, make_shard
+from verify.again import repaired
+from verify.results import TableResult
+
+
+def tamper(pipeline: Pipeline, shard: str, identity: int, replacing: str) -> None:
+    """Writes a row that no change topic brought: a copy of row `identity` with some columns replaced."""
+    table = rows_table(pipeline.catalog["interactions"])
+    query = f"INSERT INTO {table} SELECT * REPLACE ({replacing}) FROM {table} FINAL"
+    pipeline.clickhouse.command(f"{query} WHERE _shard = '{shard}' AND interaction_id = {identity}")
+
+
+def only(pipeline: Pipeline, shard: str) -> TableResult:
+    return next(result for result in pipeline.verify("interactions") if result.shard == shard)
+
+
+def test_missing_extra_and_differing_rows_are_found_and_mended(pipeline: Pipeline, space: Space) -> None:
+    shard = space.name("acc")
+    make_shard(pipeline, shard)
+    for identity in range(1, 51):
+        interaction(pipeline, shard, identity)
+    eventually(lambda: landed_count(pipeline, "interactions", shard, 50))
+    tamper(pipeline, shard, 1, "_version | 1 AS _version, 1 AS _deleted")
+    tamper(pipeline, shard, 2, "_version | 1 AS _version, 99.5 AS cost")
+    tamper(pipeline, shard, 3, "1000 AS interaction_id")
+    found = only(pipeline, shard)
+    assert found.answer == "different"
+    assert {(row.kind, row.key[0][1]) for row in found.differences} == {
+        ("missing in ClickHouse", "1"),
+        ("differs", "2"),
+        ("extra in ClickHouse", "1000"),
+    }
+    assert [column.name for row in found.differences for column in row.columns if row.kind == "differs"] == ["cost"]
+    context = Context(pipeline.settings, lambda: pipeline.endpoints)
+    mended = repaired(context.endpoints, context.settings.landing.group, pipeline.catalog["interactions"], found, wait=60)
+    assert mended.answer == "equal", mended
+    assert landed_count(pipeline, "interactions", shard, 50)
