@@ -165,6 +165,8 @@ def _zero(schema: Any) -> Any:
     kind = schema["type"] if isinstance(schema, dict) else schema
     if isinstance(schema, dict) and schema.get("logicalType") == "decimal":
         return Decimal(0)
+    if isinstance(schema, dict) and schema.get("connect.name") == "io.debezium.time.ZonedTimestamp":
+        return zoned(0)  # a text that landing parses
     zeros = {"string": "", "bytes": b"", "boolean": False, "int": 0, "long": 0, "float": 0.0, "double": 0.0}
     if kind in zeros:
         return zeros[kind]

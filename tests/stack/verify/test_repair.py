@@ -14,8 +14,8 @@ from verify.results import TableResult
 def tamper(pipeline: Pipeline, shard: str, identity: int, replacing: str) -> None:
     """Writes a row that no change topic brought: a copy of row `identity` with some columns replaced."""
     table = rows_table(pipeline.catalog["interactions"])
-    query = f"INSERT INTO {table} SELECT * REPLACE ({replacing}) FROM {table} FINAL"
-    pipeline.clickhouse.command(f"{query} WHERE _shard = '{shard}' AND interaction_id = {identity}")
+    row = f"SELECT * FROM {table} FINAL WHERE _shard = '{shard}' AND interaction_id = {identity}"
+    pipeline.clickhouse.command(f"INSERT INTO {table} SELECT * REPLACE ({replacing}) FROM ({row})")
 
 
 def only(pipeline: Pipeline, shard: str) -> TableResult:
@@ -28,8 +28,8 @@ def test_missing_extra_and_differing_rows_are_found_and_mended(pipeline: Pipelin
     for identity in range(1, 51):
         interaction(pipeline, shard, identity)
     eventually(lambda: landed_count(pipeline, "interactions", shard, 50))
-    tamper(pipeline, shard, 1, "_version | 1 AS _version, 1 AS _deleted")
-    tamper(pipeline, shard, 2, "_version | 1 AS _version, 99.5 AS cost")
+    tamper(pipeline, shard, 1, "_version + 1 AS _version, 1 AS _deleted")
+    tamper(pipeline, shard, 2, "_version + 1 AS _version, 99.5 AS cost")
     tamper(pipeline, shard, 3, "1000 AS interaction_id")
     found = only(pipeline, shard)
     assert found.answer == "different"

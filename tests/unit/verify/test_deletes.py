@@ -10,7 +10,7 @@ from core.errors import RefusedError
 from schemas import privacy as p
 from schemas import types as t
 from schemas.table import ClickHouse, Latest, Month, Shards, Table, immutable, optional
-from verify.deletes import delete_record, key_bytes, zoned
+from verify.deletes import _zero, delete_record, key_bytes, zoned
 
 TABLE = Table(
     "odd-name",
@@ -114,3 +114,7 @@ def test_an_instant_has_no_zeros_at_its_end() -> None:
         "1970-01-01T00:00:00.1Z",
         "1970-01-01T00:00:00.000001Z",
     ]
+
+
+def test_a_required_timestamp_is_given_as_a_text_that_landing_can_parse() -> None:
+    assert _zero({"type": "string", "connect.name": "io.debezium.time.ZonedTimestamp"}) == "1970-01-01T00:00:00Z"
