@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table as Shown
 
+from connectors.preflight import inspect
 from connectors.rest import KafkaConnect, root_cause
 from connectors.snapshots import follow, request_snapshot
 from connectors.watch import Watch
@@ -126,3 +127,16 @@ def watch(ctx: typer.Context, every: Annotated[float, typer.Option(help="Seconds
     while True:
         watcher.look()
         time.sleep(every)
+
+
+@app.command()
+def preflight(ctx: typer.Context) -> None:
+    """Show what on the MySQL servers stands in the way, or will lose something, each with its remedy."""
+    context: Context = ctx.obj
+    findings = inspect(context.endpoints.mysql, load_catalog(context.settings.contracts))
+    for finding in findings:
+        print(f"{finding.severity} {finding.subject}: {finding.what}\n  → {finding.remedy}")
+    if not findings:
+        print("nothing found")
+    if any(finding.severity == "fatal" for finding in findings):
+        raise typer.Exit(1)

@@ -7,12 +7,13 @@ import time
 
 from sqlalchemy import select
 
+from connectors.preflight import inspect
 from connectors.rest import KafkaConnect, root_cause
 from connectors.snapshots import request_snapshot
 from core.clients import mysql
 from core.control import ControlDatabase
 from core.control.models import Run
-from core.errors import TransientError
+from core.errors import MisconfiguredError, TransientError
 from core.settings import Endpoints, MySqlServer
 from schemas.catalog import Catalog
 from schemas.names import topic_of
@@ -74,12 +75,20 @@ class ConnectTarget:
         if collection:
             self._snapshot(server, collection)
             return
+        self._preflight()
         if step.action == "run":
             self._connect.change(step.subject, "restart")
         else:
             owner = next(server for server in self._endpoints.mysql if connector_name(server.name) == step.subject)
             self._connect.put(step.subject, self._config(owner))
         self._wait_running(step.subject)
+
+    def _preflight(self) -> None:
+        """Raises MisconfiguredError with every finding that keeps a connector from being made."""
+        fatal = [finding for finding in inspect(self._endpoints.mysql, self._catalog) if finding.severity == "fatal"]
+        if fatal:
+            what = "; ".join(f"{finding.subject}: {finding.what}" for finding in fatal)
+            raise MisconfiguredError(f"preflight: {what}", "; ".join(dict.fromkeys(finding.remedy for finding in fatal)))
 
     def _snapshot(self, server: str, collection: str) -> None:
         identity = request_snapshot(self._endpoints.kafka, server, [collection])

@@ -1,0 +1,67 @@
+"""Plan shows what would change; apply makes it so, once."""
+
+from __future__ import annotations
+
+import pytest
+
+from connectors.rest import KafkaConnect
+from connectors.snapshots import follow
+from core.errors import MisconfiguredError, RefusedError
+from schemas import types as t
+from schemas.catalog import Catalog
+from schemas.render.connect import connector_name
+from schemas.table import Column, Table
+from switchboard.plan import plan as planning
+from tests.conftest import Space
+from tests.pipeline import Pipeline, eventually
+from tests.stack.consumers.test_landing import make_shard, survey
+
+
+def with_column(pipeline: Pipeline, table: str, name: str, kind: t.Type) -> Catalog:
+    """The catalog with one column's type changed."""
+    old = pipeline.catalog[table]
+    columns = tuple(Column(c.id, c.name, kind if c.name == name else c.type, c.privacy, c.nullable, c.immutable) for c in old.columns)
+    new = Table(**{**vars(old), "columns": columns})
+    return Catalog(tuple(new if item.name == table else item for item in pipeline.catalog))
+
+
+def rooms(pipeline: Pipeline, catalog: Catalog) -> list[planning.Target]:
+    return planning.targets(pipeline.endpoints, pipeline.settings, catalog, pipeline.control)
+
+
+def test_an_applied_catalog_has_nothing_to_do(pipeline: Pipeline) -> None:
+    pipeline.apply()
+    assert planning.plan(rooms(pipeline, pipeline.catalog)) == []
+
+
+def test_a_wider_column_is_a_change_and_a_narrower_one_is_refused(pipeline: Pipeline) -> None:
+    narrowed = rooms(pipeline, with_column(pipeline, "surveys", "interaction_id", t.UInt(16)))
+    steps = [step for step in planning.plan(narrowed) if step.target == "clickhouse"]
+    assert [(step.subject, step.destroys) for step in steps] == [("surveys", True)]
+    with pytest.raises(RefusedError, match="clickhouse:surveys") as caught:
+        planning.apply(narrowed, frozenset(), lambda step: None)
+    assert "--allow clickhouse:surveys" in caught.value.remedy
+    widened = planning.plan(rooms(pipeline, with_column(pipeline, "surveys", "score", t.Int(32))))
+    assert [(step.subject, step.destroys) for step in widened] == [("surveys", False)]
+
+
+def test_connect_refuses_a_wrong_setting_in_one_line(pipeline: Pipeline) -> None:
+    connect = KafkaConnect(pipeline.endpoints.connect)
+    config = {**(connect.config(connector_name("main")) or {}), "database.port": "1"}
+    with pytest.raises(MisconfiguredError) as caught:
+        connect.put(connector_name("main"), config)
+    assert "\n" not in str(caught.value)
+    assert "onnect" in str(caught.value)
+
+
+def test_a_snapshot_tells_its_progress(pipeline: Pipeline, space: Space) -> None:
+    shard = space.name("acc")
+    make_shard(pipeline, shard)
+    survey(pipeline, shard, 1)
+    pipeline.apply()
+
+    def told() -> set[str]:
+        events = follow(pipeline.endpoints, "main", limit=20)
+        return {event.kind for event in events if event.collection in ("", f"{shard}.surveys")}
+
+    eventually(lambda: {"STARTED", "TABLE_SCAN_COMPLETED", "COMPLETED"} <= told())
