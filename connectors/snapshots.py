@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import fastavro
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from core.clients.kafka import producer
 from core.clients.registry import Registry
@@ -23,12 +23,22 @@ from schemas.render.connect import notification_topic, signal_topic
 
 @dataclass(frozen=True)
 class SnapshotEvent:
-    """`kind` is STARTED, IN_PROGRESS, TABLE_SCAN_COMPLETED, COMPLETED, ABORTED or SKIPPED."""
+    """`kind` is STARTED, IN_PROGRESS, PAUSED, RESUMED, TABLE_SCAN_COMPLETED, COMPLETED or ABORTED.
+
+    `id` is the newest signal's, whichever one the snapshot was asked for by: tell events apart by `collection` and
+    `offset`, their place in the notification topic. `status` tells how the scan of a table ended.
+    """
 
     id: str
     kind: str
     collection: str
     rows: int | None
+    status: str = ""
+    collections: tuple[str, ...] = ()
+    """All that were queued at this moment; for ABORTED, those that were taken out."""
+    last_key: str = ""
+    maximum_key: str = ""
+    offset: int = 0
 
 
 def request_snapshot(kafka: KafkaEndpoint, server: str, collections: Sequence[str], where: str | None = None) -> str:
@@ -42,6 +52,23 @@ def request_snapshot(kafka: KafkaEndpoint, server: str, collections: Sequence[st
         data["additional-conditions"] = [{"data-collection": _quoted(name), "filter": where} for name in collections]
     send_signal(kafka, server, identity, "execute-snapshot", data)
     return identity
+
+
+def pause_snapshots(kafka: KafkaEndpoint, server: str) -> None:
+    """Stops reading chunks; the stream goes on. Forgotten when the connector restarts."""
+    send_signal(kafka, server, uuid.uuid4().hex, "pause-snapshot", {"type": "INCREMENTAL"})
+
+
+def resume_snapshots(kafka: KafkaEndpoint, server: str) -> None:
+    send_signal(kafka, server, uuid.uuid4().hex, "resume-snapshot", {"type": "INCREMENTAL"})
+
+
+def stop_snapshots(kafka: KafkaEndpoint, server: str, collections: Sequence[str] = ()) -> None:
+    """Takes these collections, or all, out of the queue. What was read of them stays in the topics."""
+    data: dict[str, object] = {"type": "INCREMENTAL"}
+    if collections:
+        data["data-collections"] = [_quoted(name) for name in collections]
+    send_signal(kafka, server, uuid.uuid4().hex, "stop-snapshot", data)
 
 
 def send_signal(kafka: KafkaEndpoint, server: str, identity: str, kind: str, data: dict[str, object]) -> None:
@@ -58,31 +85,50 @@ def _quoted(collection: str) -> str:
     return "".join("\\" + character if character in "\\^$|?*+()[]{}" else character for character in collection)
 
 
-def follow(endpoints: Endpoints, server: str, limit: float) -> Iterator[SnapshotEvent]:
-    """The server's snapshot notifications from the oldest on, up to the newest. Blocks up to `limit` seconds."""
+def notified(kafka: KafkaEndpoint, server: str) -> int:
+    """The offset that the server's next notification will have, or a later one."""
+    reader = Consumer(_reading(kafka))
+    try:
+        _, end = reader.get_watermark_offsets(TopicPartition(notification_topic(server), 0), timeout=15)
+        return int(end)
+    except KafkaException as error:
+        raise TransientError(f"Kafka at {kafka.bootstrap} does not tell how far {notification_topic(server)} is") from error
+    finally:
+        reader.close()
+
+
+def _reading(kafka: KafkaEndpoint) -> dict[str, Any]:
+    return {
+        "bootstrap.servers": kafka.bootstrap,
+        "group.id": "switchboard-notifications",
+        "enable.auto.commit": False,
+        "auto.offset.reset": "earliest",
+        "isolation.level": "read_committed",
+        "enable.partition.eof": True,
+        "log_level": 2,
+    }
+
+
+def follow(endpoints: Endpoints, server: str, limit: float, since: int = 0) -> Iterator[SnapshotEvent]:
+    """The server's snapshot notifications from offset `since` on, up to the newest. Blocks up to `limit` seconds."""
     topic = notification_topic(server)
     schemas: dict[int, Any] = {}
     registry = Registry(endpoints.registry)
-    reader = Consumer(
-        {
-            "bootstrap.servers": endpoints.kafka.bootstrap,
-            "group.id": f"switchboard-notifications-{uuid.uuid4().hex}",
-            "enable.auto.commit": False,
-            "isolation.level": "read_committed",
-            "enable.partition.eof": True,
-            "log_level": 2,
-        }
-    )
+    reader = Consumer(_reading(endpoints.kafka))
     try:
-        reader.assign([TopicPartition(topic, 0, 0)])
+        reader.assign([TopicPartition(topic, 0, since)])
         deadline = time.monotonic() + limit
         while time.monotonic() < deadline:
             message = reader.poll(1)
             if message is None:
                 continue
-            if message.error():
-                return
-            event = _event(_decoded(message.value() or b"", schemas, registry))
+            if (error := message.error()) is not None:
+                if error.code() == KafkaError._PARTITION_EOF:
+                    return
+                if not error.retriable():
+                    raise TransientError(f"{topic} cannot be read: {error.str()}", "is Kafka running?")
+                continue
+            event = _event(_decoded(message.value() or b"", schemas, registry), message.offset() or 0)
             if event is not None:
                 yield event
     finally:
@@ -100,10 +146,19 @@ def _decoded(value: bytes, schemas: dict[int, Any], registry: Registry) -> dict[
     return record if isinstance(record, dict) else {}
 
 
-def _event(record: dict[str, Any]) -> SnapshotEvent | None:
+def _event(record: dict[str, Any], offset: int) -> SnapshotEvent | None:
     if record.get("aggregate_type") != "Incremental Snapshot":
         return None
     more = record.get("additional_data") or {}
     rows = more.get("total_rows_scanned")
-    collection = more.get("current_collection_in_progress") or more.get("scanned_collection") or ""
-    return SnapshotEvent(str(record.get("id")), str(record.get("type")), collection, int(rows) if rows else None)
+    return SnapshotEvent(
+        id=str(record.get("id")),
+        kind=str(record.get("type")),
+        collection=more.get("current_collection_in_progress") or more.get("scanned_collection") or "",
+        rows=int(rows) if rows else None,
+        status=more.get("status") or "",
+        collections=tuple(name for name in (more.get("data_collections") or "").split(",") if name),
+        last_key=more.get("last_processed_key") or "",
+        maximum_key=more.get("maximum_key") or "",
+        offset=offset,
+    )

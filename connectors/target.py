@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import time
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from connectors.preflight import inspect
 from connectors.rest import KafkaConnect, root_cause
-from connectors.snapshots import request_snapshot
+from connectors.snapshots import follow, request_snapshot
 from core.clients import mysql
 from core.control import ControlDatabase
-from core.control.models import Run
+from core.control.models import Run, utc_now
 from core.errors import MisconfiguredError, TransientError
 from core.settings import Endpoints, MySqlServer
 from schemas.catalog import Catalog
@@ -82,6 +82,25 @@ class ConnectTarget:
             owner = next(server for server in self._endpoints.mysql if connector_name(server.name) == step.subject)
             self._connect.put(step.subject, self._config(owner))
         self._wait_running(step.subject)
+
+    def wait_snapshots(self, limit: float) -> list[str]:
+        """Blocks until every snapshot asked for has been read, `limit` seconds at most; returns those that are not yet."""
+        deadline = time.monotonic() + limit
+        while True:
+            for server in self._endpoints.mysql:
+                events = follow(self._endpoints, server.name, limit=10)
+                read = {f"{server.name}/{event.collection}" for event in events if event.kind == "TABLE_SCAN_COMPLETED"}
+                self._completed(read)
+            with self._control.session() as session:
+                waiting = list(session.scalars(select(Run.subject).where(Run.kind == SNAPSHOT, Run.status == "REQUESTED")))
+            if not waiting or time.monotonic() > deadline:
+                return waiting
+            time.sleep(0.5)
+
+    def _completed(self, subjects: set[str]) -> None:
+        with self._control.session() as session:
+            chosen = update(Run).where(Run.kind == SNAPSHOT, Run.status == "REQUESTED", Run.subject.in_(subjects))
+            session.execute(chosen.values(status="COMPLETED", ended_at=utc_now()))
 
     def _preflight(self) -> None:
         """Raises MisconfiguredError with every finding that keeps a connector from being made."""

@@ -17,8 +17,10 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table as Shown
 
+from connectors.target import ConnectTarget
 from consumers import freshness
-from core.errors import SwitchboardError
+from core.control import ControlDatabase
+from core.errors import SwitchboardError, TransientError
 from core.settings import Context
 from schemas.catalog import Catalog
 from schemas.catalog import load as load_catalog
@@ -59,6 +61,7 @@ def demo(
     try:
         traffic = Traffic(server, SHARDS, context.settings.metadata_database, rate, seed=int(time.time()))
         _watch(context, catalog, traffic, stop, seconds, lander, metrics_port, console)
+        _wait_snapshots(context, catalog)
         equal = _prove(context, catalog, console)
     finally:
         _end(lander)
@@ -146,6 +149,15 @@ def _table(context: Context, catalog: Catalog, traffic: Traffic, elapsed: float,
         p50, p99 = ("-" if value is None else f"{value:.0f} ms" for value in (item.p50_ms, item.p99_ms))
         shown.add_row(item.table, f"{changes[item.table]:,}", f"{landed:,}", f"{dead:,}", p50, p99)
     return shown
+
+
+def _wait_snapshots(context: Context, catalog: Catalog) -> None:
+    """Rows from before the connector come by snapshots, which may take longer than the traffic."""
+    control = ControlDatabase(context.endpoints.mysql[0], context.settings.control_database)
+    waiting = ConnectTarget(context.endpoints, catalog, control).wait_snapshots(limit=120)
+    control.close()
+    if waiting:
+        raise TransientError(f"snapshots are not done after 120 s: {', '.join(waiting)}", "see `switchboard connectors status mysql-main`")
 
 
 def _prove(context: Context, catalog: Catalog, console: Console) -> bool:

@@ -70,7 +70,8 @@ def fetch(artefacts: Path, folders: tuple[str, ...], progress: Progress) -> None
 def _place(jar: Path, target: Path) -> None:
     if jar.name.endswith(".tar.gz"):
         with tempfile.TemporaryDirectory(dir=target.parent) as scratch, tarfile.open(jar) as archive:
-            archive.extractall(scratch, filter="data")
+            archive.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)  # Python before 3.11.4 has none
+            archive.extractall(scratch)
             shutil.copytree(scratch, target, dirs_exist_ok=True)
         return
     link = target / jar.name

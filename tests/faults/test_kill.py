@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from connectors.target import ConnectTarget
 from schemas.catalog import load
 from simulator.source import create_source
 from simulator.traffic import Traffic
@@ -28,6 +29,7 @@ def faulty() -> Iterator[Pipeline]:
     create_source(endpoints.mysql[0], SHARDS, "metadata")
     made = make_pipeline(home, endpoints)
     made.apply()
+    assert ConnectTarget(endpoints, made.catalog, made.control).wait_snapshots(limit=120) == []
     yield made
     made.control.close()
     made.clickhouse.close()

@@ -1,0 +1,142 @@
+"""Which snapshots were asked for, and how each ended: the control database's memory, kept true by Debezium's notifications."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import select
+
+from connectors.rest import KafkaConnect
+from connectors.snapshots import SnapshotEvent, follow, notified, request_snapshot
+from core.control import ControlDatabase
+from core.control.models import Run, utc_now
+from core.settings import Endpoints
+from schemas.render.connect import connector_name
+
+SNAPSHOT = "snapshot"
+REQUESTED, COMPLETED, FAILED, STOPPED = "REQUESTED", "COMPLETED", "FAILED", "STOPPED"
+READ = ("SUCCEEDED", "EMPTY")
+LOST_AFTER = dt.timedelta(minutes=2)
+"""A signal that left no trace for so long was taken by a task that died before it had stored it."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """A snapshot of one collection. Only notifications from offset `after` on may tell of it."""
+
+    id: int
+    collection: str
+    after: int
+    status: str = REQUESTED
+    told: dict[str, Any] | None = None
+    """What the last notification told that named it."""
+
+
+class Loads:
+    def __init__(self, endpoints: Endpoints, control: ControlDatabase) -> None:
+        self._endpoints = endpoints
+        self._control = control
+
+    def request(self, server: str, collections: Sequence[str], where: str | None = None) -> None:
+        """Asks for the collections to be read and remembers it. Blocks on Kafka and the control database."""
+        after = notified(self._endpoints.kafka, server)
+        signal = request_snapshot(self._endpoints.kafka, server, collections, where)
+        detail = {"signal": signal, "after": after, "where": where}
+        with self._control.session() as session:
+            for name in collections:
+                session.add(Run(kind=SNAPSHOT, subject=f"{server}/{name}", status=REQUESTED, detail=detail))
+
+    def wanted(self, server: str) -> dict[str, str]:
+        """Collection -> how its newest whole load stands. Blocks on Kafka while one is under way."""
+        self.refresh(server)
+        with self._control.session() as session:
+            runs = session.scalars(_of(server).order_by(Run.id)).all()
+        return {_collection(run): run.status for run in runs if run.detail.get("where") is None}
+
+    def outstanding(self, server: str) -> list[str]:
+        """Collections that were asked for and are not wholly read yet."""
+        self.refresh(server)
+        with self._control.session() as session:
+            return [_collection(run) for run in session.scalars(_of(server).where(Run.status == REQUESTED))]
+
+    def wait(self, limit: float) -> list[str]:
+        """Blocks until every server's snapshots are read, `limit` seconds at most; the ``server/database.table`` left over."""
+        deadline = time.monotonic() + limit
+        while True:
+            left = [f"{server.name}/{name}" for server in self._endpoints.mysql for name in self.outstanding(server.name)]
+            if not left or time.monotonic() > deadline:
+                return left
+            time.sleep(0.5)
+
+    def refresh(self, server: str, limit: float = 30) -> None:
+        """Notes what the notifications have told of the loads under way. Blocks up to `limit` seconds."""
+        with self._control.session() as session:
+            runs = session.scalars(_of(server).where(Run.status == REQUESTED).order_by(Run.id)).all()
+        if not runs:
+            return
+        loads = [Load(run.id, _collection(run), int(run.detail.get("after", 0)), told=run.detail.get("told")) for run in runs]
+        events = list(follow(self._endpoints, server, limit, since=min(load.after for load in loads)))
+        settled = {load.id: load for load in settle(loads, events)}
+        stored = self._stored(server) if any(_traceless(run, settled[run.id]) for run in runs) else set()
+        with self._control.session() as session:
+            for run in session.scalars(select(Run).where(Run.id.in_(settled))):
+                load = settled[run.id]
+                if _traceless(run, load) and load.collection not in stored:
+                    load = replace(load, status=FAILED, told={"kind": "LOST"})
+                _note(run, load)
+
+    def _stored(self, server: str) -> set[str]:
+        """The collections that the connector's offsets hold as queued."""
+        offsets = KafkaConnect(self._endpoints.connect).offsets(connector_name(server))
+        queued = [json.loads(item["offset"].get("incremental_snapshot_collections") or "[]") for item in offsets if item["offset"]]
+        return {item["incremental_snapshot_collections_id"] for items in queued for item in items}
+
+
+def settle(loads: Sequence[Load], events: Iterable[SnapshotEvent]) -> list[Load]:
+    """The loads after the events. One scan ends one load, the oldest: Debezium reads its queue in order."""
+    current = {load.id: load for load in loads}
+    for event in events:
+        for load in _concerned(current.values(), event):
+            current[load.id] = _after(load, event)
+        for load in current.values():
+            if event.kind == "TABLE_SCAN_COMPLETED" and load.collection == event.collection and load.status == REQUESTED:
+                current[load.id] = replace(load, after=max(load.after, event.offset + 1))
+    return list(current.values())
+
+
+def _concerned(loads: Iterable[Load], event: SnapshotEvent) -> list[Load]:
+    named = {event.collection} if event.collection else set(event.collections)
+    opened = [load for load in loads if load.status == REQUESTED and load.after <= event.offset and load.collection in named]
+    return opened[:1] if event.collection else opened
+
+
+def _after(load: Load, event: SnapshotEvent) -> Load:
+    told: dict[str, Any] = {"kind": event.kind, "rows": event.rows, "status": event.status}
+    if event.kind == "TABLE_SCAN_COMPLETED":
+        return replace(load, status=COMPLETED if event.status in READ else FAILED, told=told)
+    if event.kind == "ABORTED":
+        return replace(load, status=STOPPED, told=told)
+    return replace(load, told=told)
+
+
+def _traceless(run: Run, load: Load) -> bool:
+    return load.status == REQUESTED and load.told is None and utc_now() - run.started_at > LOST_AFTER
+
+
+def _note(run: Run, load: Load) -> None:
+    run.detail = {**run.detail, "after": load.after, "told": load.told}
+    if load.status != run.status:
+        run.status, run.ended_at = load.status, utc_now()
+
+
+def _of(server: str) -> Any:
+    return select(Run).where(Run.kind == SNAPSHOT, Run.subject.startswith(f"{server}/", autoescape=True))
+
+
+def _collection(run: Run) -> str:
+    return str(run.subject).partition("/")[2]
