@@ -18,12 +18,9 @@ from core.settings import (
     ClickHouseEndpoint,
     ConnectEndpoint,
     Endpoints,
-    FlinkEndpoint,
     KafkaEndpoint,
-    LakeEndpoint,
     MySqlServer,
     RegistryEndpoint,
-    S3Endpoint,
 )
 from switchboard.stack import health, jars, java, mysql, parts, state
 from switchboard.stack.progress import Progress
@@ -152,7 +149,4 @@ def endpoints(home: Path) -> Endpoints:
             user="switchboard",
             password=secret("clickhouse"),
         ),
-        s3=S3Endpoint(url=f"http://{parts.HOST}:{port['s3']}", access_key="switchboard", secret_key=secret("s3")),
-        lake=LakeEndpoint(url=f"http://{parts.HOST}:{port['lake']}", warehouse="warehouse"),
-        flink=FlinkEndpoint(url=f"http://{parts.HOST}:{port['flink']}"),
     )
