@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo up down test test-unit check format lock clean
+.PHONY: help setup demo up down test test-unit check format bench lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -47,6 +47,9 @@ check: $(VENV)/.complete ## Lint, types and import boundaries
 format: $(VENV)/.complete ## Format the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+bench: $(VENV)/.complete ## Measure landing, lag and memory on the running stack
+	@$(BIN)/python -m benchmarks
 
 lock: $(VENV)/.complete ## Resolve the Python packages and jars anew
 	@$(BIN)/pip install -q uv

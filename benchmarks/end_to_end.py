@@ -1,0 +1,96 @@
+"""Commit to queryable, under steady traffic through the running connector."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from consumers import freshness
+from consumers.lander import Lander
+from consumers.target import ClickHouseTarget
+from core.clients import clickhouse
+from core.control import ControlDatabase
+from core.errors import SwitchboardError
+from core.settings import Endpoints, Settings
+from schemas.catalog import Catalog
+from schemas.catalog import load as load_catalog
+from schemas.render.clickhouse import rows_table
+from simulator.traffic import Traffic
+
+SHARDS = ("acc_1", "acc_2")
+JOIN_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class Lags:
+    """Lags are those of the rows that landed in the measured seconds; `committed` is what MySQL committed in them."""
+
+    seconds: int
+    committed: int
+    landed: int
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+    tables: list[dict[str, Any]]
+
+
+def _land(endpoints: Endpoints, settings: Settings, stop: Any) -> None:
+    catalog = load_catalog(settings.contracts)
+    control = ControlDatabase(endpoints.mysql[0], settings.control_database)
+    Lander(endpoints, settings.landing, catalog, control, ClickHouseTarget(endpoints, catalog).add_columns, stop.is_set).run()
+
+
+def measure(endpoints: Endpoints, settings: Settings, rate: float, warm_up: int, seconds: int) -> Lags:
+    """Blocks for a little more than `warm_up` and `seconds`. The rows stay where the traffic put them."""
+    context = multiprocessing.get_context("spawn")
+    stop = context.Event()
+    process = context.Process(target=_land, args=(endpoints, settings, stop))
+    process.start()
+    try:
+        time.sleep(JOIN_SECONDS)
+        return _under_traffic(endpoints, settings, rate, warm_up, seconds)
+    finally:
+        time.sleep(1)
+        stop.set()
+        process.join(60)
+        if process.is_alive():
+            process.kill()
+
+
+def _under_traffic(endpoints: Endpoints, settings: Settings, rate: float, warm_up: int, seconds: int) -> Lags:
+    ended, failures = threading.Event(), list[Exception]()
+    traffic = Traffic(endpoints.mysql[0], SHARDS, settings.metadata_database, rate, seed=int(time.time()))
+
+    def run() -> None:
+        try:
+            traffic.run(ended)
+        except Exception as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=run, name="traffic")
+    thread.start()
+    try:
+        time.sleep(warm_up)
+        before = sum(traffic.changes().values())
+        time.sleep(seconds)
+        committed = sum(traffic.changes().values()) - before
+        found = _read(endpoints, load_catalog(settings.contracts), seconds, committed)
+    finally:
+        ended.set()
+        thread.join()
+    if failures:
+        raise SwitchboardError(f"the traffic ended: {failures[0]}", "is the stack up, and applied?")
+    return found
+
+
+def _read(endpoints: Endpoints, catalog: Catalog, seconds: int, committed: int) -> Lags:
+    lag = "dateDiff('millisecond', _committed_at, _landed_at) AS lag"
+    where = f"WHERE _landed_at > now64(3) - {seconds}"
+    union = " UNION ALL ".join(f"SELECT {lag} FROM {rows_table(table)} {where}" for table in catalog)
+    query = f"SELECT count(), quantile(0.5)(lag), quantile(0.99)(lag), max(lag) FROM ({union})"
+    landed, p50, p99, most = clickhouse.connect(endpoints.clickhouse).query(query).result_rows[0]
+    tables = [vars(item) for item in freshness.measure(endpoints.clickhouse, catalog, seconds) if item.landed]
+    return Lags(seconds, committed, int(landed), float(p50), float(p99), float(most), tables)
