@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,12 +17,14 @@ from switchboard.stack.progress import Progress
 from tests.pipeline import ROOT, Pipeline, make_pipeline
 
 STATE = ROOT / ".switchboard"
+HOMES = os.environ.get("SWITCHBOARD_TEST_HOMES", "")
+"""Runs beside each other name their stacks apart with this; one run needs none."""
 _numbers = itertools.count(1)
 
 
 def start(name: str) -> tuple[Path, Endpoints]:
     """A stack with a folder and data of its own; the servers' files are fetched once for all."""
-    home = STATE / name
+    home = STATE / f"{HOMES}{name}"
     if (home / "state.json").exists():  # an earlier run was ended before it could clear up
         local_stack.down(home)
     shutil.rmtree(home, ignore_errors=True)
