@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import requests
 from tenacity import RetryCallState, retry, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
@@ -22,7 +22,7 @@ STRUCTURE_ERRORS = frozenset({16, 47, 60, 81})
 
 
 class Inserter:
-    """Sends blocks over one keep-alive connection; one per thread."""
+    """Sends files over one keep-alive connection; one per thread."""
 
     def __init__(self, endpoint: ClickHouseEndpoint, patience: float, stopping: Callable[[], bool]) -> None:
         self._session = requests.Session()
@@ -32,8 +32,8 @@ class Inserter:
         self._patience = patience
         self._stopping = stopping
 
-    def insert(self, table: str, query: str, block: bytes) -> None:
-        """Blocks until ClickHouse has acknowledged the block.
+    def insert(self, table: str, query: str, body: Callable[[], Iterable[bytes]]) -> None:
+        """Sends what `body` yields, anew for each attempt, and blocks until ClickHouse has acknowledged it.
 
         Raises PoisonError if a record in it cannot land, TransientError after `patience` seconds without success,
         MisconfiguredError if a person has to act.
@@ -52,14 +52,13 @@ class Inserter:
             reraise=True,
         )
         started = time.monotonic()
-        again(self._once)(table, query, block)
+        again(self._once)(table, query, body)
         metrics.INSERT_SECONDS.labels(table).observe(time.monotonic() - started)
         metrics.INSERTS.labels(table).inc()
-        metrics.LANDED_BYTES.labels(table).inc(len(block))
 
-    def _once(self, table: str, query: str, block: bytes) -> None:
+    def _once(self, table: str, query: str, body: Callable[[], Iterable[bytes]]) -> None:
         try:
-            answer = self._session.post(self._url, params={"query": query}, data=block, timeout=(10, 300))
+            answer = self._session.post(self._url, params={"query": query}, data=body(), timeout=(10, 300))
         except requests.RequestException as error:
             raise TransientError(
                 f"table {table!r}: ClickHouse at {self._endpoint.host}:{self._endpoint.http_port} does not answer"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from functools import partial
 
 from consumers.batch import Batch
 from consumers.deadletters import DeadLetterWriter
@@ -60,10 +61,11 @@ class BatchLander:
             return
         self._land(table, generation, landing, batch)
         metrics.LANDED_ROWS.labels(table.name).inc(batch.rows)
+        metrics.LANDED_BYTES.labels(table.name).inc(batch.size)
 
     def _land(self, table: Table, generation: int, landing: Landing, batch: Batch) -> None:
         try:
-            self._inserter.insert(table.name, landing.query, batch.block(landing.container_header))
+            self._inserter.insert(table.name, landing.query, partial(batch.file, landing.container_header))
         except PoisonError as error:
             if batch.rows > 1:
                 for half in batch.halves():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from consumers.batch import Batch
 from consumers.deadletters import read
 from consumers.insert import Inserter
@@ -32,7 +34,7 @@ def replay(
             landing = book.landing(table, letter.schema_id or 0, letter.generation)
             batch = Batch(letter.topic, letter.value[:HEADER_SIZE])
             batch.add(letter.offset, letter.partition, letter.value)
-            inserter.insert(table.name, landing.query, batch.block(landing.container_header))
+            inserter.insert(table.name, landing.query, partial(batch.file, landing.container_header))
             done += 1
         except PoisonError:
             failed += 1

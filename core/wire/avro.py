@@ -6,10 +6,11 @@ Formats: the Avro 1.12 specification, "Binary encoding" and "Object container fi
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import Any
 
 SYNC = bytes.fromhex("5357495443484244e29a8fa1c3b7d90e")
-"""Any 16 bytes serve; one file holds one block, so a reader never searches for it."""
+"""Any 16 bytes serve; no reader ever searches for it."""
 
 _LOW_BYTES = tuple(bytes((value,)) for value in range(256))
 
@@ -25,6 +26,7 @@ def long(value: int) -> bytes:
     return bytes(out)
 
 
+@lru_cache(maxsize=256)
 def longs_of_run(base: int) -> tuple[bytes, ...]:
     """The spellings of the 64 integers from `base` on, where `base` is a non-negative multiple of 64.
 

@@ -67,7 +67,7 @@ def land(bench: Bench, value: bytes) -> None:
     answer = requests.post(
         f"http://{where.host}:{where.http_port}/",
         params={"query": landing_query(bench.table, ENVELOPE, 0)},
-        data=batch.block(avro.container_header(block_schema(ENVELOPE))),
+        data=b"".join(batch.file(avro.container_header(block_schema(ENVELOPE)))),
         auth=(where.user, where.password.get_secret_value()),
         timeout=30,
     )

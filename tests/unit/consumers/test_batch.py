@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from typing import Any
 
 import fastavro
@@ -28,8 +29,8 @@ def datum(text: str, number: int) -> bytes:
 
 
 def read(batch: Batch) -> list[dict[str, Any]]:
-    block = batch.block(avro.container_header(block_schema(ENVELOPE)))
-    return [dict(record) for record in fastavro.reader(io.BytesIO(block)) if isinstance(record, dict)]
+    file = b"".join(batch.file(avro.container_header(block_schema(ENVELOPE))))
+    return [dict(record) for record in fastavro.reader(io.BytesIO(file)) if isinstance(record, dict)]
 
 
 @given(st.integers(min_value=-(2**63), max_value=2**63 - 1))
@@ -45,10 +46,18 @@ def test_a_run_of_64_longs_is_spelled_like_each_of_them(value: int) -> None:
     assert avro.longs_of_run(base) == tuple(avro.long(base + index) for index in range(64))
 
 
-@given(st.lists(st.tuples(st.text(), st.integers(-(2**63), 2**63 - 1)), min_size=1), OFFSETS, st.integers(0, 10_000))
-def test_records_come_back_with_their_coordinates(rows: list[tuple[str, int]], first: int, partition: int) -> None:
+@st.composite
+def runs(draw: st.DrawFn) -> dict[int, tuple[str, int]]:
+    """Offset -> row, ascending: without gaps, or with those that compaction and transactions' ends leave."""
+    rows = draw(st.lists(st.tuples(st.text(), st.integers(-(2**63), 2**63 - 1)), min_size=1, max_size=200))
+    steps = draw(st.just([1] * len(rows)) | st.lists(st.integers(1, 100), min_size=len(rows), max_size=len(rows)))
+    return dict(zip(itertools.accumulate(steps, initial=draw(OFFSETS)), rows, strict=False))
+
+
+@given(runs(), st.integers(0, 10_000))
+def test_records_come_back_with_their_coordinates(run: dict[int, tuple[str, int]], partition: int) -> None:
     batch = Batch("t", confluent.frame(7, b""))
-    offsets = [first + index for index in range(len(rows))]
+    offsets, rows = list(run), list(run.values())
     batch.extend(partition, offsets, [datum(*row) for row in rows])
     found = read(batch)
     assert [(record["text"], record["number"]) for record in found] == rows
