@@ -59,9 +59,14 @@ def prepare(home: Path, running: frozenset[str]) -> State:
         taken.add(state.ports[name])
     for name in PASSWORDS:
         state.passwords.setdefault(name, secrets.token_hex(16))
-    state.cluster_id = state.cluster_id or secrets.token_urlsafe(16)
+    state.cluster_id = state.cluster_id or new_cluster_id()
     write_private(home / "state.json", json.dumps(asdict(state), indent=1))
     return state
+
+
+def new_cluster_id() -> str:
+    """22 characters of URL-safe base64, as Kafka spells them: the first is never a dash, which its tools take for an option."""
+    return next(text for text in iter(lambda: secrets.token_urlsafe(16), None) if not text.startswith("-"))
 
 
 def choose_port(wanted: int, taken: set[int]) -> int:
