@@ -11,12 +11,14 @@ import typer
 from rich.console import Console
 from rich.table import Table as Shown
 
+from connectors.loads import Loads
 from connectors.preflight import inspect
 from connectors.rest import KafkaConnect, root_cause
-from connectors.snapshots import follow, request_snapshot
+from connectors.snapshots import follow
 from connectors.watch import Watch
 from core import logging
 from core.clients import mysql
+from core.control import ControlDatabase
 from core.errors import MisconfiguredError
 from core.settings import Context
 from schemas.catalog import load as load_catalog
@@ -92,6 +94,12 @@ def reset_offsets(ctx: typer.Context, name: str, sure: Annotated[bool, typer.Opt
     print(f"{name}: offsets reset; snapshot its tables, then `switchboard verify --repair`")
 
 
+def _loads(context: Context) -> Loads:
+    control = ControlDatabase(context.endpoints.mysql[0], context.settings.control_database)
+    control.migrate()
+    return Loads(context.endpoints, control)
+
+
 @app.command()
 def snapshot(
     ctx: typer.Context,
@@ -105,7 +113,7 @@ def snapshot(
         standing = [name for name in mysql.databases(server) if chosen.source.holds(name)]
         collections = [f"{database}.{table}" for database in standing]
         if collections:
-            request_snapshot(context.endpoints.kafka, server.name, collections, where)
+            _loads(context).request(server.name, collections, where)
             print(f"{server.name}: asked for {', '.join(collections)}; `connectors snapshots` shows the progress")
 
 
@@ -116,7 +124,8 @@ def snapshots(ctx: typer.Context) -> None:
     for server in context.endpoints.mysql:
         for event in follow(context.endpoints, server.name, limit=30):
             rows = "" if event.rows is None else f", {event.rows:,} rows"
-            print(f"{server.name} {event.id} {event.kind} {event.collection}{rows}")
+            place = f", key {event.last_key} of {event.maximum_key}" if event.last_key else ""
+            print(f"{server.name} {event.kind} {event.collection or ', '.join(event.collections)} {event.status}{rows}{place}")
 
 
 @app.command()

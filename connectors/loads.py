@@ -37,6 +37,14 @@ class Load:
     """What the last notification told that named it."""
 
 
+@dataclass(frozen=True)
+class Newest:
+    """How the newest whole load of a collection stands."""
+
+    status: str
+    asked_at: dt.datetime
+
+
 class Loads:
     def __init__(self, endpoints: Endpoints, control: ControlDatabase) -> None:
         self._endpoints = endpoints
@@ -51,12 +59,12 @@ class Loads:
             for name in collections:
                 session.add(Run(kind=SNAPSHOT, subject=f"{server}/{name}", status=REQUESTED, detail=detail))
 
-    def wanted(self, server: str) -> dict[str, str]:
-        """Collection -> how its newest whole load stands. Blocks on Kafka while one is under way."""
+    def newest(self, server: str) -> dict[str, Newest]:
+        """Collection -> its newest whole load. Blocks on Kafka while one is under way."""
         self.refresh(server)
         with self._control.session() as session:
             runs = session.scalars(_of(server).order_by(Run.id)).all()
-        return {_collection(run): run.status for run in runs if run.detail.get("where") is None}
+        return {_collection(run): Newest(run.status, run.started_at) for run in runs if run.detail.get("where") is None}
 
     def outstanding(self, server: str) -> list[str]:
         """Collections that were asked for and are not wholly read yet."""

@@ -64,7 +64,11 @@ def resume_snapshots(kafka: KafkaEndpoint, server: str) -> None:
 
 
 def stop_snapshots(kafka: KafkaEndpoint, server: str, collections: Sequence[str] = ()) -> None:
-    """Takes these collections, or all, out of the queue. What was read of them stays in the topics."""
+    """Takes these collections, or all, out of the queue. What was read of them stays in the topics.
+
+    Resumes first: a snapshot that is stopped while paused would leave every later one paused too.
+    """
+    resume_snapshots(kafka, server)
     data: dict[str, object] = {"type": "INCREMENTAL"}
     if collections:
         data["data-collections"] = [_quoted(name) for name in collections]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 
-from sqlalchemy import select, update
-
+from connectors.backfills import Collection, due, settle
+from connectors.ddl import remember
+from connectors.loads import COMPLETED, REQUESTED, Loads, Newest
 from connectors.preflight import inspect
 from connectors.rest import KafkaConnect, root_cause
-from connectors.snapshots import follow, request_snapshot
 from core.clients import mysql
 from core.control import ControlDatabase
-from core.control.models import Run, utc_now
+from core.control.states import Standing, standing
 from core.errors import MisconfiguredError, TransientError
 from core.settings import Endpoints, MySqlServer
 from schemas.catalog import Catalog
@@ -21,7 +22,6 @@ from schemas.render.connect import connector_name, source_config
 from schemas.steps import Step
 from schemas.table import Table
 
-SNAPSHOT = "snapshot"
 SETTLE_SECONDS = 10.0
 """For so long Connect may still show the failure of the task before the change."""
 
@@ -33,9 +33,12 @@ class ConnectTarget:
         self._endpoints = endpoints
         self._catalog = catalog
         self._control = control
+        self._loads = Loads(endpoints, control)
         self._connect = KafkaConnect(endpoints.connect)
 
     def plan(self) -> list[Step]:
+        self.look()
+        states = standing(self._control)
         steps = []
         for server in self._endpoints.mysql:
             name, wanted = connector_name(server.name), self._config(server)
@@ -46,34 +49,45 @@ class ConnectTarget:
                 steps.append(Step(30, self.name, "change", name, f"{len(diff)} settings", diff))
             elif failures := _failures(self._states(name)):
                 steps.append(Step(30, self.name, "run", name, f"restart; it failed: {failures[0]}"))
-            steps += [
-                Step(31, self.name, "run", f"{server.name}/{collection}", f"incremental snapshot into {topic_of(table)}")
-                for collection, table in self._collections(server)
-                if not self._requested(server, collection)
-            ]
+            steps += self._snapshots(server, states)
         return steps
+
+    def look(self) -> None:
+        """Remembers what DDL has put in doubt since the last look, and forgets what snapshots have made up for. Blocks."""
+        collections: list[Collection] = []
+        loads: dict[tuple[str, str], Newest] = {}
+        for server in self._endpoints.mysql:
+            if self._connect.config(connector_name(server.name)) is not None:
+                remember(self._endpoints.kafka, self._control, self._catalog, server.name)
+            collections += [(server.name, database, table) for database, table in self._collections(server)]
+            loads |= {(server.name, name): load for name, load in self._loads.newest(server.name).items()}
+        settle(self._control, standing(self._control), collections, loads)
 
     def _config(self, server: MySqlServer) -> dict[str, str]:
         return source_config(self._catalog, server, self._endpoints.registry, self._endpoints.kafka)
 
     def _collections(self, server: MySqlServer) -> list[tuple[str, Table]]:
-        """(database.table, contract) of what stands on the server now."""
+        """(database, contract) of what stands on the server now."""
         rows = mysql.rows(server, "SELECT table_schema, table_name FROM information_schema.tables WHERE table_type = 'BASE TABLE'")
-        standing = {(str(schema), str(name)) for schema, name in rows}
+        found = {(str(schema), str(name)) for schema, name in rows}
         return sorted(
-            ((f"{schema}.{name}", table) for schema, name in standing for table in self._catalog if _is(table, schema, name)),
-            key=lambda pair: pair[0],
+            ((schema, table) for schema, name in found for table in self._catalog if _is(table, schema, name)),
+            key=lambda pair: (pair[0], pair[1].name),
         )
 
-    def _requested(self, server: MySqlServer, collection: str) -> bool:
-        with self._control.session() as session:
-            query = select(Run.id).where(Run.kind == SNAPSHOT, Run.subject == f"{server.name}/{collection}")
-            return session.scalar(query.limit(1)) is not None
+    def _snapshots(self, server: MySqlServer, states: list[Standing]) -> Iterator[Step]:
+        loads = self._loads.newest(server.name)
+        for database, table in self._collections(server):
+            load = loads.get(f"{database}.{table.name}")
+            why = _why(load, due(states, table, database, load) if load else None)
+            if why is not None:
+                summary = f"incremental snapshot into {topic_of(table)}{why}"
+                yield Step(31, self.name, "run", f"{server.name}/{database}.{table.name}", summary)
 
     def apply(self, step: Step) -> None:
         server, _, collection = step.subject.partition("/")
         if collection:
-            self._snapshot(server, collection)
+            self._loads.request(server, [collection])
             return
         self._preflight()
         if step.action == "run":
@@ -85,22 +99,9 @@ class ConnectTarget:
 
     def wait_snapshots(self, limit: float) -> list[str]:
         """Blocks until every snapshot asked for has been read, `limit` seconds at most; returns those that are not yet."""
-        deadline = time.monotonic() + limit
-        while True:
-            for server in self._endpoints.mysql:
-                events = follow(self._endpoints, server.name, limit=10)
-                read = {f"{server.name}/{event.collection}" for event in events if event.kind == "TABLE_SCAN_COMPLETED"}
-                self._completed(read)
-            with self._control.session() as session:
-                waiting = list(session.scalars(select(Run.subject).where(Run.kind == SNAPSHOT, Run.status == "REQUESTED")))
-            if not waiting or time.monotonic() > deadline:
-                return waiting
-            time.sleep(0.5)
-
-    def _completed(self, subjects: set[str]) -> None:
-        with self._control.session() as session:
-            chosen = update(Run).where(Run.kind == SNAPSHOT, Run.status == "REQUESTED", Run.subject.in_(subjects))
-            session.execute(chosen.values(status="COMPLETED", ended_at=utc_now()))
+        left = self._loads.wait(limit)
+        self.look()
+        return left
 
     def _preflight(self) -> None:
         """Raises MisconfiguredError with every finding that keeps a connector from being made."""
@@ -108,11 +109,6 @@ class ConnectTarget:
         if fatal:
             what = "; ".join(f"{finding.subject}: {finding.what}" for finding in fatal)
             raise MisconfiguredError(f"preflight: {what}", "; ".join(dict.fromkeys(finding.remedy for finding in fatal)))
-
-    def _snapshot(self, server: str, collection: str) -> None:
-        identity = request_snapshot(self._endpoints.kafka, server, [collection])
-        with self._control.session() as session:
-            session.add(Run(kind=SNAPSHOT, subject=f"{server}/{collection}", status="REQUESTED", detail={"signal": identity}))
 
     def _wait_running(self, name: str, limit: float = 90) -> None:
         started = time.monotonic()
@@ -133,6 +129,15 @@ class ConnectTarget:
 
 def _failures(states: list[dict[str, str]]) -> list[str]:
     return [root_cause(state.get("trace", "")) for state in states if state["state"] == "FAILED"]
+
+
+def _why(load: Newest | None, backfill: Standing | None) -> str | None:
+    """Why a collection is to be read (again); None if it is not."""
+    if load is None:
+        return ""
+    if load.status not in (REQUESTED, COMPLETED):
+        return f" again; the last one ended as {load.status}"
+    return None if backfill is None else f" again; {backfill.reason}"
 
 
 def _is(table: Table, database: str, name: str) -> bool:

@@ -32,6 +32,12 @@ class Registry:
         answer = self._get(f"/subjects/{subject}/versions/latest")
         return None if answer is None else (int(answer["id"]), json.loads(answer["schema"]))
 
+    def versions(self, subject: str) -> list[tuple[int, dict[str, Any]]]:
+        """(id, schema) of every version of a subject, oldest first. One request each."""
+        numbers = self._get(f"/subjects/{subject}/versions") or []
+        found = (self._get(f"/subjects/{subject}/versions/{number}") for number in sorted(numbers))
+        return [(int(answer["id"]), json.loads(answer["schema"])) for answer in found if answer is not None]
+
     def subjects(self) -> list[str]:
         return list(self._get("/subjects") or [])
 

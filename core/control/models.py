@@ -6,6 +6,7 @@ import datetime as dt
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, DateTime, Integer, String, Text, UniqueConstraint
+from sqlalchemy.dialects.mysql import DATETIME
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -54,18 +55,15 @@ class KnownSchema(Base):
 
 
 class TableState(Base):
-    """A table of one shard that is not simply flowing: frozen, or waiting for a backfill, with the reason.
-
-    `shard` is ``*`` where the whole table is meant.
-    """
+    """A table of one shard that is not simply flowing, with the reason: see `states`. `shard` is ``*`` for every shard."""
 
     __tablename__ = "table_states"
 
     table_name: Mapped[str] = mapped_column(String(200), primary_key=True)
     shard: Mapped[str] = mapped_column(String(64), primary_key=True)
-    state: Mapped[str] = mapped_column(String(16))
+    state: Mapped[str] = mapped_column(String(16), primary_key=True)
     reason: Mapped[str] = mapped_column(Text)
-    since: Mapped[dt.datetime] = mapped_column(DateTime, default=utc_now)
+    since: Mapped[dt.datetime] = mapped_column(DATETIME(fsp=6), default=utc_now)
 
 
 class ExportWatermark(Base):
@@ -94,5 +92,5 @@ class Run(Base):
     subject: Mapped[str] = mapped_column(String(249))
     status: Mapped[str] = mapped_column(String(16))
     detail: Mapped[dict[str, Any]] = mapped_column(JSON)
-    started_at: Mapped[dt.datetime] = mapped_column(DateTime, default=utc_now)
+    started_at: Mapped[dt.datetime] = mapped_column(DATETIME(fsp=6), default=utc_now)
     ended_at: Mapped[dt.datetime | None] = mapped_column(DateTime)

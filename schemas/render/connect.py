@@ -57,7 +57,7 @@ def source_config(catalog: Catalog, server: MySqlServer, registry: RegistryEndpo
 
 def _source(catalog: Catalog, server: MySqlServer) -> dict[str, str]:
     patterns = sorted({_database_regex(table.source) for table in catalog})
-    tables = sorted(f"{_database_regex(table.source)}\\.{re.escape(table.name)}" for table in catalog)
+    tables = sorted(_table_regex(table) for table in catalog)
     config = {
         "connector.class": "io.debezium.connector.mysql.MySqlConnector",
         "tasks.max": "1",
@@ -67,8 +67,8 @@ def _source(catalog: Catalog, server: MySqlServer) -> dict[str, str]:
         "database.password": server.connect_password,
         "database.server.id": str(100_000 + zlib.crc32(server.name.encode()) % 1_000_000_000),
         "topic.prefix": server.name,
-        "database.include.list": ",".join(patterns),
-        "table.include.list": ",".join(_no_comma(table) for table in tables),
+        "database.include.list": ",".join(map(_listed, patterns)),
+        "table.include.list": ",".join(map(_listed, tables)),
         "snapshot.mode": "no_data",
         "snapshot.locking.mode": "none",
         "include.schema.changes": "false",
@@ -80,14 +80,20 @@ def _source(catalog: Catalog, server: MySqlServer) -> dict[str, str]:
     return config
 
 
-def _no_comma(pattern: str) -> str:
-    """A comma separates patterns; one inside a name is written so that it does not."""
-    return pattern.replace(",", "\\x2c")
+def _listed(pattern: str) -> str:
+    """As an item of an include list, where a comma separates patterns, and which would match letters of either case.
+
+    A table that matches only in other letters has no topic, and would hold up every table of the server.
+    """
+    return "(?-i)" + pattern.replace(",", "\\x2c")
 
 
 def _key_columns(table: Table) -> str:
-    names = ",".join(re.escape(name) for name in table.key)
-    return f"{_database_regex(table.source)}\\.{re.escape(table.name)}:{names}"
+    return f"{_table_regex(table)}:{','.join(re.escape(name) for name in table.key)}"
+
+
+def _table_regex(table: Table) -> str:
+    return f"{_database_regex(table.source)}\\.{re.escape(table.name)}"
 
 
 def _database_regex(source: Source) -> str:
@@ -137,12 +143,15 @@ def _routing(server: MySqlServer) -> dict[str, str]:
 
 
 def _signals(server: MySqlServer, kafka: KafkaEndpoint) -> dict[str, str]:
+    """By default a signal is looked for every 5 s without waiting for Kafka's answer, so the first is seen after 30 s."""
     return {
         "read.only": "true",
         "signal.enabled.channels": "kafka",
         "signal.kafka.topic": signal_topic(server.name),
         "signal.kafka.bootstrap.servers": kafka.bootstrap,
         "signal.kafka.groupId": f"switchboard-signals-{server.name}",
+        "signal.kafka.poll.timeout.ms": "500",
+        "signal.poll.interval.ms": "1000",
         "notification.enabled.channels": "sink",
         "notification.sink.topic.name": notification_topic(server.name),
         "incremental.snapshot.chunk.size": "8192",
@@ -151,6 +160,7 @@ def _signals(server: MySqlServer, kafka: KafkaEndpoint) -> dict[str, str]:
         "schema.history.internal.kafka.bootstrap.servers": kafka.bootstrap,
         "schema.history.internal.store.only.captured.tables.ddl": "false",
         "schema.history.internal.store.only.captured.databases.ddl": "false",
+        "schema.history.internal.skip.unparseable.ddl": "false",
     }
 
 

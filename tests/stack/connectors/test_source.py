@@ -1,0 +1,320 @@
+"""A Debezium of this test's own: what it publishes, its snapshots, and tables and shards that come later."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import json
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import fastavro
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from connectors.loads import COMPLETED, STOPPED, Loads
+from connectors.rest import KafkaConnect
+from connectors.snapshots import follow, pause_snapshots, resume_snapshots, stop_snapshots
+from connectors.target import ConnectTarget
+from consumers.target import TopicTarget
+from core.clients import mysql
+from core.clients.registry import Registry
+from core.control import ControlDatabase
+from core.control.models import Run, utc_now
+from core.settings import Endpoints, MySqlServer, TopicSettings
+from core.wire import confluent
+from schemas import privacy as p
+from schemas import types as t
+from schemas.catalog import Catalog
+from schemas.render.connect import connector_name, internal_topics
+from schemas.steps import Step
+from schemas.table import Latest, Metadata, Shards, Table, immutable, optional
+from switchboard.plan import plan as planning
+from tests.pipeline import eventually
+
+NAME = "ct"
+SHARDS = ("ct_1", "ct_2")
+ROWS = 20_000
+"""Three chunks of a snapshot."""
+DDL = "CREATE TABLE {} (id BIGINT NOT NULL PRIMARY KEY, note VARCHAR(50))"
+
+
+def contract(name: str, source: Shards | Metadata) -> Table:
+    columns = (immutable(1, "id", t.Int(64), p.PUBLIC), optional(2, "note", t.Text(), p.PUBLIC))
+    return Table(name=name, source=source, key=("id",), history=Latest(), columns=columns)
+
+
+THINGS = contract("ct_things", Shards("ct_?"))
+LATER = contract("ct_later", Shards("ct_?"))
+KINDS = contract("ct_kinds", Metadata("ct_meta"))
+
+
+@dataclass(frozen=True)
+class Record:
+    key: Any
+    value: dict[str, Any] | None
+    partition: int
+
+    @property
+    def op(self) -> str:
+        return "tombstone" if self.value is None else str(self.value["op"])
+
+    @property
+    def shard(self) -> str:
+        return "" if self.value is None else str(self.value["source"]["db"])
+
+
+@dataclass
+class Source:
+    endpoints: Endpoints
+    control: ControlDatabase
+
+    @property
+    def server(self) -> MySqlServer:
+        return self.endpoints.mysql[0]
+
+    @property
+    def connect(self) -> KafkaConnect:
+        return KafkaConnect(self.endpoints.connect)
+
+    def sql(self, database: str, *statements: str) -> None:
+        with mysql.cursor(self.server, database) as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+
+    def fill(self, database: str, table: str, first: int, rows: int) -> None:
+        with mysql.cursor(self.server, database) as cursor:
+            values = [(identity, f"note {identity}") for identity in range(first, first + rows)]
+            cursor.executemany(f"INSERT INTO {table} VALUES (%s, %s)", values)
+
+    def rooms(self, *tables: Table) -> list[planning.Target]:
+        catalog = Catalog(tables)
+        return [
+            TopicTarget(self.endpoints, TopicSettings(partitions=4), catalog, self.control),
+            ConnectTarget(self.endpoints, catalog, self.control),
+        ]
+
+    def plan(self, *tables: Table) -> list[Step]:
+        return planning.plan(self.rooms(*tables))
+
+    def apply(self, *tables: Table) -> None:
+        planning.apply(self.rooms(*tables), frozenset(), lambda step: None)
+
+    def loaded(self, *tables: Table, within: float = 60) -> None:
+        assert ConnectTarget(self.endpoints, Catalog(tables), self.control).wait_snapshots(within) == []
+
+    def records(self, topic: str) -> list[Record]:
+        """Everything committed, partition by partition."""
+        registry = Registry(self.endpoints.registry)
+        schemas: dict[int, Any] = {}
+        reader = Consumer(
+            {
+                "bootstrap.servers": self.endpoints.kafka.bootstrap,
+                "group.id": f"ct-{uuid.uuid4().hex}",
+                "enable.auto.commit": False,
+                "isolation.level": "read_committed",
+                "enable.partition.eof": True,
+            }
+        )
+        try:
+            partitions = len(reader.list_topics(topic, timeout=10).topics[topic].partitions)
+            reader.assign([TopicPartition(topic, number, 0) for number in range(partitions)])
+            found, ended = [], 0
+            while ended < partitions:
+                for message in reader.consume(10_000, timeout=1):
+                    if message.error():
+                        ended += 1
+                        continue
+                    value = message.value()
+                    decoded = None if value is None else decode(value, schemas, registry)
+                    key = message.key()
+                    found.append(Record(None if key is None else json.loads(key), decoded, message.partition() or 0))
+            return found
+        finally:
+            reader.close()
+
+    def ops(self, topic: str, shard: str) -> Counter[str]:
+        return Counter(record.op for record in self.records(topic) if record.shard in (shard, ""))
+
+
+def decode(value: bytes, schemas: dict[int, Any], registry: Registry) -> dict[str, Any]:
+    identity = confluent.schema_id(value)
+    assert identity is not None
+    if identity not in schemas:
+        schemas[identity] = fastavro.parse_schema(json.loads(registry.schema(identity) or "null"))
+    record = fastavro.schemaless_reader(io.BytesIO(value[confluent.HEADER_SIZE :]), schemas[identity], None)
+    assert isinstance(record, dict)
+    return record
+
+
+@pytest.fixture(scope="module")
+def source(stack: Endpoints) -> Iterator[Source]:
+    endpoints = stack.model_copy(update={"mysql": (stack.mysql[0].model_copy(update={"name": NAME}),)})
+    control = ControlDatabase(endpoints.mysql[0], "ct_control")
+    control.migrate()
+    made = Source(endpoints, control)
+    databases = (*SHARDS, "ct_3", "ct_meta", "ct_control")
+    try:
+        for shard in SHARDS:
+            made.sql("mysql", f"CREATE DATABASE {shard}")
+            made.sql(shard, DDL.format("ct_things"), DDL.format("CT_THINGS"))
+            made.fill(shard, "ct_things", 1, ROWS if shard == "ct_1" else 10)
+        made.sql("mysql", "CREATE DATABASE ct_meta")
+        made.sql("ct_meta", DDL.format("ct_kinds"), "INSERT INTO ct_kinds VALUES (1, 'one')")
+        made.apply(THINGS, KINDS)
+        yield made
+    finally:
+        remove(made)
+        control.close()
+        made.sql("mysql", *(f"DROP DATABASE IF EXISTS {name}" for name in databases))
+
+
+def remove(source: Source) -> None:
+    """The connector with its offsets, and its own topics."""
+    name = connector_name(NAME)
+    if name in source.connect.names():
+        source.connect.change(name, "stop")
+        eventually(lambda: source.connect.status(name)["connector"]["state"] == "STOPPED")
+        source.connect.reset_offsets(name)
+        source.connect.delete(name)
+    topics = TopicTarget(source.endpoints, TopicSettings(), Catalog((THINGS, LATER, KINDS)), source.control)
+    live = topics._admin.list_topics(timeout=10).topics
+    ours = [name for name in (*internal_topics(NAME), *live) if name in live and (name in internal_topics(NAME) or ".ct_" in name)]
+    for answer in topics._admin.delete_topics(sorted(set(ours))).values():
+        answer.result(30)
+
+
+def test_rows_that_stood_before_are_read_by_snapshots_at_once(source: Source) -> None:
+    started = time.monotonic()
+    source.loaded(THINGS, KINDS)
+    print(f"snapshots of {ROWS + 11} rows: {time.monotonic() - started:.1f} s after the connector ran")
+    things = source.records("cdc.ct_things")
+    assert Counter((record.shard, record.op) for record in things) == {("ct_1", "r"): ROWS, ("ct_2", "r"): 10}
+    assert source.plan(THINGS, KINDS) == []
+
+
+def test_a_key_is_json_with_its_shard_and_decides_the_partition(source: Source) -> None:
+    things = source.records("cdc.ct_things")
+    assert {tuple(record.key) for record in things} == {("id", "_shard")}
+    assert all(record.key["_shard"] == record.shard for record in things)
+    assert len({record.partition for record in things}) == 4
+    assert source.records("cdc.ct_kinds")[0].key == {"id": 1, "_shard": "ct_meta"}
+
+
+def test_a_snapshot_tells_its_progress_by_key_and_rows(source: Source) -> None:
+    events = [event for event in follow(source.endpoints, NAME, limit=20) if event.collection == "ct_1.ct_things"]
+    assert [event.kind for event in events].count("IN_PROGRESS") >= 2
+    assert all(event.maximum_key == str(ROWS) for event in events if event.kind == "IN_PROGRESS")
+    assert [(event.status, event.rows) for event in events if event.kind == "TABLE_SCAN_COMPLETED"] == [("SUCCEEDED", ROWS)]
+
+
+def test_changes_of_every_kind_are_seen(source: Source) -> None:
+    source.sql(
+        "ct_2",
+        "INSERT INTO ct_things VALUES (100, 'new')",
+        "UPDATE ct_things SET note = 'changed' WHERE id = 100",
+        "UPDATE ct_things SET id = 101 WHERE id = 100",
+        "DELETE FROM ct_things WHERE id = 101",
+        "TRUNCATE TABLE ct_things",
+    )
+    eventually(lambda: source.ops("cdc.ct_things", "ct_2")["t"] == 1)
+    ops = source.ops("cdc.ct_things", "ct_2")
+    assert ops == {"r": 10, "c": 2, "u": 1, "d": 2, "t": 1}
+    things = source.records("cdc.ct_things")
+    assert [(record.key, record.shard) for record in things if record.op == "t"] == [(None, "ct_2")]
+    assert next(record.value for record in things if record.op == "u")["before"] == {"id": 100, "note": "new"}  # type: ignore[index]
+
+
+def test_a_name_in_other_letters_is_another_table(source: Source) -> None:
+    source.fill("ct_1", "CT_THINGS", 1, 5)
+    source.fill("ct_1", "ct_things", ROWS + 1, 1)
+    eventually(lambda: source.ops("cdc.ct_things", "ct_1")["c"] == 1)
+    states = [part["state"] for part in source.connect.status(connector_name(NAME))["tasks"]]
+    assert states == ["RUNNING"]
+
+
+def test_a_table_added_later_is_read_while_others_flow(source: Source) -> None:
+    for shard in SHARDS:
+        source.sql(shard, DDL.format("ct_later"))
+        source.fill(shard, "ct_later", 1, 500)
+    stop = threading.Event()
+    written: list[int] = []
+
+    def write() -> None:
+        while not stop.is_set():
+            source.fill("ct_2", "ct_things", 1000 + len(written), 1)
+            written.append(1)
+            time.sleep(0.02)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        steps = [(step.action, step.subject) for step in source.plan(THINGS, KINDS, LATER) if step.target == "connect"]
+        assert steps == [("change", "mysql-ct"), ("run", "ct/ct_1.ct_later"), ("run", "ct/ct_2.ct_later")]
+        source.apply(THINGS, KINDS, LATER)
+        source.loaded(THINGS, KINDS, LATER)
+    finally:
+        stop.set()
+        thread.join()
+    later = Counter((record.shard, record.op) for record in source.records("cdc.ct_later"))
+    assert later == {("ct_1", "r"): 500, ("ct_2", "r"): 500}
+    eventually(lambda: source.ops("cdc.ct_things", "ct_2")["c"] >= 2 + len(written))
+    things = [record for record in source.records("cdc.ct_things") if (record.shard, record.op) == ("ct_2", "c")]
+    created = [record.key["id"] for record in things if record.key["id"] >= 1000]
+    assert sorted(created) == list(range(1000, 1000 + len(written)))
+
+
+def test_a_shard_that_comes_later_needs_its_snapshot_only(source: Source) -> None:
+    source.sql("mysql", "CREATE DATABASE ct_3")
+    source.sql("ct_3", DDL.format("ct_things"))
+    source.fill("ct_3", "ct_things", 1, 20)
+    assert [step.subject for step in source.plan(THINGS, KINDS, LATER)] == ["ct/ct_3.ct_things"]
+    source.apply(THINGS, KINDS, LATER)
+    source.loaded(THINGS, KINDS, LATER)
+    things = [record for record in source.records("cdc.ct_things") if record.shard == "ct_3"]
+    assert {record.key["id"] for record in things} == set(range(1, 21))
+    assert {record.op for record in things} == {"r", "c"}
+
+
+def test_only_some_rows_are_read_again_where_a_condition_says_so(source: Source) -> None:
+    before = source.ops("cdc.ct_things", "ct_1")["r"]
+    Loads(source.endpoints, source.control).request(NAME, ["ct_1.ct_things"], where="id <= 7")
+    source.loaded(THINGS, KINDS, LATER)
+    assert source.ops("cdc.ct_things", "ct_1")["r"] == before + 7
+
+
+def test_snapshots_are_paused_resumed_and_stopped(source: Source) -> None:
+    kafka, loads = source.endpoints.kafka, Loads(source.endpoints, source.control)
+    source.fill("ct_1", "ct_later", 1000, 300_000)
+    loads.request(NAME, ["ct_1.ct_later"])
+    pause_snapshots(kafka, NAME)
+    eventually(lambda: kinds(source)["PAUSED"] == 1)
+    resume_snapshots(kafka, NAME)
+    eventually(lambda: kinds(source)["RESUMED"] == 1)
+    pause_snapshots(kafka, NAME)
+    eventually(lambda: kinds(source)["PAUSED"] == 2)
+    stop_snapshots(kafka, NAME)
+    eventually(lambda: loads.outstanding(NAME) == [])
+    assert loads.newest(NAME)["ct_1.ct_later"].status == STOPPED
+    assert [step.subject for step in source.plan(THINGS, KINDS, LATER)] == ["ct/ct_1.ct_later"]
+
+
+def kinds(source: Source) -> Counter[str]:
+    return Counter(event.kind for event in follow(source.endpoints, NAME, limit=20))
+
+
+def test_a_lost_signal_is_asked_for_again(source: Source) -> None:
+    with source.control.session() as session:
+        long_ago = utc_now() - dt.timedelta(hours=1)
+        detail = {"after": 1 << 40, "where": None}
+        session.add(Run(kind="snapshot", subject="ct/ct_2.ct_later", status="REQUESTED", detail=detail, started_at=long_ago))
+    steps = [step for step in source.plan(THINGS, KINDS, LATER) if step.subject == "ct/ct_2.ct_later"]
+    assert [step.summary for step in steps] == ["incremental snapshot into cdc.ct_later again; the last one ended as FAILED"]
+    source.apply(THINGS, KINDS, LATER)
+    source.loaded(THINGS, KINDS, LATER)
+    assert Loads(source.endpoints, source.control).newest(NAME)["ct_2.ct_later"].status == COMPLETED
