@@ -11,11 +11,17 @@ from consumers.batch import Batch
 from consumers.deadletters import DeadLetterWriter
 from consumers.insert import Inserter
 from consumers.schemas import Landing, SchemaBook
-from core import metrics
+from consumers.truncates import truncated_shard
+from core import logging, metrics
+from core.control import ControlDatabase
+from core.control.states import FROZEN, mark
 from core.errors import PoisonError, StoppedError
 from core.settings import LandingSettings
+from core.wire import confluent
 from schemas.names import topic_of
 from schemas.table import Table
+
+log = logging.get("lander")
 
 
 class PoisonGauge:
@@ -45,11 +51,14 @@ class PoisonGauge:
 class BatchLander:
     """Lands batches on one thread: one connection to ClickHouse, one producer of dead letters."""
 
-    def __init__(self, inserter: Inserter, letters: DeadLetterWriter, book: SchemaBook, gauge: PoisonGauge) -> None:
+    def __init__(
+        self, inserter: Inserter, letters: DeadLetterWriter, book: SchemaBook, gauge: PoisonGauge, control: ControlDatabase
+    ) -> None:
         self._inserter = inserter
         self._letters = letters
         self._book = book
         self._gauge = gauge
+        self._control = control
 
     def land(self, table: Table, generation: int, batch: Batch) -> None:
         """Returns once each record is inserted or durably a dead letter; else raises, and nothing may be committed."""
@@ -73,6 +82,23 @@ class BatchLander:
                 return
             partition, offset, value = next(batch.records())
             self.set_aside(table, generation, partition, offset, value, str(error))
+
+    def land_odd(self, table: Table, generation: int, partition: int, offset: int, value: bytes, reason: str) -> None:
+        """A truncate puts its shard's table in doubt until `verify` has found it equal; anything else is a dead letter."""
+        shard = self._truncated(value)
+        if shard is None:
+            self.set_aside(table, generation, partition, offset, value, reason)
+            return
+        place = f"{topic_of(table)}[{partition}]@{offset}"
+        mark(self._control, table.name, shard, FROZEN, f"the source truncated the table, see {place}: its old rows still stand here")
+        log.warning("table truncated in the source", table=table.name, shard=shard, place=place, remedy="switchboard verify --repair")
+
+    def _truncated(self, value: bytes) -> str | None:
+        identity = confluent.schema_id(value)
+        try:
+            return None if identity is None else truncated_shard(self._book.text(identity), value)
+        except PoisonError:
+            return None
 
     def set_aside(self, table: Table, generation: int, partition: int, offset: int, value: bytes, reason: str) -> None:
         self._gauge.count(table.name, reason)

@@ -127,6 +127,7 @@ class Lander:
                 DeadLetterWriter(endpoints.kafka),
                 book,
                 gauge,
+                control,
             )
             for _ in range(settings.inserters)
         ]
@@ -243,7 +244,7 @@ class Lander:
         for batch in pending.batches.values():
             worker.land(table, generation, batch)
         for partition, offset, value, reason in pending.odd:
-            worker.set_aside(table, generation, partition, offset, value, reason)
+            worker.land_odd(table, generation, partition, offset, value, reason)
 
     def _collect(self, *, wait: bool) -> None:
         """Marks what has landed; stops the table, or the lander, whose batch has failed."""
@@ -291,7 +292,9 @@ class Lander:
         ready = self._offsets.take_ready()
         if not ready:
             return
-        places = [TopicPartition(topic, partition, offset) for (topic, partition), offset in ready.items()]
+        places = [
+            TopicPartition(topic, partition, offset, metadata=str(self._generations[topic])) for (topic, partition), offset in ready.items()
+        ]
         try:
             self._consumer.commit(offsets=places, asynchronous=False)
         except KafkaException as error:
@@ -321,7 +324,7 @@ class Lander:
                 self._stop(topic, error)
 
     def _assign(self, group: Consumer, places: list[TopicPartition]) -> None:
-        """Begins at the committed offset, or at 0 in a topic that this group has never read."""
+        """Begins at the committed offset, or at 0 in a topic that this group has never read in its present generation."""
         found = identities(self._admin, sorted({place.topic for place in places}))
         starts, stopped = [], []
         for place in group.committed(places, timeout=30):
@@ -331,8 +334,8 @@ class Lander:
                 self._generations[place.topic] = bound(self._control, place.topic, found[place.topic])
             except StoppedError as error:
                 stopped.append((place.topic, error))
-            place.offset = max(place.offset, 0)
-            starts.append(place)
+            known = place.metadata in (None, "", str(self._generations.get(place.topic)))
+            starts.append(TopicPartition(place.topic, place.partition, max(place.offset, 0) if known else 0))
         group.incremental_assign(starts)
         for topic, reason in stopped:
             self._stop(topic, reason)

@@ -12,14 +12,18 @@ from typing import Any
 from sqlalchemy.dialects.mysql import insert
 
 from consumers.evolution import evolve
+from core import logging
 from core.clients.registry import Registry
 from core.control import ControlDatabase
 from core.control.models import KnownSchema
-from core.errors import PoisonError, StoppedError
+from core.errors import ContractError, PoisonError, StoppedError
 from core.wire import avro
+from schemas.names import topic_of
 from schemas.render.avro import row_fields, unknown_fields
-from schemas.render.landing import block_schema, landing_query
-from schemas.table import Table
+from schemas.render.landing import block_schema, lacking_columns, landing_query
+from schemas.table import Column, Table
+
+log = logging.get("lander")
 
 AddColumns = Callable[[Table, Table], None]
 """Adds to the live table the columns that the second has and the first lacks."""
@@ -44,22 +48,39 @@ class SchemaBook:
         self._lock = threading.Lock()
 
     def landing(self, table: Table, schema_id: int, generation: int) -> Landing:
-        """Raises PoisonError (unknown id, a row to discard) or StoppedError (policy freeze, a changed id)."""
+        """Raises PoisonError (unknown id, a row to discard) or StoppedError (policy freeze, a changed id, an unfit schema)."""
         key = (table.name, schema_id, generation)
         with self._lock:
             if key not in self._landings:
-                self._landings[key] = self._make(table, schema_id, generation)
+                try:
+                    self._landings[key] = self._make(table, schema_id, generation)
+                except ContractError as error:
+                    raise StoppedError(error.what, error.remedy) from error
             return self._landings[key]
 
     def _make(self, table: Table, schema_id: int, generation: int) -> Landing:
         envelope = json.loads(self.text(schema_id))
         fields = row_fields(envelope)
+        if lacking := lacking_columns(table, envelope):
+            self._check_dropped(table, schema_id, lacking)
         unknown = unknown_fields(table, fields)
         landed = evolve(table, schema_id, fields, unknown)
         if landed is not table:
             self._add_columns(table, landed)
         query = landing_query(landed, envelope, generation)
         return Landing(query, avro.container_header(block_schema(envelope)))
+
+    def _check_dropped(self, table: Table, schema_id: int, lacking: tuple[Column, ...]) -> None:
+        """A schema older than the column is fine. Raises StoppedError if an older one had it: then the source dropped it."""
+        names = {column.name for column in lacking}
+        for identity, envelope in self._registry.versions(f"{topic_of(table)}-value"):
+            had = names - {column.name for column in lacking_columns(table, envelope)}
+            if identity < schema_id and had:
+                raise StoppedError(
+                    f"table {table.name!r}: the source dropped required column {', '.join(map(repr, sorted(had)))}",
+                    "make the column optional in the contract, or remove it; apply; then start the landers again",
+                )
+        log.warning("records older than required columns", table=table.name, schema_id=schema_id, columns=sorted(names))
 
     def text(self, schema_id: int) -> str:
         """The schema's text: from memory if it was met before, and held against the registry if that answers."""

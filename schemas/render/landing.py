@@ -51,14 +51,15 @@ def version_expression(generation: int) -> str:
 def landing_query(table: Table, envelope: AvroSchema, generation: int) -> str:
     """The INSERT for one block of `block_schema(envelope)`.
 
-    Raises ContractError if the record's schema lacks a required column.
+    A required column that the record's schema lacks becomes its type's default, as in a row from before it was added.
+    Raises ContractError if the row cannot be placed without it.
     """
     fields = {item.name: item for item in row_fields(envelope)}
-    lacking = [column.name for column in table.columns if not column.nullable and avro_field(column.name) not in fields]
-    if lacking:
+    placing = {*table.key, *placing_columns(table)} & {column.name for column in lacking_columns(table, envelope)}
+    if placing:
         raise ContractError(
-            f"table {table.name!r}: the record's schema lacks required column {', '.join(map(repr, lacking))}",
-            "the source dropped it: make the column optional in the contract, or remove it, and apply",
+            f"table {table.name!r}: the record's schema lacks {', '.join(map(repr, sorted(placing)))}, which places the row",
+            "the source dropped or renamed it: change the contract's key or order, and apply",
         )
     rendered = [_render(column, fields.get(avro_field(column.name))) for column in table.columns]
     values = [f"    {item.value} AS {ch_name(column.name)}" for column, item in zip(table.columns, rendered, strict=True)]
@@ -83,6 +84,19 @@ def landing_query(table: Table, envelope: AvroSchema, generation: int) -> str:
     )
 
 
+def lacking_columns(table: Table, envelope: AvroSchema) -> tuple[Column, ...]:
+    """The required columns that the record's schema does not have."""
+    names = {item.name for item in row_fields(envelope)}
+    return tuple(column for column in table.columns if not column.nullable and avro_field(column.name) not in names)
+
+
+def placing_columns(table: Table) -> tuple[str, ...]:
+    """The sorting and partition columns that are not in the key: an update of one would move the row."""
+    partition = table.clickhouse.partition_by
+    names = (*table.order_by, *([partition.column] if partition is not None else []))
+    return tuple(dict.fromkeys(name for name in names if name not in table.key))
+
+
 def _structure(envelope: AvroSchema) -> str:
     tops = {item["name"]: item["type"] for item in envelope["fields"]}
     named: dict[str, object] = {}
@@ -92,14 +106,12 @@ def _structure(envelope: AvroSchema) -> str:
 
 def _gone(table: Table) -> str:
     """1 where the row is a delete. An update that moves a row deletes it in its old place: two rows of one record."""
-    placing = [name for name in table.order_by if name not in table.key]
-    if table.clickhouse.partition_by is not None and table.clickhouse.partition_by.column not in table.key:
-        placing.append(table.clickhouse.partition_by.column)
+    placing = placing_columns(table)
     if not placing:
         return "toUInt8(op = 'd')"
     moved = " OR ".join(
         f"ifNull(tupleElement(before, {name}) != tupleElement(after, {name}), 0)"
-        for name in (ch_string(avro_field(column)) for column in dict.fromkeys(placing))
+        for name in (ch_string(avro_field(column)) for column in placing)
     )
     return f"arrayJoin(if(op = 'u' AND ({moved}), [1, 0], [toUInt8(op = 'd')]))"
 
@@ -127,7 +139,7 @@ class _Value:
 
 def _render(column: Column, writer: Field | None) -> _Value:
     if writer is None:
-        return _Value("NULL")
+        return _Value("NULL" if column.nullable else f"defaultValueOfTypeName({ch_string(column_type(column))})")
     raw = f"tupleElement(image, {ch_string(writer.name)})"
     target = column_type(column)
     exact, converted = _converted(column.type, writer, raw)
