@@ -22,7 +22,7 @@ def replay(
     endpoints: Endpoints, settings: LandingSettings, catalog: Catalog, control: ControlDatabase, topic: str | None, reason: str
 ) -> tuple[int, int]:
     """(landed, still not) of the dead letters with `reason` in their reason. Safe to repeat; blocks."""
-    book = SchemaBook(Registry(endpoints.registry), control, ClickHouseTarget(endpoints, catalog).add_columns)
+    book = SchemaBook(Registry(endpoints.registry), control, ClickHouseTarget(endpoints, catalog, control).add_columns)
     inserter = Inserter(endpoints.clickhouse, settings.retry_seconds, lambda: False)
     tables = {topic_of(table): table for table in catalog}
     done = failed = 0

@@ -1,76 +1,57 @@
-"""Planning's part for topics and ClickHouse: what stands, what the contracts want, and the steps between."""
+"""Planning's part for ClickHouse: what stands, what the contracts want, and the steps between."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from clickhouse_connect.driver.client import Client
-from confluent_kafka.cimpl import NewTopic
 
-from consumers.generations import bind, identities, lookup
+from consumers.applied import NEVER, Applied, applied, fingerprint, remember
+from consumers.rebuild import rebuild, scratch_name
 from core.clients import clickhouse
-from core.clients.kafka import admin
 from core.control import ControlDatabase
-from core.errors import TransientError
-from core.settings import Endpoints, TopicSettings
+from core.settings import Endpoints
 from schemas.catalog import Catalog
-from schemas.names import dlq_of, topic_of
 from schemas.render import clickhouse as render
-from schemas.render.connect import internal_topics
 from schemas.steps import Step
 from schemas.table import Table
 
 
-class TopicTarget:
-    """Topics of the tables, of their dead letters, and of the connectors."""
+@dataclass(frozen=True)
+class Live:
+    """A physical table as it stands: column -> type, and its keys as ClickHouse spells them, without quotes."""
 
-    name = "topics"
+    columns: dict[str, str]
+    sorting: str
+    partition: str
 
-    def __init__(self, endpoints: Endpoints, settings: TopicSettings, catalog: Catalog, control: ControlDatabase) -> None:
-        self._admin = admin(endpoints.kafka)
-        self._settings = settings
-        self._catalog = catalog
-        self._control = control
-        self._servers = [server.name for server in endpoints.mysql]
 
-    def _wanted(self) -> dict[str, tuple[int, dict[str, str]]]:
-        kept = {"retention.ms": str(self._settings.retention_hours * 3_600_000)}
-        wanted = {topic_of(table): (self._settings.partitions, kept) for table in self._catalog}
-        wanted |= {dlq_of(topic): (1, {"retention.ms": "-1"}) for topic in list(wanted)}
-        for server in self._servers:
-            wanted |= {name: (1, config) for name, config in internal_topics(server).items()}
-        return wanted
+@dataclass(frozen=True)
+class Difference:
+    """What turns a live table into its contract's."""
 
-    def plan(self) -> list[Step]:
-        live = self._admin.list_topics(timeout=15).topics
-        steps = []
-        for name, (partitions, _) in sorted(self._wanted().items()):
-            if name not in live:
-                steps.append(Step(10, self.name, "create", name, f"{partitions} partitions"))
-        for table in self._catalog:
-            topic = topic_of(table)
-            if topic in live and not self._is_bound(topic):
-                steps.append(Step(11, self.name, "run", topic, "bind this topic as its table's next generation"))
-        return steps
+    renamed: dict[str, str]
+    new: tuple[str, ...]
+    other: dict[str, tuple[str, str]]
+    """Column -> (live type, wanted type)."""
+    gone: tuple[str, ...]
+    """Columns that the contract had and has no longer, or that it does not suffer."""
+    kept: tuple[str, ...]
+    """Columns beyond the contract, shown in the view."""
+    keys: tuple[str, ...]
+    """Lines that tell how the sorting or partition key changes."""
+    rebuild: bool
+    narrows: bool
 
-    def _is_bound(self, topic: str) -> bool:
-        return lookup(self._control, topic, identities(self._admin, [topic])[topic]) is not None
-
-    def apply(self, step: Step) -> None:
-        if step.action == "create":
-            self._create(step.subject)
-        if step.subject in {topic_of(table) for table in self._catalog}:
-            bind(self._control, step.subject, identities(self._admin, [step.subject])[step.subject])
-
-    def _create(self, name: str) -> None:
-        partitions, config = self._wanted()[name]
-        config = {**config, "min.insync.replicas": str(self._settings.min_in_sync), "max.message.bytes": str(16 << 20)}
-        topic = NewTopic(name, num_partitions=partitions, replication_factor=self._settings.replicas, config=config)
-        self._admin.create_topics([topic], operation_timeout=30)[name].result(30)
-        for _ in range(100):
-            if identities(self._admin, [name]):
-                return
-        raise TransientError(f"topic {name} was made but is not seen yet", "run `switchboard apply` again")
+    @property
+    def lines(self) -> tuple[str, ...]:
+        return (
+            *(f"{old} -> {name} (renamed)" for old, name in self.renamed.items()),
+            *(f"+ {name}" for name in self.new),
+            *(f"~ {name} {live} -> {wanted}" for name, (live, wanted) in self.other.items()),
+            *self.keys,
+        )
 
 
 class ClickHouseTarget:
@@ -78,52 +59,34 @@ class ClickHouseTarget:
 
     name = "clickhouse"
 
-    def __init__(self, endpoints: Endpoints, catalog: Catalog) -> None:
+    def __init__(self, endpoints: Endpoints, catalog: Catalog, control: ControlDatabase) -> None:
         self._endpoint = endpoints.clickhouse
         self._catalog = catalog
+        self._control = control
 
     def plan(self) -> list[Step]:
         client = clickhouse.connect(self._endpoint)
-        live = self._live(client)
-        steps = []
-        for table in self._catalog:
-            columns = live.get(table.name)
-            if columns is None:
-                summary = f"{len(table.columns)} columns, ordered by {', '.join(render.sorting_key(table))}"
-                steps.append(Step(20, self.name, "create", table.name, summary))
-            else:
-                steps += self._changes(table, columns)
-        return steps
+        live, before = _live(client), applied(self._control)
+        return [step for table in self._catalog for step in self._steps(table, live, before.get(table.name, NEVER))]
 
-    def _live(self, client: Client) -> dict[str, dict[str, str]]:
-        query = f"SELECT table, name, type FROM system.columns WHERE database = '{render.ROWS}' ORDER BY table, position"
-        live: dict[str, dict[str, str]] = {}
-        for table, name, kind in client.query(query).result_rows:
-            live.setdefault(table, {})[name] = kind
-        return live
-
-    def _changes(self, table: Table, live: dict[str, str]) -> Iterator[Step]:
-        wanted = dict(render.all_columns(table))
-        new = [name for name in wanted if name not in live]
-        other = [name for name in wanted if name in live and _squeezed(wanted[name]) != _squeezed(live[name])]
-        if new or other:
-            diff = (
-                *(f"+ {name} {wanted[name]}" for name in new),
-                *(f"~ {name} {live[name]} -> {wanted[name]}" for name in other),
-            )
-            narrowed = any(_narrows(live[name], wanted[name]) for name in other)
-            yield Step(21, self.name, "change", table.name, f"{len(diff)} columns", diff, destroys=narrowed)
-        gone = [name for name in live if name not in wanted]
-        if gone and table.unknown_column != "evolve":
-            yield Step(
-                22,
-                self.name,
-                "drop",
-                table.name,
-                "columns that the contract lacks",
-                tuple(f"- {name}" for name in gone),
-                True,
-            )
+    def _steps(self, table: Table, live: dict[str, Live], before: Applied) -> Iterator[Step]:
+        if table.name not in live:
+            summary = f"{len(table.columns)} columns, ordered by {', '.join(render.sorting_key(table))}"
+            yield Step(20, self.name, "create", table.name, summary)
+            return
+        found = difference(table, live[table.name], before)
+        if scratch_name(table) in live:
+            yield Step(21, self.name, "change", table.name, "finish a rebuild that was interrupted", found.lines)
+        elif found.rebuild:
+            summary = "rebuild: the sorting key cannot be altered in place"
+            yield Step(21, self.name, "change", table.name, summary, found.lines, found.narrows or _other_rows(table, live[table.name]))
+        elif found.lines:
+            yield Step(21, self.name, "change", table.name, f"{len(found.lines)} columns", found.lines, found.narrows)
+        if found.gone:
+            lines = tuple(f"- {name}" for name in found.gone)
+            yield Step(22, self.name, "drop", table.name, "columns that the contract no longer has", lines, destroys=True)
+        elif not found.lines and before.fingerprint != fingerprint(table):
+            yield Step(23, self.name, "run", table.name, "remember the contract; its table stands as it says")
 
     def apply(self, step: Step) -> None:
         client = clickhouse.connect(self._endpoint)
@@ -132,22 +95,88 @@ class ClickHouseTarget:
             client.command(f"CREATE DATABASE IF NOT EXISTS {database}")
         if step.action == "create":
             client.command(render.create_rows_table(table))
-        for line in step.diff:
-            mark, name = line[0], line[2:].split(" ")[0]
-            if mark == "+":
-                client.command(render.add_column(table, table.column(name)))
-            elif mark == "~":
-                client.command(render.modify_column(table, table.column(name)))
-            elif mark == "-":
+        live = _live(client)
+        found = difference(table, live[table.name], applied(self._control).get(table.name, NEVER))
+        if step.action == "change":
+            self._change(client, table, found, resumed=scratch_name(table) in live and not found.rebuild)
+        client.command(render.create_read_view(table, found.kept))
+        if step.action == "drop":
+            for name in found.gone:
                 client.command(render.drop_column(table, name))
-        client.command(render.create_read_view(table))
+        if step.action == "drop" or not found.gone:
+            remember(self._control, table)
+
+    def _change(self, client: Client, table: Table, found: Difference, *, resumed: bool) -> None:
+        if resumed or found.rebuild:
+            rebuild(client, table, resumed=resumed)
+            return
+        for old, name in found.renamed.items():
+            client.command(render.rename_column(table, old, name))
+        for name in found.new:
+            client.command(render.add_column(table, table.column(name)))
+        for name in found.other:
+            client.command(render.modify_column(table, table.column(name)))
 
     def add_columns(self, table: Table, evolved: Table) -> None:
         """Adds to the live table what `evolved` has and `table` lacks, and shows it in the view."""
         client = clickhouse.connect(self._endpoint)
         for column in evolved.columns[len(table.columns) :]:
             client.command(render.add_column(evolved, column))
-        client.command(render.create_read_view(evolved))
+        found = difference(table, _live(client)[table.name], applied(self._control).get(table.name, NEVER))
+        client.command(render.create_read_view(table, found.kept))
+
+
+def _live(client: Client) -> dict[str, Live]:
+    """By table name."""
+    columns: dict[str, dict[str, str]] = {}
+    query = f"SELECT table, name, type FROM system.columns WHERE database = '{render.ROWS}' ORDER BY table, position"
+    for table, name, kind in client.query(query).result_rows:
+        columns.setdefault(table, {})[name] = kind
+    keys = client.query(f"SELECT name, sorting_key, partition_key FROM system.tables WHERE database = '{render.ROWS}'").result_rows
+    return {name: Live(columns.get(name, {}), _unquoted(sorting), _unquoted(partition)) for name, sorting, partition in keys}
+
+
+def _unquoted(expression: str) -> str:
+    return expression.replace("`", "")
+
+
+def difference(table: Table, live: Live, before: Applied) -> Difference:
+    """What of the live table has to change, given the contract that it was made by."""
+    wanted = dict(render.all_columns(table))
+    names = {column.id: column.name for column in table.columns}
+    moved = {old: names[key] for key, old in before.columns.items() if names.get(key, old) != old and old not in wanted}
+    renamed = {old: name for old, name in moved.items() if old in live.columns and name not in live.columns}
+    beyond = [name for name in live.columns if name not in wanted and name not in moved]
+    described = set(before.columns.values())
+    gone = [name for name in beyond if name in described or table.unknown_column != "evolve"]
+    other = {
+        name: (live.columns[name], kind)
+        for name, kind in wanted.items()
+        if name in live.columns and _squeezed(kind) != _squeezed(live.columns[name])
+    }
+    keys = _key_lines(table, live)
+    return Difference(
+        renamed=renamed,
+        new=tuple(name for name in wanted if name not in live.columns and name not in renamed.values()),
+        other=other,
+        gone=tuple(gone),
+        kept=tuple(name for name in beyond if name not in gone),
+        keys=keys,
+        rebuild=bool(keys) or any(name in render.sorting_key(table) for name in other),
+        narrows=any(_narrows(*kinds) for kinds in other.values()),
+    )
+
+
+def _key_lines(table: Table, live: Live) -> tuple[str, ...]:
+    sorting, month = _unquoted(render.sorting_expression(table)), table.clickhouse.partition_by
+    partition = "" if month is None else _unquoted(render.partition_expression(month))
+    pairs = (("ordered by", live.sorting, sorting), ("partitioned by", live.partition, partition))
+    return tuple(f"~ {what} {old or 'nothing'} -> {new or 'nothing'}" for what, old, new in pairs if old != new)
+
+
+def _other_rows(table: Table, live: Live) -> bool:
+    """Whether another set of columns tells rows apart, so that some would fall together or stand twice."""
+    return set(live.sorting.split(", ")) != set(_unquoted(render.sorting_expression(table)).split(", "))
 
 
 def _squeezed(kind: str) -> str:

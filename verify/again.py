@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 from core.settings import Endpoints
 from schemas.table import Table
 from verify.engine import Engine, Markers, opened
-from verify.repair import Repaired, repair
+from verify.repair import Repaired, delete_dropped, repair
 from verify.results import TableResult
 
 PAUSE_SECONDS = 1.0
@@ -24,8 +25,12 @@ def repaired(
     wait: float,
     tell: Callable[[str], object] = lambda _: None,
     markers: Markers | None = None,
+    *,
+    dropped: bool = False,
 ) -> TableResult:
     """Repairs one shard and verifies it until it is equal, or for `wait` seconds; returns the last answer.
+
+    The rows of a table that the source has dropped are deleted only if `dropped` says so.
 
     A shard with more differences than are listed takes several rounds.
     """
@@ -33,6 +38,11 @@ def repaired(
     with opened(endpoints, group, markers=markers) as engine:
         while result.answer == "different":
             source = next((side for side in engine.sources if result.shard in side.databases_with(table)), None)
+            if result.dropped and dropped:
+                stands = partial(_stands, engine, table, result.shard)
+                tell(f"{table.name} {result.shard}: {delete_dropped(endpoints, engine.target, table, result.shard, stands)} rows deleted")
+                result = _watched(engine, table, result, deadline)
+                break
             if source is None or result.dropped:
                 return result
             done = repair(endpoints, source, table, result)
@@ -41,6 +51,10 @@ def repaired(
             if time.monotonic() >= deadline:
                 break
     return result
+
+
+def _stands(engine: Engine, table: Table, shard: str) -> bool:
+    return any(shard in side.databases_with(table) for side in engine.sources)
 
 
 def _watched(engine: Engine, table: Table, result: TableResult, until: float) -> TableResult:

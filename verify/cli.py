@@ -29,6 +29,7 @@ def verify(
     repair: Annotated[bool, typer.Option("--repair", help="Read again what differs and delete what is extra.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")] = False,
     show: Annotated[int, typer.Option(min=0, help="Print at most so many differing rows of a shard.")] = SHOWN,
+    dropped: Annotated[bool, typer.Option("--dropped", help="Repair also deletes the rows of tables that the source dropped.")] = False,
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for a repair to land.")] = 120,
 ) -> None:
     """Compares every value of each table in MySQL and in ClickHouse, shard by shard.
@@ -37,15 +38,22 @@ def verify(
     """
     from rich.console import Console
 
+    from core.control import ControlDatabase
+    from core.control.models import utc_now
     from schemas.catalog import load
     from verify.results import EXIT_STATUS, worst
+    from verify.standing import record
 
     context: Context = ctx.obj
     catalog = load(context.settings.contracts)
     told = Console(stderr=True)
+    control = ControlDatabase(context.endpoints.mysql[0], context.settings.control_database)
+    control.migrate()
+    started = utc_now()
     results = _compare(context, catalog.chosen(tables or ()), told, quiet=as_json)
     if repair:
-        results = _repair(context, catalog, results, told, wait)
+        results = _repair(context, catalog, results, told, wait, dropped=dropped)
+    record(control, results, started)
     if as_json:
         typer.echo(json.dumps({"answer": worst(results), "shards": [result.as_json(show) for result in results]}, indent=1))
     else:
@@ -77,14 +85,17 @@ def _compare(context: Context, tables: tuple[Table, ...], console: Console, *, q
         return tuple(engine.verify(context.endpoints, context.settings.landing.group, tables, watch=watch))
 
 
-def _repair(context: Context, catalog: Catalog, results: tuple[TableResult, ...], console: Console, wait: float) -> tuple[TableResult, ...]:
+def _repair(
+    context: Context, catalog: Catalog, results: tuple[TableResult, ...], console: Console, wait: float, *, dropped: bool
+) -> tuple[TableResult, ...]:
     """Repairs what differs and answers with how things stand afterwards."""
     from verify.again import repaired
 
     after = []
     for result in results:
         if result.answer == "different":
-            result = repaired(context.endpoints, context.settings.landing.group, catalog[result.table], result, wait, console.print)
+            group, table = context.settings.landing.group, catalog[result.table]
+            result = repaired(context.endpoints, group, table, result, wait, console.print, dropped=dropped)
         after.append(result)
     return tuple(after)
 

@@ -15,6 +15,10 @@ BACKFILL = "BACKFILL"
 """Rows changed without a change event: a snapshot that is asked for later than `since` makes up for it."""
 FROZEN = "FROZEN"
 """Rows may have gone without a delete event: `verify` has to find the copies equal, by repair if need be."""
+REMEDIES = {
+    BACKFILL: "`switchboard apply` asks for the snapshot; the state goes once it is read",
+    FROZEN: "`switchboard verify --repair`; the state goes once the copies are found equal",
+}
 EVERY_SHARD = "*"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import assert_never
 
 from schemas import types as t
@@ -83,18 +84,23 @@ def sorting_key(table: Table) -> tuple[str, ...]:
     return (*table.order_by, "_shard")
 
 
-def create_rows_table(table: Table) -> str:
+def create_rows_table(table: Table, name: str = "") -> str:
+    """Under another qualified and quoted `name` if one is given."""
     columns = ",\n".join(f"    {ch_name(name)} {kind}" for name, kind in all_columns(table))
-    parts = [f"CREATE TABLE IF NOT EXISTS {rows_table(table)}\n(\n{columns}\n)"]
+    parts = [f"CREATE TABLE IF NOT EXISTS {name or rows_table(table)}\n(\n{columns}\n)"]
     parts.append("ENGINE = ReplacingMergeTree(_version, _deleted)")
     if table.clickhouse.partition_by is not None:
         parts.append(f"PARTITION BY {partition_expression(table.clickhouse.partition_by)}")
-    parts.append(f"ORDER BY ({', '.join(map(ch_name, sorting_key(table)))})")
+    parts.append(f"ORDER BY ({sorting_expression(table)})")
     if table.clickhouse.keep_days is not None and table.clickhouse.partition_by is not None:
         column = ch_name(table.clickhouse.partition_by.column)
         parts.append(f"TTL toDateTime({column}) + toIntervalDay({table.clickhouse.keep_days})")
     parts.append(f"SETTINGS {_settings(table)}")
     return "\n".join(parts)
+
+
+def sorting_expression(table: Table) -> str:
+    return ", ".join(map(ch_name, sorting_key(table)))
 
 
 def partition_expression(month: Month) -> str:
@@ -108,9 +114,12 @@ def _settings(table: Table) -> str:
     return ", ".join(f"{name} = {value}" for name, value in settings.items())
 
 
-def create_read_view(table: Table) -> str:
-    """The newest version of each key that is not deleted. A row's partition never changes, hence the setting."""
-    names = ",\n".join(f"    {ch_name(name)}" for name, _ in all_columns(table))
+def create_read_view(table: Table, more: Sequence[str] = ()) -> str:
+    """The newest version of each key that is not deleted. A row's partition never changes, hence the setting.
+
+    `more` names columns that the physical table has beyond the contract's.
+    """
+    names = ",\n".join(f"    {ch_name(name)}" for name in (*table.names, *more, *(name for name, _ in META_COLUMNS)))
     return (
         f"CREATE OR REPLACE VIEW {read_view(table)} AS\nSELECT\n{names}\nFROM {rows_table(table)} FINAL\n"
         "SETTINGS do_not_merge_across_partitions_select_final = 1"
@@ -123,6 +132,10 @@ def add_column(table: Table, column: Column) -> str:
 
 def modify_column(table: Table, column: Column) -> str:
     return f"ALTER TABLE {rows_table(table)} MODIFY COLUMN {ch_name(column.name)} {column_type(column)}"
+
+
+def rename_column(table: Table, old: str, new: str) -> str:
+    return f"ALTER TABLE {rows_table(table)} RENAME COLUMN IF EXISTS {ch_name(old)} TO {ch_name(new)}"
 
 
 def drop_column(table: Table, name: str) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from connectors.target import ConnectTarget
-from consumers.target import ClickHouseTarget, TopicTarget
+from consumers.target import ClickHouseTarget
+from consumers.topics import TopicTarget
 from core.control import ControlDatabase
 from core.errors import RefusedError
 from core.settings import Endpoints, Settings
@@ -25,7 +26,7 @@ class Target(Protocol):
 def targets(endpoints: Endpoints, settings: Settings, catalog: Catalog, control: ControlDatabase) -> list[Target]:
     return [
         TopicTarget(endpoints, settings.topics, catalog, control),
-        ClickHouseTarget(endpoints, catalog),
+        ClickHouseTarget(endpoints, catalog, control),
         ConnectTarget(endpoints, catalog, control),
     ]
 
@@ -36,17 +37,19 @@ def plan(rooms: Sequence[Target]) -> list[Step]:
 
 
 def apply(rooms: Sequence[Target], allowed: frozenset[str], tell: Callable[[Step], None]) -> int:
-    """Carries out the plan and returns the number of steps. Safe to repeat and to interrupt.
+    """Carries out the plan, and what follows from it, and returns the number of steps. Safe to repeat and to interrupt.
 
     Raises RefusedError before the first step if one would lose data and its `word` is not in `allowed`.
     """
-    steps = plan(rooms)
-    refused = [step for step in steps if step.destroys and step.word not in allowed]
-    if refused:
-        words = " ".join(f"--allow {step.word}" for step in refused)
-        raise RefusedError(f"{len(refused)} steps would lose data: {', '.join(s.word for s in refused)}", f"allow them by {words}")
     by_name = {room.name: room for room in rooms}
-    for step in steps:
-        tell(step)
-        by_name[step.target].apply(step)
-    return len(steps)
+    done: list[Step] = []
+    while steps := [step for step in plan(rooms) if step not in done]:
+        refused = [step for step in steps if step.destroys and step.word not in allowed]
+        if refused:
+            words = " ".join(f"--allow {step.word}" for step in refused)
+            raise RefusedError(f"{len(refused)} steps would lose data: {', '.join(s.word for s in refused)}", f"allow them by {words}")
+        for step in steps:
+            tell(step)
+            by_name[step.target].apply(step)
+        done += steps
+    return len(done)

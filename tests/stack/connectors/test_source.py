@@ -21,7 +21,7 @@ from connectors.loads import COMPLETED, STOPPED, Loads
 from connectors.rest import KafkaConnect
 from connectors.snapshots import follow, pause_snapshots, resume_snapshots, stop_snapshots
 from connectors.target import ConnectTarget
-from consumers.target import TopicTarget
+from consumers.topics import TopicTarget
 from core.clients import mysql
 from core.clients.registry import Registry
 from core.control import ControlDatabase

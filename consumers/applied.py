@@ -1,0 +1,43 @@
+"""The contract of each table as it was last applied: it tells a dropped or renamed column from one that nobody described."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.dialects.mysql import insert
+
+from core.control import ControlDatabase
+from core.control.models import AppliedContract, utc_now
+from schemas.table import Table
+
+
+@dataclass(frozen=True)
+class Applied:
+    """`columns` goes from a column's permanent id to the name it had."""
+
+    fingerprint: str
+    columns: dict[int, str]
+
+
+NEVER = Applied("", {})
+
+
+def fingerprint(table: Table) -> str:
+    return hashlib.sha256(repr(table).encode()).hexdigest()
+
+
+def applied(control: ControlDatabase) -> dict[str, Applied]:
+    """By table name. Blocks on the control database."""
+    with control.session() as session:
+        rows = session.scalars(select(AppliedContract))
+        return {row.table_name: Applied(row.fingerprint, {int(key): name for key, name in row.contract["columns"].items()}) for row in rows}
+
+
+def remember(control: ControlDatabase, table: Table) -> None:
+    columns = {str(column.id): column.name for column in table.columns}
+    values = {"fingerprint": fingerprint(table), "contract": {"columns": columns, "declared": repr(table)}, "applied_at": utc_now()}
+    with control.session() as session:
+        row = insert(AppliedContract).values(table_name=table.name, **values)
+        session.execute(row.on_duplicate_key_update(**values))
