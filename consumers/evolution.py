@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from core import logging
 from core.errors import PoisonError, StoppedError
-from schemas.render.avro import Field, evolved
+from schemas.render.avro import Field, evolved, landable
 from schemas.table import Table
+
+log = logging.get("lander")
 
 
 def evolve(table: Table, schema_id: int, fields: tuple[Field, ...], unknown: tuple[Field, ...]) -> Table:
@@ -16,6 +19,9 @@ def evolve(table: Table, schema_id: int, fields: tuple[Field, ...], unknown: tup
     names = ", ".join(repr(field.name) for field in unknown)
     match table.unknown_column:
         case "evolve":
+            for field in unknown:
+                if not landable(field):
+                    log.warning("column cannot be landed and is left out", table=table.name, column=field.name, type=field.logical)
             return evolved(table, fields)
         case "discard_value":
             return table

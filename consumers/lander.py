@@ -319,7 +319,8 @@ class Lander:
             return
         for topic, identity in found.items():
             try:
-                bound(self._control, topic, identity)
+                if bound(self._control, topic, identity) != self._generations[topic]:
+                    raise StoppedError(f"topic {topic} is another generation than when this lander began", "start the landers again")
             except StoppedError as error:
                 self._stop(topic, error)
 

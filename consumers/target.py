@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from consumers.applied import NEVER, Applied, applied, fingerprint, remember
 from consumers.rebuild import rebuild, scratch_name
@@ -90,6 +91,12 @@ class ClickHouseTarget:
 
     def apply(self, step: Step) -> None:
         client = clickhouse.connect(self._endpoint)
+        try:
+            self._apply(client, step)
+        except ClickHouseError as error:
+            raise clickhouse.named(self._endpoint, error) from error
+
+    def _apply(self, client: Client, step: Step) -> None:
         table = self._catalog[step.subject]
         for database in (render.ROWS, render.READ):
             client.command(f"CREATE DATABASE IF NOT EXISTS {database}")
@@ -152,7 +159,7 @@ def difference(table: Table, live: Live, before: Applied) -> Difference:
     other = {
         name: (live.columns[name], kind)
         for name, kind in wanted.items()
-        if name in live.columns and _squeezed(kind) != _squeezed(live.columns[name])
+        if name in live.columns and not _holds(_squeezed(live.columns[name]), _squeezed(kind))
     }
     keys = _key_lines(table, live)
     return Difference(
@@ -181,6 +188,11 @@ def _other_rows(table: Table, live: Live) -> bool:
 
 def _squeezed(kind: str) -> str:
     return kind.replace(" ", "")
+
+
+def _holds(live: str, wanted: str) -> bool:
+    """A column that landing added before the contract described it allows nulls, and may go on doing so."""
+    return live in (wanted, f"Nullable({wanted})", wanted.replace("LowCardinality(String)", "LowCardinality(Nullable(String))"))
 
 
 def _narrows(live: str, wanted: str) -> bool:

@@ -11,7 +11,12 @@ DLQ_PREFIX = "dlq."
 
 def topic_of(table: Table) -> str:
     """The change topic of a table over all its shards."""
-    return "cdc." + re.sub(r"[^a-zA-Z0-9._-]", "_", table.name)
+    return "cdc." + topic_part(table.name)
+
+
+def topic_part(name: str) -> str:
+    """As much of a name as a topic's may hold; two names may become one."""
+    return re.sub(r"[^a-zA-Z0-9._-]", "_", name)
 
 
 def dlq_of(topic: str) -> str:

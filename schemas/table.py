@@ -11,7 +11,8 @@ from core.errors import ContractError
 from schemas import types as t
 from schemas.privacy import Privacy
 
-RESERVED_PREFIX = "_"
+RESERVED = frozenset(("_shard", "_partition", "_offset", "_version", "_deleted", "_committed_at", "_file", "_pos", "_row", "_landed_at"))
+"""The columns that landing adds to every table."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ def _faults(table: Table) -> Iterator[str]:
         yield "two columns share a name"
     if len({column.id for column in table.columns}) != len(table.columns):
         yield "two columns share an id"
-    yield from (f"column {name!r}: names beginning with _ are ours" for name in sorted(names) if name.startswith("_"))
+    yield from (f"column {name!r} is one that landing adds" for name in sorted(names & RESERVED))
     if not table.key:
         yield "no key: name one, or keyed_by_all_columns=True and every column if equal rows may collapse to one"
     if table.keyed_by_all_columns and set(table.key) != names:

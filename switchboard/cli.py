@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Any
 
 import typer
 from rich.console import Console
 
+TRACE = "SWITCHBOARD_TRACE"
 COMMANDS = {
     "up": ("switchboard.stack.cli:up", "Start the local stack."),
     "down": ("switchboard.stack.cli:down", "Stop the local stack; its data stays."),
@@ -68,6 +70,11 @@ def main() -> None:
         _fail(error.what, error.remedy)
     except OSError as error:
         _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", "")
+    except Exception as error:
+        if TRACE in os.environ:
+            raise
+        said = str(error).strip().splitlines() or [""]
+        _fail(f"{type(error).__name__}: {said[0]}", f"not foreseen: run it again with {TRACE}=1 for the trace, and report it")
 
 
 def _fail(what: str, remedy: str) -> None:

@@ -1,23 +1,42 @@
-"""`switchboard contracts`: what is rendered from a contract."""
+"""`switchboard contracts`: what is rendered from a contract, and contracts begun from a live schema."""
 
 from __future__ import annotations
 
+import json
+import os
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
+from urllib.parse import unquote, urlsplit
 
 import typer
+from pydantic import SecretStr
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table as Shown
 
-from core.settings import Context
-from schemas.catalog import load
+from core.errors import ContractError, MisconfiguredError
+from core.settings import Context, MySqlServer
+from schemas.catalog import Catalog, load
+from schemas.importer import Imported
 from schemas.names import topic_of
-from schemas.render import clickhouse, connect
+from schemas.table import Table
 
-app = typer.Typer(help="Show what is rendered from a contract.", pretty_exceptions_enable=False, no_args_is_help=True)
+app = typer.Typer(help="Show what is rendered from a contract, or begin contracts.", pretty_exceptions_enable=False, no_args_is_help=True)
+PASSWORD = "MYSQL_PWD"
 
 
 class Target(StrEnum):
     clickhouse = "clickhouse"
     connect = "connect"
+    flink = "flink"
+    iceberg = "iceberg"
+    landing = "landing"
+
+
+class Keyless(StrEnum):
+    refuse = "refuse"
+    all_columns = "all-columns"
 
 
 @app.command("list")
@@ -32,10 +51,100 @@ def show(ctx: typer.Context, table: str, target: Annotated[Target, typer.Option(
     """Print what is rendered from one contract."""
     context: Context = ctx.obj
     catalog = load(context.settings.contracts)
-    chosen = catalog[table]
-    if target is Target.clickhouse:
-        print(clickhouse.create_rows_table(chosen) + ";\n\n" + clickhouse.create_read_view(chosen) + ";")
-        return
-    for server in context.endpoints.mysql:
-        for name, value in connect.source_config(catalog, server, context.endpoints.registry, context.endpoints.kafka).items():
-            print(f"{name} = {value}")
+    print(_rendered(context, catalog, catalog[table], target))
+
+
+def _rendered(context: Context, catalog: Catalog, table: Table, target: Target) -> str:
+    from schemas.render import clickhouse, connect, flink, iceberg
+
+    match target:
+        case Target.clickhouse:
+            return clickhouse.create_rows_table(table) + ";\n\n" + clickhouse.create_read_view(table) + ";"
+        case Target.landing:
+            return _landing(context, table)
+        case Target.iceberg:
+            return json.dumps(iceberg.schema(table), indent=1, ensure_ascii=False)
+        case Target.flink:
+            return flink.create_source(table, context.endpoints.kafka, context.endpoints.registry) + ";"
+        case Target.connect:
+            endpoints = context.endpoints
+            configs = (connect.source_config(catalog, server, endpoints.registry, endpoints.kafka) for server in endpoints.mysql)
+            return "\n".join(f"{name} = {value}" for config in configs for name, value in config.items())
+
+
+def _landing(context: Context, table: Table) -> str:
+    """For the newest schema of the table's records, as there is no query without one."""
+    from core.clients.registry import Registry
+    from schemas.render.landing import landing_query
+
+    found = Registry(context.endpoints.registry).latest(f"{topic_of(table)}-value")
+    if found is None:
+        raise MisconfiguredError(f"the registry has no schema {topic_of(table)}-value yet", "`switchboard apply`, then write a row")
+    return f"-- schema id {found[0]}, generation 1\n{landing_query(table, found[1], 1)};"
+
+
+@app.command("import")
+def import_(
+    url: Annotated[str, typer.Argument(help="mysql://user:password@host:port; the password may stand in MYSQL_PWD instead.")],
+    database: Annotated[str, typer.Argument(help="The database whose tables are described.")],
+    into: Annotated[Path, typer.Option(help="The folder for the contract files.")] = Path("contracts"),
+    shards: Annotated[str | None, typer.Option(help="A pattern such as 'acc_*', if other databases hold the same tables.")] = None,
+    keyless: Annotated[Keyless, typer.Option(help="What to do with a table without a key.")] = Keyless.refuse,
+    replace: Annotated[bool, typer.Option("--replace", help="Overwrite contract files that exist.")] = False,
+) -> None:
+    """Write a contract for each table of a MySQL database, with privacy classes to review."""
+    from core.clients import mysql
+    from schemas import importer
+
+    server = _server(url)
+    if database not in mysql.databases(server):
+        raise MisconfiguredError(f"{server.host}:{server.port} has no database {database!r} that {server.user!r} may see", "check its name")
+    source = importer.shards(shards) if shards else importer.metadata(database)
+    columns = mysql.rows(server, importer.COLUMNS_QUERY, (database,))
+    keys = mysql.rows(server, importer.KEYS_QUERY, (database,))
+    found = importer.import_tables(columns, keys, importer.Plan(source, keyless is Keyless.all_columns))
+    files = importer.file_names(item.table for item in found if item.text)
+    taken = [name for name in files.values() if (into / name).exists()]
+    if taken and not replace:
+        raise MisconfiguredError(f"{into} holds {', '.join(taken[:5])} already", "name another folder, or say --replace")
+    into.mkdir(parents=True, exist_ok=True)
+    for item in found:
+        if item.text:
+            (into / files[item.table]).write_text(item.text)
+    if files:
+        load(str(into))
+    _report(found, [str(row[0]) for row in mysql.rows(server, importer.VIEWS_QUERY, (database,))], into)
+
+
+def _server(url: str) -> MySqlServer:
+    """Raises MisconfiguredError without repeating the URL, which may hold a password."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or 3306
+    except ValueError as error:
+        raise MisconfiguredError(f"the URL cannot be read: {error}", "write mysql://user:password@host:3306") from None
+    if parts.scheme != "mysql" or not parts.hostname or not parts.username:
+        raise MisconfiguredError("the URL names no MySQL user and host", "write mysql://user:password@host:3306")
+    password = unquote(parts.password) if parts.password is not None else os.environ.get(PASSWORD, "")
+    return MySqlServer(name="import", host=parts.hostname, port=port, user=unquote(parts.username), password=SecretStr(password))
+
+
+def _report(found: list[Imported], views: list[str], into: Path) -> None:
+    console = Console(soft_wrap=True)
+    shown = Shown("table", "columns", "key", "left out or refused", box=None)
+    for item in found:
+        said = "refused: " + "; ".join(item.reasons) if item.reasons else ", ".join(item.odd)
+        shown.add_row(escape(item.table), str(item.columns), escape(", ".join(item.key)), escape(said))
+    console.print(shown)
+    for view in views:
+        console.print(f"{view} is a view and was passed over", markup=False, highlight=False)
+    written = [item for item in found if item.text]
+    guesses = sum(item.to_review for item in written)
+    console.print(
+        f"\n{len(written)} of {len(found)} tables are described in {into}; {guesses} privacy classes are guesses, marked `# review`."
+    )
+    if not written:
+        raise ContractError("no table can have a contract", "mend what the list says, then import again")
+    console.print(
+        f'Next: review them, write contracts = "{into}" into switchboard.toml, then `switchboard plan`, `apply`, `land`, `verify`.'
+    )

@@ -49,6 +49,7 @@ class Pipeline:
     settings: Settings
     catalog: Catalog
     control: ControlDatabase
+    contracts: Path = CONTRACTS
 
     @cached_property
     def clickhouse(self) -> Client:
@@ -91,15 +92,20 @@ class Pipeline:
     def landed(self, query: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in self.clickhouse.query(query).result_rows]
 
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "SWITCHBOARD_HOME": str(self.home), "SWITCHBOARD_CONTRACTS": str(self.contracts), "COLUMNS": "200"}
+
     def start_lander(self) -> subprocess.Popen[bytes]:
-        environment = {
-            **os.environ,
-            "SWITCHBOARD_HOME": str(self.home),
-            "SWITCHBOARD_CONTRACTS": str(CONTRACTS),
-        }
         command = [sys.executable, "-m", "switchboard", "land"]
         with (self.home / "logs" / "lander.log").open("ab") as log:
-            return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True)
+            return subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True)
+
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """`switchboard` as an operator runs it; what it printed, both streams as one."""
+        command = [sys.executable, "-m", "switchboard", *words]
+        both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        return subprocess.run(command, cwd=ROOT, env=self.environment, timeout=300, check=False, **both)  # type: ignore[call-overload,no-any-return]
 
     @contextmanager
     def lander(self) -> Iterator[subprocess.Popen[bytes]]:

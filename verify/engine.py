@@ -94,7 +94,9 @@ class Engine:
         result = replace(_result(scope.table, scope.shard), rows_clickhouse=rows)
         if not rows:
             return result
-        reason = f"the source has no table {scope.shard}.{scope.table.name} any more; ClickHouse keeps {rows} rows of it"
+        reason = (
+            f"the source has no table {scope.shard}.{scope.table.name} any more; ClickHouse keeps {rows}; --repair --dropped deletes them"
+        )
         return replace(result, answer="different", reason=reason, dropped=True)
 
     def _compared(self, pair: Pair, progress: Progress) -> TableResult:

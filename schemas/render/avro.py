@@ -12,7 +12,7 @@ from core.errors import ContractError
 from schemas import privacy as p
 from schemas import types as t
 from schemas.names import avro_field, ch_name
-from schemas.table import Column, Table
+from schemas.table import RESERVED, Column, Table
 
 AvroSchema = dict[str, Any]
 
@@ -47,6 +47,8 @@ def structure(schema: Any, named: dict[str, Any] | None = None) -> str:
     inner, nullable = _without_null(schema)
     if isinstance(inner, str) and inner in named:
         inner = named[inner]
+    if isinstance(inner, dict) and inner.get("type") == "array":
+        return f"Array({structure(inner['items'], named)})"  # ClickHouse has no nullable array, and reads null as an empty one
     if isinstance(inner, dict) and inner.get("type") == "record":
         _remember(inner, named)
         members = ", ".join(f"{ch_name(field['name'])} {structure(field['type'], named)}" for field in inner["fields"])
@@ -100,12 +102,17 @@ def _without_null(schema: Any) -> tuple[Any, bool]:
 
 def unknown_fields(table: Table, fields: tuple[Field, ...]) -> tuple[Field, ...]:
     known = {avro_field(name) for name in table.names}
-    return tuple(field for field in fields if field.name not in known and not field.name.startswith("_"))
+    return tuple(field for field in fields if field.name not in known | RESERVED)
+
+
+def landable(field: Field) -> bool:
+    """Whether a column can hold the field: a point, a geometry or a vector has no contract type."""
+    return field.avro not in ("record", "array", "map")
 
 
 def evolved(table: Table, fields: tuple[Field, ...]) -> Table:
-    """The table with the record's unknown columns: nullable, unclassified, so that they never leave base."""
-    unknown = unknown_fields(table, fields)
+    """The table with the record's unknown columns, if they can be landed: nullable, unclassified, so that they never leave base."""
+    unknown = tuple(field for field in unknown_fields(table, fields) if landable(field))
     if not unknown:
         return table
     first = max(column.id for column in table.columns) + 1

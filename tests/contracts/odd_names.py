@@ -1,4 +1,4 @@
-"""A composite key, and names with spaces, quotes and reserved words."""
+"""A composite key, and names with spaces, quotes, reserved words, and those of an envelope's own parts."""
 
 from schemas import privacy as p
 from schemas import types as t
@@ -14,5 +14,9 @@ odd = Table(
         immutable(2, "line no", t.UInt(16), p.PUBLIC),
         optional(3, "it's `quoted`", t.Text(), p.PUBLIC),
         optional(4, "2nd", t.Int(32), p.PUBLIC),
+        *(
+            optional(5 + number, name, t.Int(32), p.PUBLIC)
+            for number, name in enumerate(("source", "op", "image", "gone", "before", "after", "_mine", "key", "offset"))
+        ),
     ),
 )

@@ -104,13 +104,16 @@ def test_odd_names_and_a_composite_key(pipeline: Pipeline, space: Space) -> None
     pipeline.sql(f"CREATE DATABASE {shard}")
     pipeline.sql(
         "CREATE TABLE `order items` (`select` VARCHAR(20) NOT NULL, `line no` SMALLINT UNSIGNED NOT NULL, "
-        "`it's ``quoted``` TEXT, `2nd` INT, PRIMARY KEY (`select`, `line no`))",
+        "`it's ``quoted``` TEXT, `2nd` INT, source INT, op INT, image INT, gone INT, `before` INT, `after` INT, _mine INT, "
+        "`key` INT, `offset` INT, PRIMARY KEY (`select`, `line no`))",
         database=shard,
     )
-    insert = "INSERT INTO `order items` VALUES (%s, %s, %s, %s)"
+    insert = "INSERT INTO `order items` (`select`, `line no`, `it's ``quoted```, `2nd`) VALUES (%s, %s, %s, %s)"
     for row in (("a", 1, "it's", 2), ("a", 2, None, None), ("ß'\\", 65535, "`", -1)):
         pipeline.sql(insert, *row, database=shard)
     pipeline.sql("DELETE FROM `order items` WHERE `line no` = 2", database=shard)
+    envelope = "source = 1, op = 2, image = 3, gone = 4, `before` = 5, `after` = 6, _mine = 7, `key` = 8, `offset` = 9"
+    pipeline.sql(f"UPDATE `order items` SET {envelope} WHERE `line no` = 1", database=shard)
     eventually(lambda: landed_count(pipeline, "order items", shard, 2))
     assert pipeline.equal("order items", shards=(shard,))
 

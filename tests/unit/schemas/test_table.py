@@ -36,7 +36,7 @@ FAULTS = [
     ({"history": Latest(), "clickhouse": ClickHouse(partition_by=Month("made_at"), keep_days=9)}, "has no retention"),
     ({"columns": (*GOOD["columns"], required(4, "again", t.Text(), p.PUBLIC))}, "two columns share an id"),
     ({"columns": (*GOOD["columns"], required(5, "id", t.Text(), p.PUBLIC))}, "two columns share a name"),
-    ({"columns": (*GOOD["columns"], required(5, "_mine", t.Text(), p.PUBLIC))}, "names beginning with _ are ours"),
+    ({"columns": (*GOOD["columns"], required(5, "_offset", t.Text(), p.PUBLIC))}, "one that landing adds"),
     ({"keyed_by_all_columns": True}, "needs every column in the key"),
 ]
 

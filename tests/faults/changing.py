@@ -1,0 +1,97 @@
+"""A table whose source and contract change while rows flow."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from core.control.states import Standing, standing
+from schemas.catalog import load
+from tests.pipeline import CONTRACTS, Pipeline, eventually
+
+SHARD = "flt_1"
+ID = 'immutable(1, "id", t.Int(32), p.PUBLIC)'
+M = 'optional(2, "m", t.Int(32), p.PUBLIC)'
+N = 'optional(3, "n", t.Int(32), p.PUBLIC)'
+DDL = "CREATE TABLE `{}` (id INT PRIMARY KEY, m INT, n INT)"
+FILE = """
+from schemas import privacy as p
+from schemas import types as t
+from schemas.table import Latest, Shards, Table, immutable, optional, required
+
+"""
+TABLE = '{0} = Table(name="{0}", source=Shards("flt_*"), key=("id",), history=Latest(), columns=({1},))\n'
+
+
+class Changing:
+    """The source's tables and their contracts; `pipeline` knows the contracts as they stand."""
+
+    def __init__(self, pipeline: Pipeline, folder: Path, tables: tuple[str, ...]) -> None:
+        shutil.copytree(CONTRACTS, folder, dirs_exist_ok=True)
+        self.pipeline = pipeline
+        self._folder = folder
+        self._columns: dict[str, tuple[str, ...]] = dict.fromkeys(tables, (ID, M, N))
+        self._write()
+        pipeline.sql(f"CREATE DATABASE {SHARD}")
+        for table in tables:
+            pipeline.sql(DDL.format(table), database=SHARD)
+            pipeline.sql(f"INSERT INTO {table} VALUES (1, 1, 1), (2, 2, 2), (3, NULL, NULL)", database=SHARD)
+        self.pipeline.apply()
+
+    def declare(self, table: str, *columns: str) -> None:
+        """Writes the table's contract anew; the next lander and the next apply know it."""
+        self._columns[table] = columns
+        self._write()
+
+    def _write(self) -> None:
+        text = FILE + "".join(TABLE.format(name, ", ".join(columns)) for name, columns in self._columns.items())
+        (self._folder / "changing.py").write_text(text)
+        self.pipeline = replace(self.pipeline, catalog=load(str(self._folder)), contracts=self._folder)
+
+    def sql(self, statement: str) -> None:
+        self.pipeline.sql(statement, database=SHARD)
+
+    def states(self, table: str) -> list[Standing]:
+        return [state for state in standing(self.pipeline.control) if state.table == table]
+
+    def has_landed(self, table: str, condition: str = "1") -> None:
+        eventually(lambda: self.pipeline.landed(f"SELECT count() FROM base.{table} WHERE {condition}")[0][0])
+
+    def has_column(self, table: str, name: str) -> None:
+        query = f"SELECT count() FROM system.columns WHERE database = 'base' AND table = '{table}' AND name = '{name}'"
+        eventually(lambda: self.pipeline.landed(query)[0][0])
+
+    def equal(self, table: str) -> bool:
+        """Once snapshots that were asked for are read, and everything has landed."""
+        eventually(lambda: all(result.answer != "unsettled" for result in self.pipeline.verify(table)), within=120)
+        return self.pipeline.equal(table)
+
+    @contextmanager
+    def writing(self, table: str, first: int = 100) -> Iterator[None]:
+        """An application that inserts, updates and deletes all the while, by statements that name only `id` and `m`."""
+        stop = threading.Event()
+
+        def write() -> None:
+            number = first
+            while not stop.is_set():
+                number += 1
+                self.sql(f"INSERT INTO {table} (id, m) VALUES ({number}, {number})")
+                self.sql(f"UPDATE {table} SET m = m + 1 WHERE id = {number - 3}")
+                self.sql(f"DELETE FROM {table} WHERE id = {number - 5} AND id % 2")
+                time.sleep(0.01)
+
+        thread = threading.Thread(target=write)
+        thread.start()
+        try:
+            eventually(lambda: self.pipeline.sql(f"SELECT COUNT(*) > 10 FROM {table}", database=SHARD)[0][0])
+            yield
+            rows = self.pipeline.sql(f"SELECT COUNT(*) FROM {table}", database=SHARD)[0][0]
+            eventually(lambda: self.pipeline.sql(f"SELECT COUNT(*) FROM {table}", database=SHARD)[0][0] > rows + 10)
+        finally:
+            stop.set()
+            thread.join()
