@@ -1,9 +1,10 @@
-"""`switchboard connectors`: Kafka Connect's verbs, and snapshots."""
+"""`switchboard connectors`: Kafka Connect's verbs, snapshots, and what keeps connectors well."""
 
 from __future__ import annotations
 
 import json
-import time
+import signal
+import threading
 from collections.abc import Callable
 from typing import Annotated
 
@@ -11,21 +12,26 @@ import typer
 from rich.console import Console
 from rich.table import Table as Shown
 
-from connectors.loads import Loads
+from connectors.aside import aside
+from connectors.guard import BinlogAlarm, Mender
+from connectors.logs import LOGGERS, lines_of
 from connectors.preflight import inspect
+from connectors.quarantine import Quarantine
 from connectors.rest import KafkaConnect, root_cause
-from connectors.snapshots import follow
+from connectors.snapshots_cli import loads_of, snapshots
 from connectors.watch import Watch
-from core import logging
+from core import logging, metrics
 from core.clients import mysql
 from core.control import ControlDatabase
 from core.errors import MisconfiguredError
 from core.settings import Context
 from schemas.catalog import load as load_catalog
+from schemas.render.connect import connector_name
 
 app = typer.Typer(help="Manage the source connectors.", pretty_exceptions_enable=False, no_args_is_help=True)
 offsets = typer.Typer(help="What a connector has read.", pretty_exceptions_enable=False, no_args_is_help=True)
 app.add_typer(offsets, name="offsets")
+app.add_typer(snapshots, name="snapshots")
 
 PASSED_ON = {
     "pause": "Stop reading; the tasks stay.",
@@ -40,6 +46,12 @@ PASSED_ON = {
 def _connect(ctx: typer.Context) -> KafkaConnect:
     context: Context = ctx.obj
     return KafkaConnect(context.endpoints.connect)
+
+
+def _control(context: Context) -> ControlDatabase:
+    control = ControlDatabase(context.endpoints.mysql[0], context.settings.control_database)
+    control.migrate()
+    return control
 
 
 def _passing(verb: str) -> Callable[[typer.Context, str], None]:
@@ -79,6 +91,29 @@ def status(ctx: typer.Context, name: str) -> None:
         print(f"{label} {part['state']}{cause}")
 
 
+@app.command()
+def logs(
+    ctx: typer.Context,
+    name: Annotated[str | None, typer.Argument(help="Only what names this connector.")] = None,
+    lines: Annotated[int, typer.Option(help="So many of the last lines.")] = 40,
+    level: Annotated[str | None, typer.Option(help="Log so much from now on: ERROR, WARN, INFO, DEBUG or TRACE.")] = None,
+) -> None:
+    """Print the end of Connect's log, of one connector or all; or set how much Connect logs."""
+    context: Context = ctx.obj
+    if level is not None:
+        for logger in LOGGERS:
+            _connect(ctx).set_level(logger, level.upper())
+        print(f"{' and '.join(LOGGERS)} log {level.upper()} on every worker, until it restarts")
+        return
+    log = context.settings.home / "logs" / "connect.log"
+    if context.settings.endpoints is not None or not log.exists():
+        raise MisconfiguredError("Connect's log is on the machines that run it", "`--level DEBUG` works from here")
+    servers = [server.name for server in context.endpoints.mysql if connector_name(server.name) == name]
+    names = () if name is None else (name, *servers, *(f"debezium-mysqlconnector-{server}" for server in servers))
+    for line in lines_of(log, names, lines):
+        print(line)
+
+
 @offsets.command("show")
 def show_offsets(ctx: typer.Context, name: str) -> None:
     """Show the binlog position that Kafka holds for a connector."""
@@ -94,55 +129,80 @@ def reset_offsets(ctx: typer.Context, name: str, sure: Annotated[bool, typer.Opt
     print(f"{name}: offsets reset; snapshot its tables, then `switchboard verify --repair`")
 
 
-def _loads(context: Context) -> Loads:
-    control = ControlDatabase(context.endpoints.mysql[0], context.settings.control_database)
-    control.migrate()
-    return Loads(context.endpoints, control)
-
-
 @app.command()
 def snapshot(
     ctx: typer.Context,
     table: str,
     where: Annotated[str | None, typer.Option(help="SQL condition; only these rows.")] = None,
 ) -> None:
-    """Read a table again, on every shard, beside the stream."""
+    """Read a table again, on every shard that is not put aside, beside the stream."""
     context: Context = ctx.obj
     chosen = load_catalog(context.settings.contracts)[table]
+    absent = {(item.server, item.database) for item in aside(_control(context))}
     for server in context.endpoints.mysql:
-        standing = [name for name in mysql.databases(server) if chosen.source.holds(name)]
-        collections = [f"{database}.{table}" for database in standing]
+        present = [name for name in mysql.databases(server) if chosen.source.holds(name) and (server.name, name) not in absent]
+        collections = [f"{database}.{table}" for database in present]
         if collections:
-            _loads(context).request(server.name, collections, where)
+            loads_of(context).request(server.name, collections, where)
             print(f"{server.name}: asked for {', '.join(collections)}; `connectors snapshots` shows the progress")
 
 
 @app.command()
-def snapshots(ctx: typer.Context) -> None:
-    """Show what the connectors have told of their snapshots."""
+def quarantine(
+    ctx: typer.Context,
+    server: Annotated[str | None, typer.Argument(help="The MySQL server's name.")] = None,
+    database: Annotated[str | None, typer.Argument(help="The shard.")] = None,
+    reason: Annotated[str, typer.Option(help="Why, for whoever looks next.")] = "by hand",
+    release: Annotated[bool, typer.Option("--release", help="Take it back.")] = False,
+) -> None:
+    """Put a shard aside, so that it holds up no other; list what is put aside; take a mended shard back."""
     context: Context = ctx.obj
-    for server in context.endpoints.mysql:
-        for event in follow(context.endpoints, server.name, limit=30):
-            rows = "" if event.rows is None else f", {event.rows:,} rows"
-            place = f", key {event.last_key} of {event.maximum_key}" if event.last_key else ""
-            print(f"{server.name} {event.kind} {event.collection or ', '.join(event.collections)} {event.status}{rows}{place}")
+    control = _control(context)
+    if server is None or database is None:
+        for item in aside(control):
+            by = " by the watch" if item.alone else ""
+            print(f"{item.server} {item.database} since {item.since:%Y-%m-%d %H:%M:%S} UTC{by}: {item.reason}")
+        return
+    ward = Quarantine(context.endpoints, load_catalog(context.settings.contracts), control)
+    if release:
+        asked = ward.release(server, database)
+        print(f"{server}: {database} is read again; asked for {', '.join(asked) or 'no snapshot'}")
+        print("  → deletes of the time between are still missing: once it is read, `switchboard verify --repair`")
+        return
+    tables = ward.put_aside(server, database, reason)
+    print(f"{server}: {database} is put aside; its tables stand still: {', '.join(tables) or 'none'}")
+    print(f"  → mend it, then `switchboard connectors quarantine {server} {database} --release`")
 
 
 @app.command()
-def watch(ctx: typer.Context, every: Annotated[float, typer.Option(help="Seconds between looks.")] = 5.0) -> None:
-    """Start failed connectors again, after longer and longer pauses, until Ctrl-C."""
+def watch(
+    ctx: typer.Context,
+    every: Annotated[float | None, typer.Option(help="Seconds between looks.")] = None,
+    metrics_port: Annotated[int, typer.Option(help="Prometheus port; 0 takes a free one.")] = 0,
+) -> None:
+    """Keep connectors well until SIGTERM or Ctrl-C: start failed ones again, put a failing shard aside, mind the binlog."""
+    context: Context = ctx.obj
     logging.configure()
-    watcher = Watch(_connect(ctx))
-    while True:
+    stop = threading.Event()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sign, lambda *_: stop.set())
+    logging.get("connectors").info("metrics", port=metrics.serve(metrics_port))
+    chosen, connect = context.settings.connectors, _connect(ctx)
+    mender = Mender(context.endpoints, load_catalog(context.settings.contracts), _control(context), chosen.quarantine_after)
+    watcher, alarm = Watch(connect, mender), BinlogAlarm(context.endpoints, connect, chosen.binlog_hours_least)
+    while not stop.is_set():
         watcher.look()
-        time.sleep(every)
+        alarm.look()
+        stop.wait(every or chosen.watch_seconds)
 
 
 @app.command()
 def preflight(ctx: typer.Context) -> None:
     """Show what on the MySQL servers stands in the way, or will lose something, each with its remedy."""
     context: Context = ctx.obj
-    findings = inspect(context.endpoints.mysql, load_catalog(context.settings.contracts))
+    converter = context.endpoints.connect.value_converter
+    absent = {(item.server, item.database) for item in aside(_control(context))}
+    findings = inspect(context.endpoints.mysql, load_catalog(context.settings.contracts), absent, converter)
     for finding in findings:
         print(f"{finding.severity} {finding.subject}: {finding.what}\n  → {finding.remedy}")
     if not findings:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from connectors.rest import KafkaConnect
 from connectors.snapshots import SnapshotEvent, follow, notified, request_snapshot
@@ -45,6 +45,20 @@ class Newest:
     asked_at: dt.datetime
 
 
+@dataclass(frozen=True)
+class Progress:
+    """A load as a person is shown it. The keys are as the last chunk told them; `rows` is told at the end."""
+
+    collection: str
+    status: str
+    where: str | None
+    asked_at: dt.datetime
+    rows: int | None
+    last_key: str
+    maximum_key: str
+    paused: bool
+
+
 class Loads:
     def __init__(self, endpoints: Endpoints, control: ControlDatabase) -> None:
         self._endpoints = endpoints
@@ -71,6 +85,13 @@ class Loads:
         self.refresh(server)
         with self._control.session() as session:
             return [_collection(run) for run in session.scalars(_of(server).where(Run.status == REQUESTED))]
+
+    def shown(self, server: str, hours: float = 24) -> list[Progress]:
+        """Loads under way, and those asked for in the last hours, in the order of asking. Blocks on Kafka while one is under way."""
+        self.refresh(server)
+        recent = or_(Run.status == REQUESTED, Run.started_at > utc_now() - dt.timedelta(hours=hours))
+        with self._control.session() as session:
+            return [_progress(run) for run in session.scalars(_of(server).where(recent).order_by(Run.id))]
 
     def wait(self, limit: float) -> list[str]:
         """Blocks until every server's snapshots are read, `limit` seconds at most; the ``server/database.table`` left over."""
@@ -124,12 +145,24 @@ def _concerned(loads: Iterable[Load], event: SnapshotEvent) -> list[Load]:
 
 
 def _after(load: Load, event: SnapshotEvent) -> Load:
-    told: dict[str, Any] = {"kind": event.kind, "rows": event.rows, "status": event.status}
+    told = _told(load.told or {}, event)
     if event.kind == "TABLE_SCAN_COMPLETED":
         return replace(load, status=COMPLETED if event.status in READ else FAILED, told=told)
     if event.kind == "ABORTED":
         return replace(load, status=STOPPED, told=told)
     return replace(load, told=told)
+
+
+def _told(before: dict[str, Any], event: SnapshotEvent) -> dict[str, Any]:
+    """The chunk in hand is told after the pause. One more chunk tells that it goes on: a restart forgets the pause."""
+    return {
+        "kind": event.kind,
+        "rows": event.rows,
+        "status": event.status,
+        "last_key": event.last_key or before.get("last_key", ""),
+        "maximum_key": event.maximum_key or before.get("maximum_key", ""),
+        "paused": event.kind == "PAUSED" or (event.kind == "IN_PROGRESS" and before.get("kind") == "PAUSED"),
+    }
 
 
 def _traceless(run: Run, load: Load) -> bool:
@@ -140,6 +173,14 @@ def _note(run: Run, load: Load) -> None:
     run.detail = {**run.detail, "after": load.after, "told": load.told}
     if load.status != run.status:
         run.status, run.ended_at = load.status, utc_now()
+
+
+def _progress(run: Run) -> Progress:
+    told = run.detail.get("told") or {}
+    keys = (str(told.get("last_key") or ""), str(told.get("maximum_key") or ""))
+    return Progress(
+        _collection(run), run.status, run.detail.get("where"), run.started_at, told.get("rows"), *keys, bool(told.get("paused"))
+    )
 
 
 def _of(server: str) -> Any:

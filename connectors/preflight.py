@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from core.clients import mysql
-from core.settings import MySqlServer
+from core.settings import APICURIO_CONVERTER, MySqlServer
 from schemas.catalog import Catalog
 from schemas.names import avro_field, mysql_name
 from schemas.table import Table
@@ -26,17 +26,25 @@ class Finding:
     remedy: str
 
 
-def inspect(servers: tuple[MySqlServer, ...], catalog: Catalog) -> list[Finding]:
-    """Everything found on all servers, the fatal first. Reads only; blocks on the servers."""
-    found = [finding for server in servers for finding in _server(server, catalog)]
+def inspect(
+    servers: tuple[MySqlServer, ...],
+    catalog: Catalog,
+    aside: Container[tuple[str, str]] = (),
+    converter: str = APICURIO_CONVERTER,
+) -> list[Finding]:
+    """Everything found on all servers but for (server, database) pairs put `aside`, the fatal first. Reads only; blocks."""
+    found = [finding for server in servers for finding in _server(server, catalog, aside, converter)]
     found += _shared_names(servers, catalog)
     return sorted(found, key=lambda finding: (finding.severity, finding.subject))
 
 
-def _server(server: MySqlServer, catalog: Catalog) -> Iterator[Finding]:
+def _server(server: MySqlServer, catalog: Catalog, aside: Container[tuple[str, str]], converter: str) -> Iterator[Finding]:
     yield from _binlog(server)
     yield from _grants(server)
-    yield from _tables(server, catalog)
+    for database in mysql.databases(server):
+        for table in catalog:
+            if table.source.holds(database) and (server.name, database) not in aside:
+                yield from _table(server, database, table, converter)
 
 
 def _variables(server: MySqlServer) -> dict[str, str]:
@@ -73,14 +81,7 @@ def _grants(server: MySqlServer) -> Iterator[Finding]:
         yield Finding("fatal", server.name, f"user {server.cdc_user!r} lacks {', '.join(missing)}", remedy)
 
 
-def _tables(server: MySqlServer, catalog: Catalog) -> Iterator[Finding]:
-    for database in mysql.databases(server):
-        for table in catalog:
-            if table.source.holds(database):
-                yield from _table(server, database, table)
-
-
-def _table(server: MySqlServer, database: str, table: Table) -> Iterator[Finding]:
+def _table(server: MySqlServer, database: str, table: Table, converter: str) -> Iterator[Finding]:
     subject = f"{server.name}/{database}.{table.name}"
     columns = mysql.rows(
         server,
@@ -98,8 +99,8 @@ def _table(server: MySqlServer, database: str, table: Table) -> Iterator[Finding
         other = spelled.setdefault(avro_field(str(name)), str(name))
         if other != name:
             yield Finding("fatal", subject, f"columns {other!r} and {name!r} become one field of the record", "rename one")
-        if nullable == "YES" and default is not None:
-            remedy = "drop the default or make the column NOT NULL; `verify` finds the rows"
+        if nullable == "YES" and default is not None and converter == APICURIO_CONVERTER:
+            remedy = "give Connect the converter of connectors/plugin, or drop the default; `verify` finds the rows"
             yield Finding("warning", subject, f"column {name!r}: a NULL arrives as its default {default!r}", remedy)
         if nullable == "NO" and kind in ("date", "datetime", "timestamp") and _has_zero_dates(server, database, table, str(name)):
             yield Finding("warning", subject, f"column {name!r} holds zero dates, which arrive as 1970-01-01", "correct the rows")

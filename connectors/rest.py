@@ -67,6 +67,10 @@ class KafkaConnect:
         """The connector must be stopped; Connect refuses otherwise."""
         self._call("DELETE", f"/connectors/{quote(name)}/offsets")
 
+    def set_level(self, logger: str, level: str) -> None:
+        """On every worker. Raises MisconfiguredError for a level that there is not."""
+        self._call("PUT", f"/admin/loggers/{quote(logger)}?scope=cluster", {"level": level})
+
     def _call(self, method: str, path: str, body: Any = None) -> Any:
         again = retry(
             retry=retry_if_exception_type(TransientError),
@@ -94,6 +98,8 @@ def _refused(path: str, answer: requests.Response) -> SwitchboardError:
     except ValueError:
         message = answer.text
     first = message.strip().splitlines()[0] if message.strip() else f"status {answer.status_code}"
+    if "/admin/loggers/" in path and answer.status_code == 404:
+        return MisconfiguredError(f"Kafka Connect knows no such log level: {first}", "ERROR, WARN, INFO, DEBUG or TRACE")
     if answer.status_code == REBALANCING or answer.status_code >= 500:
         return TransientError(f"Kafka Connect {path}: {root_cause(message) if 'Caused by' in message else first}")
     detail = " ".join(message.split())[:600]

@@ -115,6 +115,18 @@ def _reading(kafka: KafkaEndpoint) -> dict[str, Any]:
 
 def follow(endpoints: Endpoints, server: str, limit: float, since: int = 0) -> Iterator[SnapshotEvent]:
     """The server's snapshot notifications from offset `since` on, up to the newest. Blocks up to `limit` seconds."""
+    for offset, record in _notifications(endpoints, server, limit, since):
+        if record.get("aggregate_type") == "Incremental Snapshot":
+            yield _event(record, offset)
+
+
+def has_started(endpoints: Endpoints, server: str, since: int) -> bool:
+    """Whether a task of the server's connector has begun since the notification at offset `since`. Blocks up to 15 s."""
+    notifications = _notifications(endpoints, server, limit=15, since=since)
+    return any(record.get("aggregate_type") == "Initial Snapshot" for _, record in notifications)
+
+
+def _notifications(endpoints: Endpoints, server: str, limit: float, since: int) -> Iterator[tuple[int, dict[str, Any]]]:
     topic = notification_topic(server)
     schemas: dict[int, Any] = {}
     registry = Registry(endpoints.registry)
@@ -132,9 +144,7 @@ def follow(endpoints: Endpoints, server: str, limit: float, since: int = 0) -> I
                 if not error.retriable():
                     raise TransientError(f"{topic} cannot be read: {error.str()}", "is Kafka running?")
                 continue
-            event = _event(_decoded(message.value() or b"", schemas, registry), message.offset() or 0)
-            if event is not None:
-                yield event
+            yield message.offset() or 0, _decoded(message.value() or b"", schemas, registry)
     finally:
         reader.close()
 
@@ -150,9 +160,7 @@ def _decoded(value: bytes, schemas: dict[int, Any], registry: Registry) -> dict[
     return record if isinstance(record, dict) else {}
 
 
-def _event(record: dict[str, Any], offset: int) -> SnapshotEvent | None:
-    if record.get("aggregate_type") != "Incremental Snapshot":
-        return None
+def _event(record: dict[str, Any], offset: int) -> SnapshotEvent:
     more = record.get("additional_data") or {}
     rows = more.get("total_rows_scanned")
     return SnapshotEvent(

@@ -6,11 +6,14 @@ import json
 import time
 from collections.abc import Iterator
 
+from connectors.aside import aside
 from connectors.backfills import Collection, due, settle
+from connectors.binlog import end, has_read
 from connectors.ddl import remember
 from connectors.loads import COMPLETED, REQUESTED, Loads, Newest
 from connectors.preflight import inspect
 from connectors.rest import KafkaConnect, root_cause
+from connectors.snapshots import has_started, notified
 from core.clients import mysql
 from core.control import ControlDatabase
 from core.control.states import Standing, standing
@@ -59,14 +62,18 @@ class ConnectTarget:
         for server in self._endpoints.mysql:
             if self._connect.config(connector_name(server.name)) is not None:
                 remember(self._endpoints.kafka, self._control, self._catalog, server.name)
-            collections += [(server.name, database, table) for database, table in self._collections(server)]
+            collections += [(server.name, database, table) for database, table in self.collections(server)]
             loads |= {(server.name, name): load for name, load in self._loads.newest(server.name).items()}
         settle(self._control, standing(self._control), collections, loads)
 
     def _config(self, server: MySqlServer) -> dict[str, str]:
-        return source_config(self._catalog, server, self._endpoints.registry, self._endpoints.kafka)
+        places = self._endpoints
+        return source_config(self._catalog, server, places.registry, places.kafka, places.connect.value_converter, self._aside(server))
 
-    def _collections(self, server: MySqlServer) -> list[tuple[str, Table]]:
+    def _aside(self, server: MySqlServer) -> frozenset[str]:
+        return frozenset(item.database for item in aside(self._control) if item.server == server.name)
+
+    def collections(self, server: MySqlServer) -> list[tuple[str, Table]]:
         """(database, contract) of what stands on the server now."""
         rows = mysql.rows(server, "SELECT table_schema, table_name FROM information_schema.tables WHERE table_type = 'BASE TABLE'")
         found = {(str(schema), str(name)) for schema, name in rows}
@@ -76,8 +83,10 @@ class ConnectTarget:
         )
 
     def _snapshots(self, server: MySqlServer, states: list[Standing]) -> Iterator[Step]:
-        loads = self._loads.newest(server.name)
-        for database, table in self._collections(server):
+        loads, absent = self._loads.newest(server.name), self._aside(server)
+        for database, table in self.collections(server):
+            if database in absent:
+                continue
             load = loads.get(f"{database}.{table.name}")
             why = _why(load, due(states, table, database, load) if load else None)
             if why is not None:
@@ -89,13 +98,41 @@ class ConnectTarget:
         if collection:
             self._loads.request(server, [collection])
             return
-        self._preflight()
-        if step.action == "run":
-            self._connect.change(step.subject, "restart")
+        self.preflight()
+        owner = next(server for server in self._endpoints.mysql if connector_name(server.name) == step.subject)
+        if step.action != "run":
+            self.reconfigure(owner)
+            return
+        since = notified(self._endpoints.kafka, owner.name)
+        self._connect.change(step.subject, "restart")
+        self._wait_running(owner, since)
+
+    def reconfigure(self, server: MySqlServer) -> None:
+        """Gives the server's connector its config and blocks until a task with it runs, 90 s at most."""
+        name, wanted = connector_name(server.name), self._config(server)
+        since = notified(self._endpoints.kafka, server.name)
+        if self._connect.config(name) != {**wanted, "name": name}:
+            self._connect.put(name, wanted)
+        elif _failures(self._states(name)):
+            self._connect.change(name, "restart")
         else:
-            owner = next(server for server in self._endpoints.mysql if connector_name(server.name) == step.subject)
-            self._connect.put(step.subject, self._config(owner))
-        self._wait_running(step.subject)
+            return
+        self._wait_running(server, since)
+
+    def catch_up(self, server: MySqlServer, limit: float = 60) -> None:
+        """Blocks until the connector has read all that is committed now. Raises TransientError after `limit` seconds."""
+        name, wanted, deadline = connector_name(server.name), end(server), time.monotonic() + limit
+        while not has_read(server, self._connect.offsets(name), wanted):
+            if time.monotonic() > deadline:
+                raise TransientError(f"connector {name} has not caught up in {limit:.0f} s", f"`switchboard connectors status {name}`")
+            time.sleep(0.5)
+
+    def ask_for_due(self, server: MySqlServer) -> list[str]:
+        """Asks for the snapshots that a plan would show for the server; returns their collections."""
+        steps = list(self._snapshots(server, standing(self._control)))
+        for step in steps:
+            self.apply(step)
+        return [step.subject.partition("/")[2] for step in steps]
 
     def wait_snapshots(self, limit: float) -> list[str]:
         """Blocks until every snapshot asked for has been read, `limit` seconds at most; returns those that are not yet."""
@@ -103,18 +140,21 @@ class ConnectTarget:
         self.look()
         return left
 
-    def _preflight(self) -> None:
-        """Raises MisconfiguredError with every finding that keeps a connector from being made."""
-        fatal = [finding for finding in inspect(self._endpoints.mysql, self._catalog) if finding.severity == "fatal"]
+    def preflight(self, taking_back: tuple[str, str] | None = None) -> None:
+        """Raises MisconfiguredError with every finding that keeps a connector from being made, or a shard aside."""
+        absent = {(item.server, item.database) for item in aside(self._control)} - {taking_back}
+        fatal = [finding for finding in inspect(self._endpoints.mysql, self._catalog, absent) if finding.severity == "fatal"]
         if fatal:
             what = "; ".join(f"{finding.subject}: {finding.what}" for finding in fatal)
             raise MisconfiguredError(f"preflight: {what}", "; ".join(dict.fromkeys(finding.remedy for finding in fatal)))
 
-    def _wait_running(self, name: str, limit: float = 90) -> None:
-        started = time.monotonic()
+    def _wait_running(self, server: MySqlServer, since: int, limit: float = 90) -> None:
+        """Until a task begun after the notification at `since` runs: an older one would lose signals for tables it does not know."""
+        name, started = connector_name(server.name), time.monotonic()
         while time.monotonic() < started + limit:
             states = self._states(name)
-            if len(states) > 1 and all(state["state"] == "RUNNING" for state in states):
+            running = len(states) > 1 and all(state["state"] == "RUNNING" for state in states)
+            if running and has_started(self._endpoints, server.name, since):
                 return
             if (failures := _failures(states)) and time.monotonic() - started > SETTLE_SECONDS:
                 raise TransientError(f"connector {name} failed: {failures[0]}", "mend the cause, then apply again")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from connectors.rest import KafkaConnect, root_cause
-from core import logging
+from core import logging, metrics
 from core.errors import SwitchboardError
 
 FIRST_PAUSE = 2.0
@@ -16,39 +18,66 @@ FORGIVEN_SECONDS = 600.0
 log = logging.get("connectors")
 
 
-class Watch:
-    """Looks at every connector when `look` is called; `connect` may be away."""
+@dataclass(frozen=True)
+class Failure:
+    """`trace` is Java's; `times` counts this failure and those shortly before."""
 
-    def __init__(self, connect: KafkaConnect) -> None:
+    connector: str
+    trace: str
+    times: int
+
+
+@dataclass
+class _Restarts:
+    at: float
+    pause: float
+    times: int
+
+
+class Watch:
+    """Looks at every connector when `look` is called; `connect` may be away.
+
+    `mend` is asked before each restart and tells whether it has changed the connector, which restarts it too.
+    """
+
+    def __init__(self, connect: KafkaConnect, mend: Callable[[Failure], bool] = lambda failure: False) -> None:
         self._connect = connect
-        self._pauses: dict[str, float] = {}
-        self._restarted: dict[str, float] = {}
+        self._mend = mend
+        self._restarts: dict[str, _Restarts] = {}
 
     def look(self) -> list[str]:
         """Restarts what has failed and whose pause is over; returns their names. Blocks on Kafka Connect."""
         restarted = []
         try:
             for name in self._connect.names():
-                cause = self._failure(name)
-                if cause is not None and self._due(name):
-                    log.warning("connector restarted", connector=name, cause=cause, next_pause=self._pauses[name])
-                    self._connect.change(name, "restart")
+                trace = self._failure(name)
+                metrics.CONNECTOR_FAILED.labels(name).set(trace is not None)
+                if trace is not None and self._due(name):
+                    self._restart(name, trace)
                     restarted.append(name)
         except SwitchboardError as error:
             log.warning("Kafka Connect cannot be watched", error=error.what)
         return restarted
 
     def _failure(self, name: str) -> str | None:
+        """The trace of the first part that failed."""
         status = self._connect.status(name)
         states = [status["connector"], *status["tasks"]] if status else []
-        return next((root_cause(state.get("trace", "")) for state in states if state["state"] == "FAILED"), None)
+        return next((state.get("trace", "") for state in states if state["state"] == "FAILED"), None)
+
+    def _restart(self, name: str, trace: str) -> None:
+        restarts = self._restarts[name]
+        log.warning("connector restarted", connector=name, cause=root_cause(trace), times=restarts.times, next_pause=restarts.pause)
+        metrics.CONNECTOR_RESTARTS.labels(name).inc()
+        if not self._mend(Failure(name, trace, restarts.times)):
+            self._connect.change(name, "restart")
 
     def _due(self, name: str) -> bool:
-        now = time.monotonic()
-        since = now - self._restarted.get(name, -FORGIVEN_SECONDS)
-        pause = FIRST_PAUSE if since >= FORGIVEN_SECONDS else self._pauses[name]
-        if since < pause:
+        now, last = time.monotonic(), self._restarts.get(name)
+        if last is None or now - last.at >= FORGIVEN_SECONDS:
+            self._restarts[name] = _Restarts(now, FIRST_PAUSE, 1)
+            return True
+        if now - last.at < last.pause:
             return False
-        self._restarted[name] = now
-        self._pauses[name] = min(pause * 2, LONGEST_PAUSE)
+        self._restarts[name] = _Restarts(now, min(last.pause * 2, LONGEST_PAUSE), last.times + 1)
         return True

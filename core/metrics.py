@@ -15,6 +15,8 @@ DEAD_LETTERS = Counter("switchboard_dead_letters_total", "Records set aside beca
 COMMITTED_OFFSET = Gauge("switchboard_committed_offset", "Next offset to read, as committed to Kafka", ["topic", "partition"])
 STOPPED_TABLES = Gauge("switchboard_stopped_tables", "1 while a table is stopped for a person to decide", ["table"])
 VERIFY_CHUNKS = Counter("switchboard_verify_chunks_total", "Chunks compared by verify", ["table", "answer"])
+CONNECTOR_FAILED = Gauge("switchboard_connector_failed", "1 while a connector or its task has failed", ["connector"])
+CONNECTOR_RESTARTS = Counter("switchboard_connector_restarts_total", "Restarts of a failed connector by the watch", ["connector"])
 BINLOG_HOURS_LEFT = Gauge("switchboard_binlog_hours_left", "Hours until the connector's position is purged", ["server"])
 
 

@@ -27,6 +27,9 @@ class MySqlServer(Frozen):
     """The user that Debezium reads the binlog as."""
     connect_password: str = ""
     """How Kafka Connect reads the password: a config-provider reference such as ``${env:CDC_PASSWORD}``."""
+    snapshot_chunk_rows: int = Field(8192, ge=1)
+    """Rows that an incremental snapshot reads in one query: fewer burden the server less, and take longer. It is the only
+    throttle that Debezium has, which never waits between chunks; `connectors snapshots pause` holds one by hand."""
 
 
 class KafkaEndpoint(Frozen):
@@ -47,8 +50,13 @@ class RegistryEndpoint(Frozen):
         return f"{self.url}/apis/registry/v2"
 
 
+APICURIO_CONVERTER = "io.apicurio.registry.utils.converter.AvroConverter"
+
+
 class ConnectEndpoint(Frozen):
     url: str
+    value_converter: str = APICURIO_CONVERTER
+    """The class that writes values: this one, or one derived from it that Connect has as a plugin (see `connectors/plugin`)."""
 
 
 class ClickHouseEndpoint(Frozen):
@@ -115,6 +123,16 @@ class LandingSettings(Frozen):
     """How long ClickHouse may be away before a lander gives up, loudly."""
 
 
+class ConnectorSettings(Frozen):
+    """What `switchboard connectors watch` minds."""
+
+    watch_seconds: float = Field(5.0, gt=0)
+    binlog_hours_least: float = Field(24.0, ge=0)
+    """The alarm: a connector whose stored position is purged from the binlog in fewer hours loses changes if nobody acts."""
+    quarantine_after: int = Field(3, ge=0)
+    """A shard that alone made its connector fail so often in a row is put aside; 0 leaves that to a person."""
+
+
 class Settings(Frozen):
     profile: Literal["local", "production"] = "local"
     contracts: str = "schemas.contracts"
@@ -124,6 +142,7 @@ class Settings(Frozen):
     source_prefix: str = "mysql"
     topics: TopicSettings = TopicSettings()
     landing: LandingSettings = LandingSettings()
+    connectors: ConnectorSettings = ConnectorSettings()
     metadata_database: str = "metadata"
     control_database: str = "switchboard_control"
     endpoints: Endpoints | None = None

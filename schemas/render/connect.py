@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Collection
 
-from core.settings import KafkaEndpoint, MySqlServer, RegistryEndpoint
+from core.settings import APICURIO_CONVERTER, KafkaEndpoint, MySqlServer, RegistryEndpoint
 from schemas.catalog import Catalog
 from schemas.table import Metadata, Shards, Source, Table
 
@@ -44,18 +45,25 @@ def internal_topics(server: str) -> dict[str, dict[str, str]]:
     }
 
 
-def source_config(catalog: Catalog, server: MySqlServer, registry: RegistryEndpoint, kafka: KafkaEndpoint) -> dict[str, str]:
-    """The whole connector config. Holds a reference to the password, never the password."""
+def source_config(
+    catalog: Catalog,
+    server: MySqlServer,
+    registry: RegistryEndpoint,
+    kafka: KafkaEndpoint,
+    value_converter: str = APICURIO_CONVERTER,
+    put_aside: Collection[str] = (),
+) -> dict[str, str]:
+    """The whole connector config, without the databases `put_aside`. Holds a reference to the password, never the password."""
     return {
-        **_source(catalog, server),
-        **_records(server, registry),
+        **_source(catalog, server, put_aside),
+        **_records(registry, value_converter),
         **_routing(server),
         **_signals(server, kafka),
         **_delivery(),
     }
 
 
-def _source(catalog: Catalog, server: MySqlServer) -> dict[str, str]:
+def _source(catalog: Catalog, server: MySqlServer, put_aside: Collection[str]) -> dict[str, str]:
     patterns = sorted({_database_regex(table.source) for table in catalog})
     tables = sorted(_table_regex(table) for table in catalog)
     config = {
@@ -67,7 +75,7 @@ def _source(catalog: Catalog, server: MySqlServer) -> dict[str, str]:
         "database.password": server.connect_password,
         "database.server.id": str(100_000 + zlib.crc32(server.name.encode()) % 1_000_000_000),
         "topic.prefix": server.name,
-        "database.include.list": ",".join(map(_listed, patterns)),
+        "database.include.list": ",".join(_without(put_aside, pattern) for pattern in patterns),
         "table.include.list": ",".join(map(_listed, tables)),
         "snapshot.mode": "no_data",
         "snapshot.locking.mode": "none",
@@ -88,6 +96,13 @@ def _listed(pattern: str) -> str:
     return "(?-i)" + pattern.replace(",", "\\x2c")
 
 
+def _without(databases: Collection[str], pattern: str) -> str:
+    """The pattern as listed, but for these databases: Debezium takes no list of exceptions beside an include list."""
+    if not databases:
+        return _listed(pattern)
+    return _listed(f"(?!(?:{'|'.join(map(re.escape, sorted(databases)))})$){pattern}")
+
+
 def _key_columns(table: Table) -> str:
     return f"{_table_regex(table)}:{','.join(re.escape(name) for name in table.key)}"
 
@@ -104,11 +119,12 @@ def _database_regex(source: Source) -> str:
             return re.escape(database)
 
 
-def _records(server: MySqlServer, registry: RegistryEndpoint) -> dict[str, str]:
+def _records(registry: RegistryEndpoint, value_converter: str) -> dict[str, str]:
     return {
         "key.converter": "org.apache.kafka.connect.json.JsonConverter",
         "key.converter.schemas.enable": "false",
-        "value.converter": "io.apicurio.registry.utils.converter.AvroConverter",
+        "key.converter.replace.null.with.default": "false",
+        "value.converter": value_converter,
         "value.converter.apicurio.registry.url": registry.converter,
         "value.converter.apicurio.registry.auto-register": "true",
         "value.converter.apicurio.registry.find-latest": "true",
@@ -154,7 +170,7 @@ def _signals(server: MySqlServer, kafka: KafkaEndpoint) -> dict[str, str]:
         "signal.poll.interval.ms": "1000",
         "notification.enabled.channels": "sink",
         "notification.sink.topic.name": notification_topic(server.name),
-        "incremental.snapshot.chunk.size": "8192",
+        "incremental.snapshot.chunk.size": str(server.snapshot_chunk_rows),
         "incremental.snapshot.allow.schema.changes": "true",
         "schema.history.internal.kafka.topic": history_topic(server.name),
         "schema.history.internal.kafka.bootstrap.servers": kafka.bootstrap,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from connectors.plugin.build import CLASS
 from connectors.preflight import Finding, inspect
 from schemas import privacy as p
 from schemas import types as t
@@ -23,10 +25,10 @@ def database(pipeline: Pipeline, space: Space) -> Iterator[str]:
     pipeline.sql(f"DROP DATABASE {name}")
 
 
-def findings(pipeline: Pipeline, database: str, table: str = "things") -> list[Finding]:
+def findings(pipeline: Pipeline, database: str, table: str = "things", **how: Any) -> list[Finding]:
     columns = (immutable(1, "id", t.Int(), p.PUBLIC),)
     contract = Table(name=table, source=Shards(database), key=("id",), history=Latest(), columns=columns)
-    return inspect(pipeline.endpoints.mysql, Catalog((contract,)))
+    return inspect(pipeline.endpoints.mysql, Catalog((contract,)), **how)
 
 
 def test_a_fit_server_has_no_finding(pipeline: Pipeline, database: str) -> None:
@@ -62,3 +64,15 @@ def test_tables_are_inspected_all_at_once(pipeline: Pipeline, database: str) -> 
         ("warning", "foreign key 'things_ibfk_1' cascades"),
     }
     assert all(finding.remedy for finding in found)
+
+
+def test_a_default_beside_null_is_no_fault_where_connect_has_our_converter(pipeline: Pipeline, database: str) -> None:
+    pipeline.sql("CREATE TABLE things (id INT PRIMARY KEY, hint INT DEFAULT 3)", database=database)
+    assert [finding.what.split(":")[0] for finding in findings(pipeline, database)] == ["column 'hint'"]
+    assert findings(pipeline, database, converter=CLASS) == []
+
+
+def test_a_shard_that_is_put_aside_is_not_inspected(pipeline: Pipeline, database: str) -> None:
+    pipeline.sql("CREATE TABLE things (id INT)", database=database)
+    assert findings(pipeline, database)
+    assert findings(pipeline, database, aside={("main", database)}) == []

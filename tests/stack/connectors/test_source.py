@@ -3,50 +3,26 @@
 from __future__ import annotations
 
 import datetime as dt
-import io
-import json
 import threading
 import time
-import uuid
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
-import fastavro
 import pytest
-from confluent_kafka import Consumer, TopicPartition
 
 from connectors.loads import COMPLETED, STOPPED, Loads
-from connectors.rest import KafkaConnect
 from connectors.snapshots import follow, pause_snapshots, resume_snapshots, stop_snapshots
-from connectors.target import ConnectTarget
-from consumers.topics import TopicTarget
-from core.clients import mysql
-from core.clients.registry import Registry
-from core.control import ControlDatabase
 from core.control.models import Run, utc_now
-from core.settings import Endpoints, MySqlServer, TopicSettings
-from core.wire import confluent
-from schemas import privacy as p
-from schemas import types as t
-from schemas.catalog import Catalog
-from schemas.render.connect import connector_name, internal_topics
-from schemas.steps import Step
-from schemas.table import Latest, Metadata, Shards, Table, immutable, optional
-from switchboard.plan import plan as planning
+from core.settings import Endpoints
+from schemas.render.connect import connector_name
+from schemas.table import Metadata, Shards
 from tests.pipeline import eventually
+from tests.stack.connectors.source import DDL, Source, contract, made
 
 NAME = "ct"
 SHARDS = ("ct_1", "ct_2")
 ROWS = 20_000
 """Three chunks of a snapshot."""
-DDL = "CREATE TABLE {} (id BIGINT NOT NULL PRIMARY KEY, note VARCHAR(50))"
-
-
-def contract(name: str, source: Shards | Metadata) -> Table:
-    columns = (immutable(1, "id", t.Int(64), p.PUBLIC), optional(2, "note", t.Text(), p.PUBLIC))
-    return Table(name=name, source=source, key=("id",), history=Latest(), columns=columns)
 
 
 THINGS = contract("ct_things", Shards("ct_?"))
@@ -54,139 +30,17 @@ LATER = contract("ct_later", Shards("ct_?"))
 KINDS = contract("ct_kinds", Metadata("ct_meta"))
 
 
-@dataclass(frozen=True)
-class Record:
-    key: Any
-    value: dict[str, Any] | None
-    partition: int
-
-    @property
-    def op(self) -> str:
-        return "tombstone" if self.value is None else str(self.value["op"])
-
-    @property
-    def shard(self) -> str:
-        return "" if self.value is None else str(self.value["source"]["db"])
-
-
-@dataclass
-class Source:
-    endpoints: Endpoints
-    control: ControlDatabase
-
-    @property
-    def server(self) -> MySqlServer:
-        return self.endpoints.mysql[0]
-
-    @property
-    def connect(self) -> KafkaConnect:
-        return KafkaConnect(self.endpoints.connect)
-
-    def sql(self, database: str, *statements: str) -> None:
-        with mysql.cursor(self.server, database) as cursor:
-            for statement in statements:
-                cursor.execute(statement)
-
-    def fill(self, database: str, table: str, first: int, rows: int) -> None:
-        with mysql.cursor(self.server, database) as cursor:
-            values = [(identity, f"note {identity}") for identity in range(first, first + rows)]
-            cursor.executemany(f"INSERT INTO {table} VALUES (%s, %s)", values)
-
-    def rooms(self, *tables: Table) -> list[planning.Target]:
-        catalog = Catalog(tables)
-        return [
-            TopicTarget(self.endpoints, TopicSettings(partitions=4), catalog, self.control),
-            ConnectTarget(self.endpoints, catalog, self.control),
-        ]
-
-    def plan(self, *tables: Table) -> list[Step]:
-        return planning.plan(self.rooms(*tables))
-
-    def apply(self, *tables: Table) -> None:
-        planning.apply(self.rooms(*tables), frozenset(), lambda step: None)
-
-    def loaded(self, *tables: Table, within: float = 60) -> None:
-        assert ConnectTarget(self.endpoints, Catalog(tables), self.control).wait_snapshots(within) == []
-
-    def records(self, topic: str) -> list[Record]:
-        """Everything committed, partition by partition."""
-        registry = Registry(self.endpoints.registry)
-        schemas: dict[int, Any] = {}
-        reader = Consumer(
-            {
-                "bootstrap.servers": self.endpoints.kafka.bootstrap,
-                "group.id": f"ct-{uuid.uuid4().hex}",
-                "enable.auto.commit": False,
-                "isolation.level": "read_committed",
-                "enable.partition.eof": True,
-            }
-        )
-        try:
-            partitions = len(reader.list_topics(topic, timeout=10).topics[topic].partitions)
-            reader.assign([TopicPartition(topic, number, 0) for number in range(partitions)])
-            found, ended = [], 0
-            while ended < partitions:
-                for message in reader.consume(10_000, timeout=1):
-                    if message.error():
-                        ended += 1
-                        continue
-                    value = message.value()
-                    decoded = None if value is None else decode(value, schemas, registry)
-                    key = message.key()
-                    found.append(Record(None if key is None else json.loads(key), decoded, message.partition() or 0))
-            return found
-        finally:
-            reader.close()
-
-    def ops(self, topic: str, shard: str) -> Counter[str]:
-        return Counter(record.op for record in self.records(topic) if record.shard in (shard, ""))
-
-
-def decode(value: bytes, schemas: dict[int, Any], registry: Registry) -> dict[str, Any]:
-    identity = confluent.schema_id(value)
-    assert identity is not None
-    if identity not in schemas:
-        schemas[identity] = fastavro.parse_schema(json.loads(registry.schema(identity) or "null"))
-    record = fastavro.schemaless_reader(io.BytesIO(value[confluent.HEADER_SIZE :]), schemas[identity], None)
-    assert isinstance(record, dict)
-    return record
-
-
 @pytest.fixture(scope="module")
 def source(stack: Endpoints) -> Iterator[Source]:
-    endpoints = stack.model_copy(update={"mysql": (stack.mysql[0].model_copy(update={"name": NAME}),)})
-    control = ControlDatabase(endpoints.mysql[0], "ct_control")
-    control.migrate()
-    made = Source(endpoints, control)
-    databases = (*SHARDS, "ct_3", "ct_meta", "ct_control")
-    try:
+    with made(stack, NAME) as ours:
         for shard in SHARDS:
-            made.sql("mysql", f"CREATE DATABASE {shard}")
-            made.sql(shard, DDL.format("ct_things"), DDL.format("CT_THINGS"))
-            made.fill(shard, "ct_things", 1, ROWS if shard == "ct_1" else 10)
-        made.sql("mysql", "CREATE DATABASE ct_meta")
-        made.sql("ct_meta", DDL.format("ct_kinds"), "INSERT INTO ct_kinds VALUES (1, 'one')")
-        made.apply(THINGS, KINDS)
-        yield made
-    finally:
-        remove(made)
-        control.close()
-        made.sql("mysql", *(f"DROP DATABASE IF EXISTS {name}" for name in databases))
-
-
-def remove(source: Source) -> None:
-    """The connector with its offsets, and its own topics."""
-    name = connector_name(NAME)
-    if name in source.connect.names():
-        source.connect.change(name, "stop")
-        eventually(lambda: source.connect.status(name)["connector"]["state"] == "STOPPED")
-        source.connect.reset_offsets(name)
-        source.connect.delete(name)
-    topics = TopicTarget(source.endpoints, TopicSettings(), Catalog((THINGS, LATER, KINDS)), source.control)
-    live = topics._admin.list_topics(timeout=10).topics
-    ours = [name for name in (*internal_topics(NAME), *live) if name in live and (name in internal_topics(NAME) or ".ct_" in name)]
-    for answer in topics._admin.delete_topics(sorted(set(ours))).values():
-        answer.result(30)
+            ours.sql("mysql", f"CREATE DATABASE {shard}")
+            ours.sql(shard, DDL.format("ct_things"), DDL.format("CT_THINGS"))
+            ours.fill(shard, "ct_things", 1, ROWS if shard == "ct_1" else 10)
+        ours.sql("mysql", "CREATE DATABASE ct_meta")
+        ours.sql("ct_meta", DDL.format("ct_kinds"), "INSERT INTO ct_kinds VALUES (1, 'one')")
+        ours.apply(THINGS, KINDS)
+        yield ours
 
 
 def test_rows_that_stood_before_are_read_by_snapshots_at_once(source: Source) -> None:

@@ -47,3 +47,25 @@ def test_a_load_in_the_queue_has_left_a_trace() -> None:
     started = SnapshotEvent("any", "STARTED", "", None, collections=("acc_1.a", "acc_1.b"), offset=4)
     loads = settle([Load(1, "acc_1.a", 0), Load(2, "acc_1.c", 0)], [started])
     assert [load.told is not None for load in loads] == [True, False]
+
+
+def test_a_pause_is_shown_though_the_chunk_in_hand_is_told_after_it() -> None:
+    def event(kind: str, offset: int, key: str = "") -> SnapshotEvent:
+        return SnapshotEvent("any", kind, "acc_1.a" if key else "", None, "", ("acc_1.a",), key, "9" if key else "", offset)
+
+    def told(*events: SnapshotEvent) -> tuple[bool, str]:
+        (load,) = settle([Load(1, "acc_1.a", 0)], events)
+        assert load.told is not None
+        return load.told["paused"], load.told["last_key"]
+
+    chunk, paused, in_hand, next_chunk = (
+        event("IN_PROGRESS", 1, "3"),
+        event("PAUSED", 2),
+        event("IN_PROGRESS", 3, "5"),
+        event("IN_PROGRESS", 4, "7"),
+    )
+    assert told(chunk) == (False, "3")
+    assert told(chunk, paused) == (True, "3")
+    assert told(chunk, paused, in_hand) == (True, "5")
+    assert told(chunk, paused, in_hand, next_chunk) == (False, "7")
+    assert told(chunk, paused, event("RESUMED", 3)) == (False, "3")

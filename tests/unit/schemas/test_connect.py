@@ -21,9 +21,13 @@ def table(name: str, source: Shards | Metadata, *, keyless: bool = False) -> Tab
     return Table(name=name, source=source, key=key, history=Latest(), columns=columns, keyed_by_all_columns=keyless)
 
 
-def config(*tables: Table, server: str = "main") -> dict[str, str]:
-    host = MySqlServer(name=server, host="db", port=3306, user="u", password=SecretStr("never"), connect_password="${env:PW}")
-    return source_config(Catalog(tables), host, RegistryEndpoint(url="http://registry"), KafkaEndpoint(bootstrap="kafka:9092"))
+def config(*tables: Table, server: str = "main", chunk: int = 8192, put_aside: tuple[str, ...] = ()) -> dict[str, str]:
+    secret = SecretStr("never")
+    host = MySqlServer(
+        name=server, host="db", port=3306, user="u", password=secret, connect_password="${env:PW}", snapshot_chunk_rows=chunk
+    )
+    registry, kafka = RegistryEndpoint(url="http://registry"), KafkaEndpoint(bootstrap="kafka:9092")
+    return source_config(Catalog(tables), host, registry, kafka, put_aside=put_aside)
 
 
 def taken(item: str, *tables: Table, setting: str = "table.include.list") -> bool:
@@ -38,6 +42,16 @@ def test_every_present_and_future_shard_is_taken(database: str) -> None:
     calls = table("calls", Shards("acc_*"))
     assert taken(database, calls, setting="database.include.list")
     assert taken(f"{database}.calls", calls)
+
+
+@pytest.mark.parametrize(
+    ("database", "read"), [("acc_1", False), ("acc_10", True), ("xacc_1", False), ("odd,(name", False), ("oddname", True)]
+)
+def test_a_shard_put_aside_is_not_taken_and_its_neighbours_are(database: str, read: bool) -> None:
+    sources = (table("calls", Shards("acc_*")), table("agents", Shards("odd*")))
+    (rendered,) = [config(*sources, put_aside=("acc_1", "odd,(name"))["database.include.list"]]
+    patterns = [pattern.removeprefix("(?-i)").replace("\\x2c", ",") for pattern in rendered.split(",")]
+    assert any(re.fullmatch(pattern, database) for pattern in patterns) is read
 
 
 @pytest.mark.parametrize("item", ["acc_1.calls_old", "xacc_1.calls", "acc_1.xcalls", "metadata.calls", "acc_1.agents", "ACC_1.calls"])
@@ -85,8 +99,13 @@ def test_what_debezium_would_lose_by_default_is_asked_for() -> None:
         "tombstones.on.delete": "false",
         "heartbeat.interval.ms": "1000",
         "key.converter.schemas.enable": "false",
+        "key.converter.replace.null.with.default": "false",
     }
     assert wanted.items() <= config(table("calls", Shards("acc_*"))).items()
+
+
+def test_how_much_a_snapshot_reads_at_once_is_the_server_s_setting() -> None:
+    assert config(table("calls", Shards("acc_*")), chunk=500)["incremental.snapshot.chunk.size"] == "500"
 
 
 def test_the_password_is_named_and_never_shown() -> None:

@@ -1,0 +1,84 @@
+"""Connect killed in the middle of a snapshot, while rows change on both sides of where it stands: verify finds equality."""
+
+from __future__ import annotations
+
+import pytest
+
+from connectors.loads import COMPLETED, Loads, Progress
+from connectors.snapshots import pause_snapshots
+from connectors.target import ConnectTarget
+from switchboard import stack as local_stack
+from tests.faults.changing import SHARD, Changing
+from tests.pipeline import Pipeline, eventually
+
+KILLED, UNDER_WRITES = "g_killed", "g_writes"
+ROWS = 200_000
+"""Enough for a signal to arrive before the last of them is read."""
+FILL = f"""
+INSERT INTO {{}} WITH RECURSIVE numbers (n) AS (SELECT 1000 UNION ALL SELECT n + 1 FROM numbers WHERE n < {ROWS})
+SELECT /*+ SET_VAR(cte_max_recursion_depth = {ROWS}) */ n, 1, 1 FROM numbers
+"""
+
+
+@pytest.fixture(scope="module")
+def changing(faulty: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Changing:
+    made = Changing(faulty, tmp_path_factory.mktemp("contracts"), (KILLED, UNDER_WRITES))
+    loaded(made)
+    return made
+
+
+def loaded(changing: Changing) -> None:
+    pipeline = changing.pipeline
+    assert ConnectTarget(pipeline.endpoints, pipeline.catalog, pipeline.control).wait_snapshots(limit=180) == []
+
+
+def newest(changing: Changing, table: str) -> Progress:
+    loads = Loads(changing.pipeline.endpoints, changing.pipeline.control).shown("main")
+    return [load for load in loads if load.collection == f"{SHARD}.{table}"][-1]
+
+
+def read_half(changing: Changing, table: str) -> int:
+    """Asks for a snapshot and holds it somewhere in the middle; the key up to which it has read."""
+    pipeline = changing.pipeline
+    assert pipeline.command("connectors", "snapshot", table).returncode == 0
+    eventually(lambda: newest(changing, table).last_key)
+    pause_snapshots(pipeline.endpoints.kafka, "main")
+    eventually(lambda: newest(changing, table).paused)
+    stands = newest(changing, table)
+    assert 1000 < int(stands.last_key) < int(stands.maximum_key)
+    return int(stands.last_key)
+
+
+def kill(changing: Changing) -> None:
+    local_stack.kill(changing.pipeline.home, "connect")
+
+
+def start_again(changing: Changing) -> None:
+    local_stack.start_part(changing.pipeline.home, "connect")
+    changing.pipeline.heal()
+
+
+def test_rows_changed_while_it_is_dead_are_equal_once_it_has_resumed(changing: Changing) -> None:
+    changing.sql(FILL.format(KILLED))
+    with changing.pipeline.lander():
+        key = read_half(changing, KILLED)
+        kill(changing)
+        changing.sql(f"DELETE FROM {KILLED} WHERE id IN (2000, {key - 1}, {key}, {key + 1}, {ROWS - 1}) OR id % 1000 = 7")
+        changing.sql(f"UPDATE {KILLED} SET m = 2 WHERE id % 1000 = 8")
+        changing.sql(f"INSERT INTO {KILLED} VALUES ({ROWS + 1}, 1, 1)")
+        start_again(changing)
+        loaded(changing)
+        assert newest(changing, KILLED).status == COMPLETED
+        assert changing.equal(KILLED)
+
+
+def test_it_is_killed_again_and_again_while_an_application_writes(changing: Changing) -> None:
+    changing.sql(FILL.format(UNDER_WRITES))
+    with changing.pipeline.lander(), changing.writing(UNDER_WRITES, first=ROWS + 1):
+        read_half(changing, UNDER_WRITES)
+        for _ in range(2):
+            kill(changing)
+            start_again(changing)
+        loaded(changing)
+    with changing.pipeline.lander():
+        assert changing.equal(UNDER_WRITES)

@@ -1,0 +1,168 @@
+"""A Debezium of a test's own, its tables and topics; removed without a trace."""
+
+from __future__ import annotations
+
+import io
+import json
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import fastavro
+from confluent_kafka import Consumer, TopicPartition
+
+from connectors.rest import KafkaConnect
+from connectors.target import ConnectTarget
+from consumers.topics import TopicTarget
+from core.clients import mysql
+from core.clients.kafka import admin
+from core.clients.registry import Registry
+from core.control import ControlDatabase
+from core.settings import Endpoints, MySqlServer, TopicSettings
+from core.wire import confluent
+from schemas import privacy as p
+from schemas import types as t
+from schemas.catalog import Catalog
+from schemas.render.connect import connector_name, internal_topics
+from schemas.steps import Step
+from schemas.table import Latest, Metadata, Shards, Table, immutable, optional
+from switchboard.plan import plan as planning
+from tests.pipeline import eventually
+
+DDL = "CREATE TABLE {} (id BIGINT NOT NULL PRIMARY KEY, note VARCHAR(50))"
+
+
+def contract(name: str, source: Shards | Metadata) -> Table:
+    columns = (immutable(1, "id", t.Int(64), p.PUBLIC), optional(2, "note", t.Text(), p.PUBLIC))
+    return Table(name=name, source=source, key=("id",), history=Latest(), columns=columns)
+
+
+@dataclass(frozen=True)
+class Record:
+    key: Any
+    value: dict[str, Any] | None
+    partition: int
+
+    @property
+    def op(self) -> str:
+        return "tombstone" if self.value is None else str(self.value["op"])
+
+    @property
+    def shard(self) -> str:
+        return "" if self.value is None else str(self.value["source"]["db"])
+
+
+@dataclass
+class Source:
+    endpoints: Endpoints
+    control: ControlDatabase
+
+    @property
+    def server(self) -> MySqlServer:
+        return self.endpoints.mysql[0]
+
+    @property
+    def connect(self) -> KafkaConnect:
+        return KafkaConnect(self.endpoints.connect)
+
+    def sql(self, database: str, *statements: str) -> None:
+        with mysql.cursor(self.server, database) as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+
+    def fill(self, database: str, table: str, first: int, rows: int) -> None:
+        with mysql.cursor(self.server, database) as cursor:
+            values = [(identity, f"note {identity}") for identity in range(first, first + rows)]
+            cursor.executemany(f"INSERT INTO {table} VALUES (%s, %s)", values)
+
+    def rooms(self, *tables: Table) -> list[planning.Target]:
+        catalog = Catalog(tables)
+        return [
+            TopicTarget(self.endpoints, TopicSettings(partitions=4), catalog, self.control),
+            ConnectTarget(self.endpoints, catalog, self.control),
+        ]
+
+    def plan(self, *tables: Table) -> list[Step]:
+        return planning.plan(self.rooms(*tables))
+
+    def apply(self, *tables: Table) -> None:
+        planning.apply(self.rooms(*tables), frozenset(), lambda step: None)
+
+    def loaded(self, *tables: Table, within: float = 60) -> None:
+        assert ConnectTarget(self.endpoints, Catalog(tables), self.control).wait_snapshots(within) == []
+
+    def records(self, topic: str) -> list[Record]:
+        """Everything committed, partition by partition."""
+        registry = Registry(self.endpoints.registry)
+        schemas: dict[int, Any] = {}
+        reader = Consumer(
+            {
+                "bootstrap.servers": self.endpoints.kafka.bootstrap,
+                "group.id": f"ct-{uuid.uuid4().hex}",
+                "enable.auto.commit": False,
+                "isolation.level": "read_committed",
+                "enable.partition.eof": True,
+            }
+        )
+        try:
+            partitions = len(reader.list_topics(topic, timeout=10).topics[topic].partitions)
+            reader.assign([TopicPartition(topic, number, 0) for number in range(partitions)])
+            found, ended = [], 0
+            while ended < partitions:
+                for message in reader.consume(10_000, timeout=1):
+                    if message.error():
+                        ended += 1
+                        continue
+                    value = message.value()
+                    decoded = None if value is None else decode(value, schemas, registry)
+                    key = message.key()
+                    found.append(Record(None if key is None else json.loads(key), decoded, message.partition() or 0))
+            return found
+        finally:
+            reader.close()
+
+    def ops(self, topic: str, shard: str) -> Counter[str]:
+        return Counter(record.op for record in self.records(topic) if record.shard in (shard, ""))
+
+
+def decode(value: bytes, schemas: dict[int, Any], registry: Registry) -> dict[str, Any]:
+    identity = confluent.schema_id(value)
+    assert identity is not None
+    if identity not in schemas:
+        schemas[identity] = fastavro.parse_schema(json.loads(registry.schema(identity) or "null"))
+    record = fastavro.schemaless_reader(io.BytesIO(value[confluent.HEADER_SIZE :]), schemas[identity], None)
+    assert isinstance(record, dict)
+    return record
+
+
+@contextmanager
+def made(stack: Endpoints, name: str) -> Iterator[Source]:
+    """A source whose MySQL server, databases, tables and topics are called `name` or begin with it and ``_``."""
+    endpoints = stack.model_copy(update={"mysql": (stack.mysql[0].model_copy(update={"name": name}),)})
+    control = ControlDatabase(endpoints.mysql[0], f"{name}_control")
+    control.migrate()
+    source = Source(endpoints, control)
+    try:
+        yield source
+    finally:
+        _remove(source, name)
+        control.close()
+        ours = [database for database in mysql.databases(source.server) if database.startswith(f"{name}_")]
+        source.sql("mysql", *(f"DROP DATABASE {database}" for database in ours))
+
+
+def _remove(source: Source, name: str) -> None:
+    connector = connector_name(name)
+    if connector in source.connect.names():
+        source.connect.change(connector, "stop")
+        eventually(lambda: source.connect.status(connector)["connector"]["state"] == "STOPPED")
+        source.connect.reset_offsets(connector)
+        source.connect.delete(connector)
+    client = admin(source.endpoints.kafka)
+    live = client.list_topics(timeout=10).topics
+    ours = [topic for topic in live if topic in internal_topics(name) or f".{name}_" in topic]
+    for answer in client.delete_topics(ours).values() if ours else ():
+        answer.result(30)

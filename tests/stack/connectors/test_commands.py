@@ -1,0 +1,78 @@
+"""`switchboard connectors` as an operator uses it."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import requests
+
+from tests.conftest import Space
+from tests.pipeline import ROOT, Pipeline, eventually
+from tests.stack.consumers.test_landing import make_shard, survey
+
+
+def say(pipeline: Pipeline, *words: str, status: int = 0) -> str:
+    done = pipeline.command("connectors", *words)
+    assert done.returncode == status, done.stdout
+    return str(done.stdout)
+
+
+def test_snapshots_are_asked_for_shown_and_steered(pipeline: Pipeline, space: Space) -> None:
+    shard = space.name("acc")
+    make_shard(pipeline, shard)
+    survey(pipeline, shard, 1)
+    assert f"{shard}.surveys" in say(pipeline, "snapshot", "surveys")
+    eventually(lambda: shown(pipeline, f"main/{shard}.surveys").endswith("COMPLETED  1"))
+    assert "main: asked to pause" in say(pipeline, "snapshots", "pause")
+    assert "main: asked to resume" in say(pipeline, "snapshots", "resume")
+    assert f"main: asked to stop {shard}.surveys" in say(pipeline, "snapshots", "stop", f"{shard}.surveys")
+    assert "no MySQL server 'elsewhere'" in say(pipeline, "snapshots", "pause", "--server", "elsewhere", status=1)
+
+
+def shown(pipeline: Pipeline, name: str) -> str:
+    lines = [line for line in say(pipeline, "snapshots").splitlines() if name in line]
+    return "  ".join(lines[-1].split()[2:]) if lines else ""
+
+
+def test_the_log_of_a_connector_is_its_own(pipeline: Pipeline) -> None:
+    lines = say(pipeline, "logs", "mysql-main", "--lines", "500").splitlines()
+    assert any("main" in line for line in lines)
+    assert not any("PluginScanner" in line for line in lines)
+    assert len(say(pipeline, "logs", "--lines", "3").splitlines()) <= 3
+
+
+def test_connect_logs_as_much_as_is_asked_for(pipeline: Pipeline) -> None:
+    def level() -> str:
+        return str(requests.get(f"{pipeline.endpoints.connect.url}/admin/loggers/io.debezium", timeout=10).json()["level"])
+
+    say(pipeline, "logs", "--level", "debug")
+    eventually(lambda: level() == "DEBUG")
+    say(pipeline, "logs", "--level", "info")
+    eventually(lambda: level() == "INFO")
+    assert "no such log level" in say(pipeline, "logs", "--level", "loud", status=1)
+
+
+def test_what_is_put_aside_is_listed_with_the_reason(pipeline: Pipeline, space: Space) -> None:
+    shard = space.name("acc")
+    make_shard(pipeline, shard)
+    assert f"{shard} is put aside" in say(pipeline, "quarantine", "main", shard, "--reason", "a test")
+    assert f"main {shard} since" in say(pipeline, "quarantine")
+    assert ": a test" in say(pipeline, "quarantine")
+    assert "verify --repair" in say(pipeline, "quarantine", "main", shard, "--release")
+    assert say(pipeline, "quarantine") == ""
+
+
+def test_the_watch_serves_the_binlog_s_hours_and_ends_on_a_signal(pipeline: Pipeline) -> None:
+    command = [sys.executable, "-m", "switchboard", "connectors", "watch", "--every", "0.2"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with subprocess.Popen(command, cwd=ROOT, env=pipeline.environment, **pipes) as watch:  # type: ignore[call-overload]
+        try:
+            port = next(line for line in watch.stdout if '"port"' in line).partition('"port":')[2].split(",")[0].strip()
+            url = f"http://127.0.0.1:{port}/metrics"
+            eventually(lambda: 'switchboard_binlog_hours_left{server="main"} 168.0' in requests.get(url, timeout=10).text)
+            watch.send_signal(signal.SIGTERM)
+            assert watch.wait(30) == 0
+        finally:
+            watch.kill()
