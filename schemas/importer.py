@@ -1,18 +1,18 @@
-"""From a live MySQL schema to contract files, as a person would have begun them: exact in types, guessing in privacy."""
+"""From a live MySQL schema to contracts, as a person would have begun them: exact in types, guessing in privacy."""
 
 from __future__ import annotations
 
-import json
-import keyword
+import itertools
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.errors import ContractError
+from schemas import privacy as p
 from schemas import types as t
 from schemas.names import avro_field, topic_part
-from schemas.table import RESERVED
+from schemas.table import RESERVED, Column, Latest, Source, Table
 
 COLUMNS_QUERY = """
 SELECT c.table_name, c.column_name, c.data_type, c.column_type, c.is_nullable = 'YES', c.numeric_precision, c.numeric_scale,
@@ -26,15 +26,15 @@ WHERE table_schema = %s AND non_unique = 0 AND column_name IS NOT NULL ORDER BY 
 """
 VIEWS_QUERY = "SELECT table_name FROM information_schema.tables WHERE table_schema = %s AND table_type <> 'BASE TABLE' ORDER BY 1"
 
-PRIVACY = (
-    (r"pass(word|wd)|secret|token|card|iban|ssn|tax_?id|signature", "p.REDACT"),
-    (r"e_?mail", 'p.Pseudonym("email")'),
-    (r"phone|mobile|fax|msisdn|(^|_)ani$|caller", 'p.Pseudonym("phone")'),
-    (r"(^|_)ip(_|$)|ip_?addr", 'p.Pseudonym("ip")'),
-    (r"birth|(^|_)dob$", 'p.Generalise("year")'),
-    (r"(^|_)zip|post_?(al)?_?code", 'p.Generalise("zip3")'),
-    (r"address|street|(^|_)(first|last|full|middle|sur|nick|display|user|customer|contact|agent)_?name|^name$|surname", "p.REDACT"),
-    (r"note|comment|text|message|description|subject|body|remark|feedback|transcript|summary", "p.FREE_TEXT"),
+PRIVACY: tuple[tuple[str, p.Privacy], ...] = (
+    (r"pass(word|wd)|secret|token|card|iban|ssn|tax_?id|signature", p.REDACT),
+    (r"e_?mail", p.Pseudonym("email")),
+    (r"phone|mobile|fax|msisdn|(^|_)ani$|caller", p.Pseudonym("phone")),
+    (r"(^|_)ip(_|$)|ip_?addr", p.Pseudonym("ip")),
+    (r"birth|(^|_)dob$", p.Generalise("year")),
+    (r"(^|_)zip|post_?(al)?_?code", p.Generalise("zip3")),
+    (r"address|street|(^|_)(first|last|full|middle|sur|nick|display|user|customer|contact|agent)_?name|^name$|surname", p.REDACT),
+    (r"note|comment|text|message|description|subject|body|remark|feedback|transcript|summary", p.FREE_TEXT),
 )
 """Pattern of a column's name -> the guess. The first that is found counts."""
 
@@ -55,23 +55,25 @@ class Described:
 
 @dataclass(frozen=True)
 class Imported:
-    """What became of a table. `text` is the contract file, empty if the table was refused for the `reasons`."""
+    """What became of a table. It has no contract if it was refused for the `reasons`; `guessed` columns are to be reviewed."""
 
-    table: str
-    key: tuple[str, ...]
-    text: str
-    columns: int
-    to_review: int
-    odd: tuple[str, ...]
+    name: str
+    contract: Table | None
+    guessed: tuple[str, ...] = ()
+    odd: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Plan:
-    """`source` is the contract's source as Python spells it; `keyless` imports tables without a key as keyed by all columns."""
+    """`keyless` takes tables without a key as keyed by all columns. `existing` contracts keep what people have decided."""
 
-    source: str
+    source: Source
     keyless: bool = False
+    existing: tuple[Table, ...] = ()
+
+    def before(self, table: str) -> Table | None:
+        return next((found for found in self.existing if found.name == table), None)
 
 
 def import_tables(columns: Iterable[tuple[Any, ...]], keys: Iterable[tuple[Any, ...]], plan: Plan) -> list[Imported]:
@@ -79,9 +81,8 @@ def import_tables(columns: Iterable[tuple[Any, ...]], keys: Iterable[tuple[Any, 
     tables: dict[str, list[Described]] = {}
     for table, name, kind, spelled, nullable, *numbers in columns:
         precision, scale, fraction, octets = (int(number or 0) for number in numbers)
-        tables.setdefault(table, []).append(
-            Described(name, kind.lower(), spelled.lower(), bool(nullable), precision, scale, fraction, octets)
-        )
+        described = Described(name, kind.lower(), spelled.lower(), bool(nullable), precision, scale, fraction, octets)
+        tables.setdefault(table, []).append(described)
     unique = _unique(keys)
     topics: dict[str, str] = {}
     return [_import(table, described, unique.get(table, {}), plan, topics) for table, described in tables.items()]
@@ -106,12 +107,28 @@ def _import(table: str, described: list[Described], unique: dict[str, tuple[str,
     key = unique.get("PRIMARY") or next((unique[name] for name in sorted(unique)), ())
     all_columns = not key and plan.keyless
     key = tuple(column.name for column, _ in usable) if all_columns else key
-    reasons = tuple(_reasons(table, usable, key, topics, all_columns=all_columns))
-    if reasons:
-        return Imported(table, key, "", len(usable), 0, odd, reasons)
-    lines = [_line(number, column, kind, key, all_columns) for number, (column, kind) in enumerate(usable, 1)]
-    text = _file(table, plan.source, key, lines, odd, all_columns=all_columns)
-    return Imported(table, key, text, len(usable), len(lines), odd)
+    if reasons := tuple(_reasons(table, usable, key, topics, all_columns=all_columns)):
+        return Imported(table, None, odd=odd, reasons=reasons)
+    before = plan.before(table)
+    known = {column.name: column for column in before.columns} if before is not None else {}
+    guessed = tuple(column.name for column, _ in usable if column.name not in known)
+    numbers = itertools.count(max((column.id for column in known.values()), default=0) + 1)
+    columns = tuple(
+        _column(column, kind, known.get(column.name), numbers, immutable=column.name in key and not all_columns) for column, kind in usable
+    )
+    made = {"source": plan.source, "key": key, "columns": columns, "keyed_by_all_columns": all_columns}
+    try:
+        contract = Table(name=table, history=Latest(), **made) if before is None else replace(before, **made)  # type: ignore[arg-type]
+    except ContractError as error:
+        return Imported(table, None, odd=odd, reasons=(error.what,))
+    return Imported(table, contract, guessed, odd)
+
+
+def _column(described: Described, kind: t.Type, known: Column | None, numbers: Iterator[int], *, immutable: bool) -> Column:
+    """Its id and privacy class stay for ever; a column that somebody declared immutable stays so."""
+    fixed = not described.nullable and (immutable or (known is not None and known.immutable))
+    privacy = known.privacy if known is not None else guessed_privacy(described.name, kind)
+    return Column(known.id if known is not None else next(numbers), described.name, kind, privacy, described.nullable, fixed)
 
 
 def _reasons(
@@ -164,86 +181,13 @@ def type_of(column: Described) -> t.Type | None:
             return plain.get(kind)
 
 
-def guessed_privacy(name: str, kind: t.Type) -> str:
-    """The privacy class as Python spells it: by the name, else by what the type can hold."""
+def guessed_privacy(name: str, kind: t.Type) -> p.Privacy:
+    """By the column's name, else by what the type can hold."""
     for pattern, guess in PRIVACY:
         if re.search(pattern, name, re.IGNORECASE):
             return guess
     match kind:
         case t.Text() | t.Json() | t.Binary():
-            return "p.UNCLASSIFIED"
+            return p.UNCLASSIFIED
         case _:
-            return "p.PUBLIC"
-
-
-def _line(number: int, column: Described, kind: t.Type, key: tuple[str, ...], all_columns: bool) -> str:
-    word = "optional" if column.nullable else "immutable" if column.name in key and not all_columns else "required"
-    return f"        {word}({number}, {quoted(column.name)}, t.{_spelled(kind)}, {guessed_privacy(column.name, kind)}),  # review"
-
-
-def _spelled(kind: t.Type) -> str:
-    """As an author writes it: the arguments that matter, without their names."""
-    values = ", ".join(str(value) for value in vars(kind).values() if value is not None)
-    return f"{type(kind).__name__}({values})"
-
-
-def quoted(text: str) -> str:
-    """A Python string literal in double quotes; whatever stands in the text, nothing of it is code."""
-    return json.dumps(text, ensure_ascii=not text.isprintable())
-
-
-def _file(table: str, source: str, key: tuple[str, ...], lines: list[str], odd: tuple[str, ...], *, all_columns: bool) -> str:
-    kind = source.partition("(")[0]
-    words = sorted({line.strip().partition("(")[0] for line in lines})
-    left_out = [f"        # left out, as no contract type holds it: {quoted(name)}" for name in odd]
-    spelled_key = ", ".join(map(quoted, key)) + ("," if len(key) == 1 else "")
-    return "\n".join(
-        [
-            "from schemas import privacy as p",
-            "from schemas import types as t",
-            f"from schemas.table import {', '.join(sorted(['Latest', kind, 'Table']))}, {', '.join(words)}",
-            "",
-            f"{identifier(table)} = Table(",
-            f"    name={quoted(table)},",
-            f"    source={source},",
-            f"    key=({spelled_key}),",
-            "    history=Latest(),",
-            "    columns=(",
-            *lines,
-            *left_out,
-            "    ),",
-            *(["    keyed_by_all_columns=True,"] if all_columns else []),
-            ")",
-            "",
-        ]
-    )
-
-
-def identifier(table: str) -> str:
-    """A Python name, and a file's, for a table of any name."""
-    name = re.sub(r"\W+", "_", table, flags=re.ASCII).strip("_").lower() or "table"
-    return f"table_{name}" if name[0].isdigit() or keyword.iskeyword(name) or name in ("p", "t") else name
-
-
-def file_names(tables: Iterable[str]) -> dict[str, str]:
-    """Table -> the name of its file, each only once."""
-    taken: set[str] = set()
-    names = {}
-    for table in tables:
-        name, number = identifier(table), 1
-        while name in taken:
-            number += 1
-            name = f"{identifier(table)}_{number}"
-        taken.add(name)
-        names[table] = f"{name}.py"
-    return names
-
-
-def shards(pattern: str) -> str:
-    return f"Shards({quoted(pattern)})"
-
-
-def metadata(database: str) -> str:
-    if not database:
-        raise ContractError("no database is named", "name one")
-    return f"Metadata({quoted(database)})"
+            return p.PUBLIC

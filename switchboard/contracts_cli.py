@@ -20,7 +20,7 @@ from core.settings import Context, MySqlServer
 from schemas.catalog import Catalog, load
 from schemas.importer import Imported
 from schemas.names import topic_of
-from schemas.table import Table
+from schemas.table import Metadata, Shards, Table
 
 app = typer.Typer(help="Show what is rendered from a contract, or begin contracts.", pretty_exceptions_enable=False, no_args_is_help=True)
 PASSWORD = "MYSQL_PWD"
@@ -67,8 +67,9 @@ def _rendered(context: Context, catalog: Catalog, table: Table, target: Target) 
         case Target.flink:
             return flink.create_source(table, context.endpoints.kafka, context.endpoints.registry) + ";"
         case Target.connect:
-            endpoints = context.endpoints
-            configs = (connect.source_config(catalog, server, endpoints.registry, endpoints.kafka) for server in endpoints.mysql)
+            at = context.endpoints
+            converter = at.connect.value_converter
+            configs = (connect.source_config(catalog, server, at.registry, at.kafka, converter) for server in at.mysql)
             return "\n".join(f"{name} = {value}" for config in configs for name, value in config.items())
 
 
@@ -90,29 +91,28 @@ def import_(
     into: Annotated[Path, typer.Option(help="The folder for the contract files.")] = Path("contracts"),
     shards: Annotated[str | None, typer.Option(help="A pattern such as 'acc_*', if other databases hold the same tables.")] = None,
     keyless: Annotated[Keyless, typer.Option(help="What to do with a table without a key.")] = Keyless.refuse,
-    replace: Annotated[bool, typer.Option("--replace", help="Overwrite contract files that exist.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Write files anew; ids, privacy and storage of known tables stay.")] = False,
 ) -> None:
     """Write a contract for each table of a MySQL database, with privacy classes to review."""
     from core.clients import mysql
     from schemas import importer
+    from schemas.render.python import contract_file, file_names
 
     server = _server(url)
     if database not in mysql.databases(server):
         raise MisconfiguredError(f"{server.host}:{server.port} has no database {database!r} that {server.user!r} may see", "check its name")
-    source = importer.shards(shards) if shards else importer.metadata(database)
+    existing = tuple(load(str(into))) if replace and list(into.glob("*.py")) else ()
+    plan = importer.Plan(Shards(shards) if shards else Metadata(database), keyless is Keyless.all_columns, existing)
     columns = mysql.rows(server, importer.COLUMNS_QUERY, (database,))
-    keys = mysql.rows(server, importer.KEYS_QUERY, (database,))
-    found = importer.import_tables(columns, keys, importer.Plan(source, keyless is Keyless.all_columns))
-    files = importer.file_names(item.table for item in found if item.text)
+    found = importer.import_tables(columns, mysql.rows(server, importer.KEYS_QUERY, (database,)), plan)
+    files = file_names(item.name for item in found if item.contract is not None)
     taken = [name for name in files.values() if (into / name).exists()]
     if taken and not replace:
         raise MisconfiguredError(f"{into} holds {', '.join(taken[:5])} already", "name another folder, or say --replace")
     into.mkdir(parents=True, exist_ok=True)
     for item in found:
-        if item.text:
-            (into / files[item.table]).write_text(item.text)
-    if files:
-        load(str(into))
+        if item.contract is not None:
+            (into / files[item.name]).write_text(contract_file(item.contract, item.guessed, item.odd))
     _report(found, [str(row[0]) for row in mysql.rows(server, importer.VIEWS_QUERY, (database,))], into)
 
 
@@ -134,12 +134,13 @@ def _report(found: list[Imported], views: list[str], into: Path) -> None:
     shown = Shown("table", "columns", "key", "left out or refused", box=None)
     for item in found:
         said = "refused: " + "; ".join(item.reasons) if item.reasons else ", ".join(item.odd)
-        shown.add_row(escape(item.table), str(item.columns), escape(", ".join(item.key)), escape(said))
+        columns = (str(len(item.contract.columns)), ", ".join(item.contract.key)) if item.contract is not None else ("", "")
+        shown.add_row(escape(item.name), columns[0], escape(columns[1]), escape(said))
     console.print(shown)
     for view in views:
         console.print(f"{view} is a view and was passed over", markup=False, highlight=False)
-    written = [item for item in found if item.text]
-    guesses = sum(item.to_review for item in written)
+    written = [item for item in found if item.contract is not None]
+    guesses = sum(len(item.guessed) for item in written)
     console.print(
         f"\n{len(written)} of {len(found)} tables are described in {into}; {guesses} privacy classes are guesses, marked `# review`."
     )

@@ -1,0 +1,128 @@
+"""Contract -> Flink's source: the change topic as an append-only log of Debezium's envelopes.
+
+``avro-confluent`` reads each record by its own schema and gives the fields that the DDL names. They have the types in
+which Debezium sends them (`arriving_type`), so that every record of the topic can be read, whatever its values:
+
+- every column is nullable here: a reader that insists would fail its job on the first record that lacks the column or
+  holds null in it;
+- BIGINT UNSIGNED is a BIGINT that wraps;
+- DECIMAL of more than 38 digits is BYTES, the unscaled number in big-endian two's complement, as Flink's ends at 38;
+- TIME is a BIGINT of microseconds, DATETIME of 4 to 6 digits a BIGINT of microseconds since 1970 on the wall clock;
+- TIMESTAMP, ENUM, SET and JSON are text; BIT of more than one digit is BYTES, least significant first.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import assert_never
+
+from core.errors import ContractError
+from core.settings import KafkaEndpoint, RegistryEndpoint
+from schemas import types as t
+from schemas.names import avro_field, topic_of
+from schemas.table import Table
+
+SOURCE_FIELDS = (
+    ("connector", "STRING NOT NULL"),
+    ("db", "STRING NOT NULL"),
+    ("ts_ms", "BIGINT NOT NULL"),
+    ("snapshot", "STRING"),
+    ("file", "STRING NOT NULL"),
+    ("pos", "BIGINT NOT NULL"),
+    ("row", "INT NOT NULL"),
+)
+LARGEST_DECIMAL = 38
+LATENESS = "INTERVAL '5' SECOND"
+
+
+def log_table(table: Table) -> str:
+    """The quoted name of the table's log in Flink."""
+    return name(f"{table.name}_log")
+
+
+def create_source(table: Table, kafka: KafkaEndpoint, registry: RegistryEndpoint, options: Mapping[str, str] | None = None) -> str:
+    """The DDL. `options` add to the connector's or replace them.
+
+    Raises ContractError if two columns would share a field of the record.
+    """
+    row = _row(table)
+    columns = (
+        f"`before` {row}",
+        f"`after` {row}",
+        "`source` " + _rendered_row(SOURCE_FIELDS),
+        "`op` STRING NOT NULL",
+        "`partition` INT NOT NULL METADATA VIRTUAL",
+        "`offset` BIGINT NOT NULL METADATA VIRTUAL",
+        "`event_time` AS TO_TIMESTAMP_LTZ(`source`.`ts_ms`, 3)",
+        f"WATERMARK FOR `event_time` AS `event_time` - {LATENESS}",
+    )
+    chosen = {**_options(table, kafka, registry), **(options or {})}
+    lines = ",\n".join(f"    {text(option)} = {text(value)}" for option, value in chosen.items())
+    return f"CREATE TABLE {log_table(table)} (\n    " + ",\n    ".join(columns) + f"\n) WITH (\n{lines}\n)"
+
+
+def _options(table: Table, kafka: KafkaEndpoint, registry: RegistryEndpoint) -> dict[str, str]:
+    return {
+        "connector": "kafka",
+        "topic": topic_of(table),
+        "properties.bootstrap.servers": kafka.bootstrap,
+        "properties.isolation.level": "read_committed",
+        "scan.startup.mode": "earliest-offset",
+        "scan.watermark.idle-timeout": "10 s",
+        "format": "avro-confluent",
+        "avro-confluent.url": registry.confluent,
+    }
+
+
+def _row(table: Table) -> str:
+    fields = [avro_field(column.name) for column in table.columns]
+    shared = sorted(field for field, count in Counter(fields).items() if count > 1)
+    if shared:
+        raise ContractError(
+            f"contract {table.name!r}: two columns share the record's field {', '.join(shared)}",
+            "rename a column, or leave it out",
+        )
+    return _rendered_row(tuple(zip(fields, (arriving_type(column.type) for column in table.columns), strict=True)))
+
+
+def _rendered_row(fields: tuple[tuple[str, str], ...]) -> str:
+    return "ROW<" + ", ".join(f"{name(field)} {kind}" for field, kind in fields) + ">"
+
+
+def arriving_type(kind: t.Type) -> str:
+    match kind:
+        case t.Int(bits):
+            return "BIGINT" if bits == 64 else "INT"
+        case t.UInt(bits):
+            return "BIGINT" if bits >= 32 else "INT"
+        case t.Bool() | t.Year():
+            return "INT"
+        case t.Decimal(precision, scale):
+            return f"DECIMAL({precision}, {scale})" if precision <= LARGEST_DECIMAL else "BYTES"
+        case t.Float(bits):
+            return "FLOAT" if bits == 32 else "DOUBLE"
+        case t.Date():
+            return "DATE"
+        case t.Time():
+            return "BIGINT"
+        case t.DateTime(fraction):
+            return "TIMESTAMP(3)" if fraction <= 3 else "BIGINT"
+        case t.Timestamp() | t.Text() | t.Enum() | t.Set() | t.Json():
+            return "STRING"
+        case t.Bit(length):
+            return "BOOLEAN" if length == 1 else "BYTES"
+        case t.Binary():
+            return "BYTES"
+        case _:
+            assert_never(kind)
+
+
+def name(identifier: str) -> str:
+    """A quoted Flink identifier."""
+    return "`" + identifier.replace("`", "``") + "`"
+
+
+def text(value: str) -> str:
+    """A Flink string literal."""
+    return "'" + value.replace("'", "''") + "'"
