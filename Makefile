@@ -54,6 +54,7 @@ bench: $(VENV)/.complete ## Measure landing, lag and memory on the running stack
 lock: $(VENV)/.complete ## Resolve the Python packages and jars anew
 	@$(BIN)/pip install -q uv
 	@$(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --extra local --extra lake --extra dev -o requirements/main.txt pyproject.toml
+	@$(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --group pyproject.toml:flink -o requirements/flink.txt
 	@$(BIN)/python -W ignore -m switchboard.stack.jars
 
 clean: ## Remove the Python environment, the servers and their data

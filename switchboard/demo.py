@@ -57,22 +57,24 @@ def demo(
     planning.apply(rooms(context), frozenset(), show)
     catalog = load_catalog(context.settings.contracts)
     metrics_port = choose_port(9108, set())
-    lander = _start_lander(context, metrics_port)
+    lander = _start(context, "lander", "land", "--metrics-port", str(metrics_port))
+    watch = _start(context, "watch", "connectors", "watch")
     try:
         traffic = Traffic(server, SHARDS, context.settings.metadata_database, rate, seed=int(time.time()))
         _watch(context, catalog, traffic, stop, seconds, lander, metrics_port, console)
         _wait_snapshots(context, catalog)
         equal = _prove(context, catalog, console)
     finally:
+        _end(watch)
         _end(lander)
     _where_next(console)
     raise typer.Exit(0 if equal else 1)
 
 
-def _start_lander(context: Context, metrics_port: int) -> subprocess.Popen[bytes]:
-    """A lander in a process of its own, as in production; Ctrl-C is ours to pass on, after verify has had it."""
-    command = [sys.executable, "-m", "switchboard", "land", "--metrics-port", str(metrics_port)]
-    with (context.settings.home / "logs" / "lander.log").open("ab") as log:
+def _start(context: Context, name: str, *words: str) -> subprocess.Popen[bytes]:
+    """A command in a process of its own, as in production; Ctrl-C is ours to pass on, after verify has had the lander."""
+    command = [sys.executable, "-m", "switchboard", *words]
+    with (context.settings.home / "logs" / f"{name}.log").open("ab") as log:
         return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, env=dict(os.environ))
 
 
@@ -94,13 +96,13 @@ def _scrape(port: int) -> Counts:
     return counts
 
 
-def _end(lander: subprocess.Popen[bytes]) -> None:
-    lander.terminate()
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
     try:
-        lander.wait(30)
+        process.wait(30)
     except subprocess.TimeoutExpired:
-        lander.kill()
-        lander.wait()
+        process.kill()
+        process.wait()
 
 
 def _watch(

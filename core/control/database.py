@@ -8,11 +8,10 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import URL, Engine, create_engine, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import URL, Engine, create_engine
 from sqlalchemy.orm import Session
 
-from core.errors import TransientError
+from core.clients import mysql
 from core.settings import MySqlServer
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -47,15 +46,8 @@ class ControlDatabase:
             command.upgrade(config, "head")
 
     def _create(self) -> None:
-        engine = create_engine(self._url(None))
-        try:
-            with engine.begin() as connection:
-                connection.execute(text(f"CREATE DATABASE IF NOT EXISTS `{self._database}`"))
-        except OperationalError as error:
-            place = f"{self._server.host}:{self._server.port}"
-            raise TransientError(f"the control database at {place} does not answer: {error.orig}") from error
-        finally:
-            engine.dispose()
+        with mysql.cursor(self._server) as cursor:
+            cursor.execute(f"CREATE DATABASE IF NOT EXISTS `{self._database}`")
 
     @contextmanager
     def session(self) -> Iterator[Session]:

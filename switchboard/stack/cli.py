@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from typing import Annotated, Any
 
@@ -13,17 +14,24 @@ from rich.table import Table
 from core.errors import MisconfiguredError
 from switchboard import stack
 from switchboard.stack import health, parts
+from switchboard.stack.deaths import Death
 from switchboard.stack.progress import Progress
 
+Everything = Annotated[bool, typer.Option("--all", help="With the lake (SeaweedFS) and Flink.")]
 
-def setup(ctx: typer.Context) -> None:
+
+def setup(ctx: typer.Context, everything: Everything = False) -> None:
     """Fetch what the local stack needs: jars, MySQL, Java if there is none."""
-    stack.setup(ctx.obj.settings.home, Progress())
+    stack.setup(ctx.obj.settings.home, Progress(), wanted=_wanted(everything))
 
 
-def up(ctx: typer.Context) -> None:
+def up(ctx: typer.Context, everything: Everything = False) -> None:
     """Start the local stack and wait until every server answers."""
-    stack.up(ctx.obj.settings.home, Progress())
+    stack.up(ctx.obj.settings.home, Progress(), _wanted(everything))
+
+
+def _wanted(everything: bool) -> tuple[str, ...]:
+    return parts.BASE + parts.EXTRA if everything else parts.BASE
 
 
 def down(ctx: typer.Context) -> None:
@@ -32,15 +40,28 @@ def down(ctx: typer.Context) -> None:
 
 
 def status(ctx: typer.Context) -> None:
-    """Show each server: whether it answers, for how long, where its log is."""
+    """Show each server: whether it answers, its memory, how often it died and was started again, and what it said."""
     home = ctx.obj.settings.home
-    shown = Table("server", "state", "answers", "pid", "up for", "log", box=None)
-    for part in stack.statuses(home):
-        answers = "yes" if health.answers(part.name, stack.endpoints(home)) else "no"
-        shown.add_row(part.name, part.state, answers, str(part.pid), f"{part.seconds} s", f"{home}/logs/{part.name}.log")
-    if not shown.row_count:
+    found = stack.statuses(home)
+    if not found:
         raise MisconfiguredError("the stack is not up", "run `switchboard up`")
-    Console().print(shown)
+    shown = Table("server", "state", "answers", "pid", "up for", "memory", "restarts", box=None)
+    for part in found:
+        answers = "yes" if health.answers(part.name, stack.endpoints(home)) else "no"
+        restarts = str(len(part.deaths)) if part.deaths else "-"
+        shown.add_row(part.name, part.state, answers, str(part.pid), f"{part.seconds} s", f"{part.memory >> 20} MB", restarts)
+    console = Console()
+    console.print(shown)
+    console.print(f"\n{sum(part.memory for part in found) >> 20} MB in all; logs are in {home}/logs", highlight=False)
+    for part in found:
+        if part.deaths:
+            _tell_death(console, part.deaths[-1])
+
+
+def _tell_death(console: Console, death: Death) -> None:
+    at = dt.datetime.fromtimestamp(death.at, dt.UTC)
+    console.print(f"\n{death.part} died last at {at:%H:%M:%S} UTC ({death.how}). It said:", highlight=False)
+    console.print(death.said or "(nothing)", markup=False, highlight=False, soft_wrap=True)
 
 
 def logs(ctx: typer.Context, part: str, lines: Annotated[int, typer.Option(help="How many lines.")] = 40) -> None:

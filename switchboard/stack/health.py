@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,8 +11,8 @@ from confluent_kafka import KafkaException
 
 from core.clients import mysql
 from core.clients.kafka import admin
-from core.errors import SwitchboardError, TransientError
-from core.settings import Endpoints
+from core.errors import SwitchboardError
+from core.settings import Endpoints, LakeEndpoint, S3Endpoint
 
 Check = Callable[[Endpoints], bool]
 
@@ -32,13 +31,27 @@ def _http(url: str) -> bool:
     return requests.get(url, timeout=3).status_code == 200
 
 
+def _lake(lake: LakeEndpoint, s3: S3Endpoint) -> bool:
+    login = {"grant_type": "client_credentials", "client_id": s3.access_key, "client_secret": s3.secret_key.get_secret_value()}
+    token = requests.post(f"{lake.url}/v1/oauth/tokens", data=login, timeout=3).json()["access_token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    return requests.get(f"{lake.url}/v1/{lake.warehouse}/namespaces", headers=headers, timeout=3).status_code == 200
+
+
+def _seaweedfs(endpoints: Endpoints) -> bool:
+    """Both faces, and the warehouse, which is made after they listen."""
+    if endpoints.s3 is None or endpoints.lake is None:
+        return False
+    return requests.get(endpoints.s3.url, timeout=3).status_code < 500 and _lake(endpoints.lake, endpoints.s3)
+
+
 CHECKS: dict[str, Check] = {
     "mysql": _mysql,
     "kafka": _kafka,
     "registry": lambda endpoints: _http(f"{endpoints.registry.confluent}/subjects"),
     "connect": lambda endpoints: _http(f"{endpoints.connect.url}/connectors"),
     "clickhouse": lambda endpoints: _http(f"http://{endpoints.clickhouse.host}:{endpoints.clickhouse.http_port}/ping"),
-    "seaweedfs": lambda endpoints: endpoints.s3 is not None and requests.get(endpoints.s3.url, timeout=3).status_code < 500,
+    "seaweedfs": _seaweedfs,
     "flink-jobmanager": lambda endpoints: endpoints.flink is not None and _http(f"{endpoints.flink.url}/overview"),
     "flink-taskmanager": lambda endpoints: (
         endpoints.flink is not None and requests.get(f"{endpoints.flink.url}/overview", timeout=3).json()["slots-total"] > 0
@@ -52,16 +65,6 @@ def answers(part: str, endpoints: Endpoints) -> bool:
         return CHECKS[part](endpoints)
     except (SwitchboardError, KafkaException, requests.RequestException, OSError, KeyError):
         return False
-
-
-def wait(part: str, endpoints: Endpoints, log: Path, limit: float = 120) -> float:
-    """Blocks until the part answers and returns the seconds it took. Raises TransientError with its log's end."""
-    started = time.monotonic()
-    while not answers(part, endpoints):
-        if time.monotonic() - started > limit:
-            raise TransientError(f"{part} does not answer after {limit:.0f} s; its log ends:\n{tail(log)}", f"see {log}")
-        time.sleep(0.1)
-    return time.monotonic() - started
 
 
 def tail(log: Path, lines: int = 15) -> str:

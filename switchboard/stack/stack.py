@@ -7,12 +7,14 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from filelock import FileLock
 from pydantic import SecretStr
 
+from connectors.plugin import build as plugin
 from core.errors import MisconfiguredError
 from core.settings import (
     ClickHouseEndpoint,
@@ -22,61 +24,85 @@ from core.settings import (
     MySqlServer,
     RegistryEndpoint,
 )
-from switchboard.stack import health, jars, java, mysql, parts, state
+from switchboard.stack import flink, jars, java, mysql, parts, seaweedfs, starting, state
+from switchboard.stack.program import HOST, Program, Tools
 from switchboard.stack.progress import Progress
+from switchboard.stack.starting import PortTakenError
 from switchboard.stack.state import State
 from switchboard.stack.supervise import PartStatus, Supervisor
 
-JARS = ("kafka", "debezium", "converter", "registry")
+PORT_ATTEMPTS = 5
+JARS = ("kafka", "debezium", "converter", "compiler", "registry")
 
 
-def setup(home: Path, progress: Progress, artefacts: Path | None = None) -> parts.Tools:
-    """Fetches what is missing. Blocks on the network; safe to repeat and to kill."""
+def setup(home: Path, progress: Progress, artefacts: Path | None = None, wanted: Iterable[str] = parts.BASE) -> Tools:
+    """Fetches what the wanted servers lack. Blocks on the network; safe to repeat and to kill."""
     if sys.platform != "linux" or os.uname().machine != "x86_64":
         raise MisconfiguredError("the local stack runs on Linux x86-64 only", "use docker-compose.yml elsewhere")
     store = (artefacts or home / "artefacts").resolve()
     store.mkdir(parents=True, exist_ok=True)
     with FileLock(store / ".lock", timeout=1800):
         jars.fetch(store, JARS, progress)
-        return parts.Tools(store, java.find_or_fetch(store, progress), mysql.find_or_fetch(store, progress))
+        if any(name.startswith("flink") for name in wanted):
+            flink.fetch(store, progress)
+        runtime = java.find_or_fetch(store, progress)
+        converter = store / "jars" / "converter"
+        plugin.build(runtime, next((store / "jars" / "compiler").glob("ecj-*.jar")), sorted(converter.glob("*.jar")), converter)
+        return Tools(store, runtime, mysql.find_or_fetch(store, progress))
 
 
 def up(home: Path, progress: Progress, wanted: tuple[str, ...] = parts.BASE, artefacts: Path | None = None) -> Endpoints:
-    """Starts the wanted servers that do not run yet and blocks until each answers."""
-    tools = setup(home, progress, artefacts)
+    """Starts the wanted servers that do not run yet and blocks until each answers.
+
+    A port that another process took in the meantime, as another stack that starts just now may, is replaced.
+    """
+    tools = setup(home, progress, artefacts, wanted)
     with FileLock(home / ".lock", timeout=300):
-        running = frozenset(running_parts(home))
-        held = {name for part in running for name in parts.PORTS_OF.get(part, ())} | ({"supervisor"} if running else set())
-        chosen = state.prepare(home, frozenset(held))
-        supervisor = Supervisor(home, chosen)
-        if not supervisor.alive():
-            supervisor.launch()
-        missing = [name for name in wanted if name not in running]
-        kept = [parts.MAKERS[name](home, chosen, tools) for name in running]
-        _start(home, chosen, tools, supervisor, missing, kept, progress)
-        for name in set(wanted) & running:
-            health.wait(name, endpoints(home), log_of(home, name))
+        for _ in range(PORT_ATTEMPTS - 1):
+            try:
+                return _bring_up(home, tools, wanted, progress)
+            except PortTakenError as error:
+                progress.say(f"  {error.what}; taking another")
+                stop_part(home, error.part)
+        return _bring_up(home, tools, wanted, progress)
+
+
+def _bring_up(home: Path, tools: Tools, wanted: tuple[str, ...], progress: Progress) -> Endpoints:
+    running = frozenset(running_parts(home))
+    held = {name for part in running for name in parts.PORTS_OF.get(part, ())} | ({"supervisor"} if running else set())
+    chosen = state.prepare(home, frozenset(held), {*wanted, *running})
+    supervisor = Supervisor(home, chosen)
+    if not supervisor.alive():
+        supervisor.launch()
+    missing = [name for name in wanted if name not in running]
+    kept = [parts.MAKERS[name](home, chosen, tools) for name in running]
+    _start(home, chosen, tools, supervisor, missing, kept, progress)
+    for name in set(wanted) & running:
+        _wait(home, chosen, name)
     return endpoints(home)
+
+
+def _wait(home: Path, chosen: State, part: str, limit: float = 120) -> None:
+    starting.wait(part, home, endpoints(home), tuple(chosen.ports[name] for name in parts.PORTS_OF.get(part, ())), limit)
 
 
 def _start(
     home: Path,
     chosen: State,
-    tools: parts.Tools,
+    tools: Tools,
     supervisor: Supervisor,
     missing: list[str],
-    kept: list[parts.Program],
+    kept: list[Program],
     progress: Progress,
 ) -> None:
     """Starts in waves: what needs nothing first, then what needs those."""
-    where = endpoints(home)
     while missing:
         wave = [name for name in missing if not set(parts.NEEDS.get(name, ())) & set(missing)]
         with ThreadPoolExecutor(len(wave)) as pool:
             programs = list(pool.map(lambda name: parts.MAKERS[name](home, chosen, tools), wave))
             supervisor.start(programs, kept)
             started = time.monotonic()
-            for name, _ in zip(wave, pool.map(lambda name: health.wait(name, where, log_of(home, name)), wave), strict=True):
+            for name, _ in zip(wave, pool.map(lambda name: _wait(home, chosen, name), wave), strict=True):
                 progress.say(f"  {name} is up ({time.monotonic() - started:.1f} s)")
         kept = [*kept, *programs]
         missing = [name for name in missing if name not in wave]
@@ -85,7 +111,15 @@ def _start(
 def down(home: Path) -> None:
     """Stops everything; the data stays. Blocks until no process is left."""
     with FileLock(home / ".lock", timeout=300):
-        Supervisor(home, state.load(home)).shutdown()
+        chosen = state.load(home)
+        Supervisor(home, chosen).shutdown()
+        seaweedfs.remove_sockets(chosen)
+
+
+def flink_client(home: Path, artefacts: Path | None = None) -> flink.FlinkClient:
+    """Submits SQL to the stack's Flink, which `up` has started."""
+    store = (artefacts or home / "artefacts").resolve()
+    return flink.client(home, store, java.find_or_fetch(store, Progress()), state.load(home))
 
 
 def running_parts(home: Path) -> list[str]:
@@ -113,7 +147,7 @@ def stop_part(home: Path, part: str) -> None:
 def start_part(home: Path, part: str, limit: float = 120) -> None:
     """Blocks until the part answers."""
     Supervisor(home, state.load(home)).start_part(part)
-    health.wait(part, endpoints(home), log_of(home, part), limit)
+    _wait(home, state.load(home), part, limit)
 
 
 def log_of(home: Path, part: str) -> Path:
@@ -132,21 +166,24 @@ def endpoints(home: Path) -> Endpoints:
         mysql=(
             MySqlServer(
                 name="main",
-                host=parts.HOST,
+                host=HOST,
                 port=port["mysql"],
                 user="switchboard",
                 password=secret("mysql_switchboard"),
                 connect_password="${env:" + parts.CDC_PASSWORD + "}",
             ),
         ),
-        kafka=KafkaEndpoint(bootstrap=f"{parts.HOST}:{port['kafka']}"),
-        registry=RegistryEndpoint(url=f"http://{parts.HOST}:{port['registry']}"),
-        connect=ConnectEndpoint(url=f"http://{parts.HOST}:{port['connect']}"),
+        kafka=KafkaEndpoint(bootstrap=f"{HOST}:{port['kafka']}"),
+        registry=RegistryEndpoint(url=f"http://{HOST}:{port['registry']}"),
+        connect=ConnectEndpoint(url=f"http://{HOST}:{port['connect']}", value_converter=plugin.CLASS),
         clickhouse=ClickHouseEndpoint(
-            host=parts.HOST,
+            host=HOST,
             http_port=port["clickhouse_http"],
             tcp_port=port["clickhouse_tcp"],
             user="switchboard",
             password=secret("clickhouse"),
         ),
+        s3=seaweedfs.s3_endpoint(chosen) if "seaweedfs" in chosen.parts else None,
+        lake=seaweedfs.lake_endpoint(chosen) if "seaweedfs" in chosen.parts else None,
+        flink=flink.endpoint(chosen) if "flink-jobmanager" in chosen.parts else None,
     )

@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import socket
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -24,7 +25,14 @@ USUAL_PORTS = {
     "seaweedfs_master": 9333,
     "seaweedfs_volume": 9340,
     "seaweedfs_filer": 8888,
+    "seaweedfs_admin": 23646,
+    "seaweedfs_s3_grpc": 18333,
+    "seaweedfs_master_grpc": 19333,
+    "seaweedfs_volume_grpc": 19340,
+    "seaweedfs_filer_grpc": 18888,
+    "seaweedfs_admin_grpc": 33646,
     "flink": 8082,
+    "flink_rpc": 6123,
     "supervisor": 9001,
 }
 PASSWORDS = ("mysql_root", "mysql_switchboard", "mysql_cdc", "clickhouse", "supervisor", "s3")
@@ -35,6 +43,8 @@ class State:
     ports: dict[str, int] = field(default_factory=dict)
     passwords: dict[str, str] = field(default_factory=dict)
     cluster_id: str = ""
+    parts: list[str] = field(default_factory=list)
+    """The servers that the last `up` wanted or found running."""
 
 
 def load(home: Path) -> State:
@@ -45,8 +55,8 @@ def load(home: Path) -> State:
         raise MisconfiguredError("the stack is not up", "run `switchboard up`") from None
 
 
-def prepare(home: Path, running: frozenset[str]) -> State:
-    """The state for the next start: what was chosen before, as far as its ports are still free.
+def prepare(home: Path, running: frozenset[str], parts: Iterable[str] = ()) -> State:
+    """The state for the next start of `parts`: what was chosen before, as far as its ports are still free.
 
     `running` names the ports that our own processes hold.
     """
@@ -58,10 +68,15 @@ def prepare(home: Path, running: frozenset[str]) -> State:
             state.ports[name] = choose_port(state.ports.get(name, usual), taken)
         taken.add(state.ports[name])
     for name in PASSWORDS:
-        state.passwords.setdefault(name, secrets.token_hex(16))
+        state.passwords.setdefault(name, new_password())
     state.cluster_id = state.cluster_id or new_cluster_id()
+    state.parts = sorted(parts)
     write_private(home / "state.json", json.dumps(asdict(state), indent=1))
     return state
+
+
+def new_password() -> str:
+    return secrets.token_hex(16)
 
 
 def new_cluster_id() -> str:

@@ -16,9 +16,12 @@ from typing import Any
 import psutil
 
 from core.errors import TransientError
-from switchboard.stack.parts import HOST, Program
+from switchboard.stack import deaths
+from switchboard.stack.deaths import Death
+from switchboard.stack.program import HOST, Program
 from switchboard.stack.state import State, write_private
 
+LISTENER = "deaths"
 MARK = "SWITCHBOARD_STACK"
 """Every process of a stack carries this variable with the stack's folder: that is how ours are told from others."""
 
@@ -30,6 +33,10 @@ class PartStatus:
     pid: int
     seconds: int
     """How long it has been running."""
+    memory: int
+    """Bytes that it and its children hold."""
+    deaths: tuple[Death, ...]
+    """Those since the stack came up; it was started again after each."""
 
 
 class Supervisor:
@@ -55,6 +62,7 @@ class Supervisor:
         """Starts supervisord with no server yet. Ends what an earlier, killed one left behind."""
         end_processes(self._home)
         (self._home / "logs").mkdir(parents=True, exist_ok=True)
+        (self._home / "logs" / deaths.FILE).unlink(missing_ok=True)
         write_private(self._home / "supervisord.conf", self._config([]))
         environment = {**os.environ, MARK: str(self._home)}
         command = [sys.executable, "-W", "ignore", "-m", "supervisor.supervisord", "-c", str(self._home / "supervisord.conf")]
@@ -83,9 +91,18 @@ class Supervisor:
     def statuses(self) -> list[PartStatus]:
         if not self.alive():
             return []
+        died = deaths.read(self._home / "logs")
         return [
-            PartStatus(info["name"], info["statename"], info["pid"], info["now"] - info["start"] if info["pid"] else 0)
+            PartStatus(
+                name=info["name"],
+                state=info["statename"],
+                pid=info["pid"],
+                seconds=info["now"] - info["start"] if info["pid"] else 0,
+                memory=memory(info["pid"]) if info["pid"] else 0,
+                deaths=tuple(died.get(info["name"], ())),
+            )
             for info in self._call("getAllProcessInfo")
+            if info["name"] != LISTENER
         ]
 
     def stop_part(self, name: str) -> None:
@@ -113,19 +130,33 @@ class Supervisor:
             f"[inet_http_server]\nport={HOST}:{self._state.ports['supervisor']}\nusername=switchboard\n"
             f"password={self._state.passwords['supervisor']}\n",
             "[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n",
+            f"[eventlistener:{LISTENER}]\ncommand={_quoted((sys.executable, '-I', deaths.__file__, str(logs)))}\n"
+            f"events={deaths.EVENTS}\nstderr_logfile={logs / (LISTENER + '.log')}\nstderr_logfile_maxbytes=1MB\n",
         ]
         return "\n".join([*sections, *(self._section(program) for program in programs)])
 
     def _section(self, program: Program) -> str:
         environment = {**program.environment, MARK: str(self._home), "TZ": "UTC"}
         pairs = ",".join(f'{name}="{_percent(value)}"' for name, value in environment.items())
-        command = " ".join(f'"{_percent(word)}"' for word in program.command)
         return (
-            f"[program:{program.name}]\ncommand={command}\ndirectory={program.directory}\nenvironment={pairs}\n"
+            f"[program:{program.name}]\ncommand={_quoted(program.command)}\ndirectory={program.directory}\nenvironment={pairs}\n"
             "autostart=false\nautorestart=true\nstartsecs=1\nstartretries=1000\nstopsignal=TERM\nstopwaitsecs=30\n"
             "stopasgroup=true\nkillasgroup=true\nredirect_stderr=true\nstdout_logfile_maxbytes=20MB\n"
             f"stdout_logfile_backups=1\nstdout_logfile={self._home / 'logs' / (program.name + '.log')}\n"
         )
+
+
+def _quoted(command: tuple[str, ...]) -> str:
+    return " ".join(f'"{_percent(word)}"' for word in command)
+
+
+def memory(pid: int) -> int:
+    """Resident bytes of a process and its children; 0 once it is gone."""
+    try:
+        process = psutil.Process(pid)
+        return sum(int(item.memory_info().rss) for item in [process, *process.children(recursive=True)])
+    except psutil.Error:
+        return 0
 
 
 def _percent(text: str) -> str:

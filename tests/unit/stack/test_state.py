@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import stat
 from pathlib import Path
 
-from switchboard.stack.state import choose_port, load, new_cluster_id, prepare
+import pytest
+
+from switchboard.stack.state import USUAL_PORTS, choose_port, load, new_cluster_id, prepare
 
 
 def test_a_wanted_port_that_is_taken_is_replaced() -> None:
@@ -22,3 +25,21 @@ def test_passwords_are_generated_and_kept_and_private(tmp_path: Path) -> None:
 
 def test_a_cluster_id_is_never_taken_for_an_option() -> None:
     assert not [text for text in (new_cluster_id() for _ in range(2000)) if text.startswith("-") or len(text) != 22]
+
+
+def test_a_usual_port_that_another_server_holds_is_left_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        monkeypatch.setitem(USUAL_PORTS, "kafka", taken)
+        assert prepare(tmp_path, frozenset()).ports["kafka"] != taken
+
+
+def test_ports_are_kept_and_no_two_parts_share_one(tmp_path: Path) -> None:
+    first = prepare(tmp_path, frozenset()).ports
+    assert len(set(first.values())) == len(first)
+    assert prepare(tmp_path, frozenset(first)).ports == first
+
+
+def test_what_the_last_up_wanted_is_remembered(tmp_path: Path) -> None:
+    prepare(tmp_path, frozenset(), ("mysql", "seaweedfs"))
+    assert load(tmp_path).parts == ["mysql", "seaweedfs"]
