@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 import requests
 from tenacity import RetryCallState, retry, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
 
-from core import metrics
+from core import logging, metrics
 from core.clients.clickhouse import first_line
 from core.errors import MisconfiguredError, PoisonError, TransientError
 from core.settings import ClickHouseEndpoint
@@ -19,6 +19,8 @@ RECORD_ERRORS = frozenset({6, 26, 27, 32, 33, 34, 38, 41, 69, 70, 72, 117, 128, 
 MEMORY_LIMIT = 241
 STRUCTURE_ERRORS = frozenset({16, 47, 60, 81})
 """A missing column, table or database: waiting helps only once somebody applied the contracts."""
+
+log = logging.get("lander")
 
 
 class Inserter:
@@ -41,6 +43,8 @@ class Inserter:
 
         def retried(state: RetryCallState) -> None:
             metrics.INSERT_RETRIES.labels(table).inc()
+            error = state.outcome.exception() if state.outcome is not None else None
+            log.warning("insert tried again", table=table, attempt=state.attempt_number, error=str(error))
             if self._stopping():
                 raise TransientError(f"table {table!r}: stopped while ClickHouse was away; the batch is not committed")
 

@@ -68,17 +68,20 @@ class BatchLander:
             for partition, offset, value in batch.records():
                 self.set_aside(table, generation, partition, offset, value, str(error))
             return
-        self._land(table, generation, landing, batch)
+        self._insert(table, generation, landing, batch)
         metrics.LANDED_ROWS.labels(table.name).inc(batch.rows)
         metrics.LANDED_BYTES.labels(table.name).inc(batch.size)
 
-    def _land(self, table: Table, generation: int, landing: Landing, batch: Batch) -> None:
+    def _insert(self, table: Table, generation: int, landing: Landing, batch: Batch, *, whole: bool = True) -> None:
+        """A batch that is refused is halved until the record at fault stands alone, which takes long: it is told once."""
         try:
             self._inserter.insert(table.name, landing.query, partial(batch.file, landing.container_header))
         except PoisonError as error:
+            if whole:
+                log.warning("a record cannot land", table=table.name, among=batch.rows, schema_id=batch.schema_id, reason=str(error))
             if batch.rows > 1:
                 for half in batch.halves():
-                    self._land(table, generation, landing, half)
+                    self._insert(table, generation, landing, half, whole=False)
                 return
             partition, offset, value = next(batch.records())
             self.set_aside(table, generation, partition, offset, value, str(error))

@@ -18,6 +18,11 @@ from schemas.render import clickhouse as render
 from schemas.steps import Step
 from schemas.table import Table
 
+RESPELLED = (
+    "; its records' keys change too, and with them their partitions, which loses the order of older changes: "
+    "delete its topic first, so that `apply` makes it anew and reads the table again"
+)
+
 
 @dataclass(frozen=True)
 class Live:
@@ -79,7 +84,9 @@ class ClickHouseTarget:
         if scratch_name(table) in live:
             yield Step(21, self.name, "change", table.name, "finish a rebuild that was interrupted", found.lines)
         elif found.rebuild:
-            summary = "rebuild: the sorting key cannot be altered in place"
+            summary = "rebuild: the sorting key cannot be altered in place" + (
+                RESPELLED if respelled(table, live[table.name], found) else ""
+            )
             yield Step(21, self.name, "change", table.name, summary, found.lines, found.narrows or _other_rows(table, live[table.name]))
         elif found.lines:
             yield Step(21, self.name, "change", table.name, f"{len(found.lines)} columns", found.lines, found.narrows)
@@ -184,6 +191,12 @@ def _key_lines(table: Table, live: Live) -> tuple[str, ...]:
 def _other_rows(table: Table, live: Live) -> bool:
     """Whether another set of columns tells rows apart, so that some would fall together or stand twice."""
     return set(live.sorting.split(", ")) != set(_unquoted(render.sorting_expression(table)).split(", "))
+
+
+def respelled(table: Table, live: Live, found: Difference) -> bool:
+    """Whether the bytes of a record's key change: an integer is spelled alike in any width, nothing else is sure to be."""
+    changed = (kinds for name, kinds in found.other.items() if name in table.key)
+    return _other_rows(table, live) or any("Int" not in old or "Int" not in new for old, new in changed)
 
 
 def _squeezed(kind: str) -> str:

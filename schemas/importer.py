@@ -12,7 +12,7 @@ from core.errors import ContractError
 from schemas import privacy as p
 from schemas import types as t
 from schemas.names import avro_field, topic_part
-from schemas.table import RESERVED, Column, Latest, Source, Table
+from schemas.table import RESERVED, Column, Latest, Source, Table, tells_nothing_apart
 
 COLUMNS_QUERY = """
 SELECT c.table_name, c.column_name, c.data_type, c.column_type, c.is_nullable = 'YES', c.numeric_precision, c.numeric_scale,
@@ -142,7 +142,7 @@ def _reasons(
     for name in key:
         if name not in names:
             yield f"key column {name!r} is of a type that no contract has"
-        elif isinstance(names[name], t.Float) and not all_columns:
+        elif tells_nothing_apart(names[name], all_columns=all_columns):
             yield f"key column {name!r} is a float"
     fields: dict[str, str] = {}
     for name in names:

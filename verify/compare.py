@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import struct
 from typing import Any
 
 from schemas import types as t
@@ -19,17 +18,12 @@ def equal_values(column: Column, left: bytes | None, right: bytes | None) -> boo
     if left is None or right is None:
         return False
     match column.type:
-        case t.Float(bits):
-            return _float(left, bits) == _float(right, bits)
+        case t.Float():
+            return float(left) == float(right)
         case t.Json():
             return _equal_json(left, right)
         case _:
             return False
-
-
-def _float(text: bytes, bits: int) -> float:
-    value = float(text)
-    return float(struct.unpack("<f", struct.pack("<f", value))[0]) if bits == 32 else value
 
 
 def _equal_json(left: bytes, right: bytes) -> bool:

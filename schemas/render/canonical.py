@@ -2,6 +2,7 @@
 
 Integers, decimals of the column's scale, dates as days and times as microseconds since 1970, text as UTF-8, bytes as
 they are. Only floats and JSON may differ in spelling where they are equal: they are compared again, parsed.
+A FLOAT counts as what MySQL shows of it, its first six digits: more than that no snapshot can read (decision 5).
 A zero date keeps MySQL's own text, so that it equals nothing that ClickHouse can hold.
 """
 
@@ -33,6 +34,8 @@ def _mysql_plain(kind: t.Type, name: str) -> str:
             return f"CAST({name} AS UNSIGNED)"
         case t.Decimal(precision, scale):
             return f"CAST({name} AS DECIMAL({precision}, {scale}))"
+        case t.Float(32):
+            return f"CAST(CAST(CAST(CAST({name} AS FLOAT) AS CHAR) AS DOUBLE) AS CHAR)"
         case t.Float():
             return f"CAST(CAST({name} AS DOUBLE) AS CHAR)"
         case t.Date():
@@ -52,30 +55,29 @@ def _mysql_plain(kind: t.Type, name: str) -> str:
 
 
 def clickhouse_text(column: Column) -> str:
-    """A ClickHouse expression: the value's canonical text, NULL for NULL."""
+    """A ClickHouse expression: the value's canonical text, NULL for NULL, which even a required column may hold: if it was
+    added unasked, until its backfill has landed."""
     name = ch_name(column.name)
     match column.type:
         case t.Int() | t.Bool() | t.UInt() | t.Year() | t.Bit() | t.Time():
             return f"toString({name})"
         case t.Decimal(_, scale):
             return f"toDecimalString({name}, {scale})"
+        case t.Float(32):
+            return f"toString(toFloat64(printf('%.5e', toFloat64({name}))))"
         case t.Float():
             return f"toString(toFloat64({name}))"
         case t.Date():
             return f"toString(toInt32({name}))"
         case t.DateTime() | t.Timestamp():
-            micros = _ch_type(column, "DateTime64(6, 'UTC')")
+            micros = ch_string("Nullable(DateTime64(6, 'UTC'))")
             return f"toString(toUnixTimestamp64Micro(CAST({name}, {micros})))"
         case t.Json():
             return _spaced_as_mysql(name)
         case t.Text() | t.Enum() | t.Set() | t.Binary():
-            return f"CAST({name}, {_ch_type(column, 'String')})"
+            return f"CAST({name}, 'Nullable(String)')"
         case _:
             assert_never(column.type)
-
-
-def _ch_type(column: Column, plain: str) -> str:
-    return ch_string(f"Nullable({plain})" if column.nullable else plain)
 
 
 JSON_STRING = r'"(?:[^"\\]|\\.)*"'

@@ -226,6 +226,9 @@ def _wide(writer: Field, raw: str) -> str:
         case "io.debezium.time.MicroTimestamp":
             return f"fromUnixTimestamp64Micro({raw}, 'UTC')"
         case "io.debezium.time.ZonedTimestamp":
-            return f"parseDateTime64BestEffort({raw}, 6, 'UTC')"
+            if not writer.nullable:
+                return f"parseDateTime64BestEffort({raw}, 6, 'UTC')"
+            # A function is given what stands behind a NULL too, and fails for the empty text there.
+            return f"if(isNull({raw}), NULL, parseDateTime64BestEffort(ifNull({raw}, '1970-01-01'), 6, 'UTC'))"
         case _:
             return raw

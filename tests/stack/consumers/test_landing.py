@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from core.clients import mysql
 from simulator.source import SQL
 from tests.conftest import Space
 from tests.pipeline import Pipeline, eventually
@@ -80,6 +81,23 @@ def test_every_type_is_equal_after_inserts_updates_and_deletes(pipeline: Pipelin
     assert pipeline.equal("every_type", shards=(shard,))
 
 
+def test_nulls_and_values_of_every_type_land_in_one_batch(pipeline: Pipeline, space: Space) -> None:
+    shard = space.name("types")
+    make_types(pipeline, shard)
+    with mysql.cursor(pipeline.endpoints.mysql[0], shard) as cursor:
+        cursor.execute("BEGIN")
+        for identity in range(1, 201, 4):
+            cursor.execute(HIGH, (identity,))
+            cursor.execute("INSERT INTO every_type (id) VALUES (%s)", (identity + 1,))
+            cursor.execute(LOW, (identity + 2,))
+            cursor.execute("INSERT INTO every_type (id, defaulted_null) VALUES (%s, NULL)", (identity + 3,))
+        cursor.execute("COMMIT")
+    eventually(lambda: landed_count(pipeline, "every_type", shard, 200))
+    assert pipeline.equal("every_type", shards=(shard,))
+    told = (pipeline.home / "logs" / "lander.log").read_text().splitlines()
+    assert [line for line in told if "every_type" in line and "cannot land" in line] == []
+
+
 def test_null_in_a_column_with_a_default(pipeline: Pipeline, space: Space) -> None:
     shard = space.name("types")
     make_types(pipeline, shard)
@@ -88,14 +106,22 @@ def test_null_in_a_column_with_a_default(pipeline: Pipeline, space: Space) -> No
     assert pipeline.equal("every_type", shards=(shard,))
 
 
-def test_rows_from_before_the_connector_come_by_a_snapshot(pipeline: Pipeline, space: Space) -> None:
+def test_rows_that_no_event_told_come_by_a_snapshot(pipeline: Pipeline, space: Space) -> None:
     shard = space.name("types")
     make_types(pipeline, shard)
-    pipeline.sql(HIGH, 1, database=shard)
-    pipeline.sql(LOW, -5, database=shard)
+    unlogged(pipeline, shard, HIGH % "1", LOW % "2", "INSERT INTO every_type (id, defaulted_null) VALUES (3, NULL)")
+    unlogged(pipeline, shard, "INSERT INTO every_type (id, single, double_) VALUES (4, 1e0/3, 1e0/3), (5, -605410.875, 0.1), (6, 0, 0)")
     assert pipeline.apply() >= 1
-    eventually(lambda: landed_count(pipeline, "every_type", shard, 2))
+    eventually(lambda: landed_count(pipeline, "every_type", shard, 6))
     assert pipeline.equal("every_type", shards=(shard,))
+
+
+def unlogged(pipeline: Pipeline, database: str, *statements: str) -> None:
+    """What the binlog does not hold, as if it were purged."""
+    with mysql.cursor(pipeline.endpoints.mysql[0], database) as cursor:
+        cursor.execute("SET sql_log_bin = 0")
+        for statement in statements:
+            cursor.execute(statement)
 
 
 def test_odd_names_and_a_composite_key(pipeline: Pipeline, space: Space) -> None:

@@ -117,6 +117,12 @@ def test_what_cannot_have_a_contract_says_why(columns: list[tuple[Any, ...]], re
     assert any(reason in item for item in imported(*columns).reasons)
 
 
+def test_a_keyless_table_with_a_float_has_no_contract() -> None:
+    columns = [column("a", "id", "int"), column("a", "rating", "float")]
+    (found,) = import_tables(columns, [], replace(PLAN, keyless=True))
+    assert found.reasons == ("key column 'rating' is a float",)
+
+
 def test_two_tables_that_would_share_a_topic_are_told_apart() -> None:
     columns = [column("a b", "id", "int"), column("a_b", "id", "int")]
     first, second = import_tables(columns, [("a b", "PRIMARY", "id", False), ("a_b", "PRIMARY", "id", False)], PLAN)

@@ -54,11 +54,6 @@ def test_a_double_is_compared_as_a_number(value: float) -> None:
     assert not equal_values(DOUBLE, repr(value).encode(), repr(math.nextafter(value, math.inf)).encode())
 
 
-@given(st.floats(width=32, allow_nan=False, allow_infinity=False))
-def test_a_float_is_compared_in_its_own_width(value: float) -> None:
-    assert equal_values(FLOAT, repr(value).encode(), f"{value:.9g}".encode())
-
-
 def test_null_equals_only_null() -> None:
     assert equal_values(JSON, None, None)
     assert not equal_values(JSON, None, b"null")
