@@ -13,12 +13,13 @@ from rich.console import Console
 from rich.table import Table as Shown
 
 from connectors.aside import aside
-from connectors.guard import BinlogAlarm, Mender
+from connectors.guard import BinlogAlarm, Loader, Mender
 from connectors.logs import LOGGERS, lines_of
 from connectors.preflight import inspect
 from connectors.quarantine import Quarantine
 from connectors.rest import KafkaConnect, root_cause
 from connectors.snapshots_cli import loads_of, snapshots
+from connectors.target import ConnectTarget
 from connectors.watch import Watch
 from core import logging, metrics
 from core.clients import mysql
@@ -180,7 +181,8 @@ def watch(
     every: Annotated[float | None, typer.Option(help="Seconds between looks.")] = None,
     metrics_port: Annotated[int, typer.Option(help="Prometheus port; 0 takes a free one.")] = 0,
 ) -> None:
-    """Keep connectors well until SIGTERM or Ctrl-C: start failed ones again, put a failing shard aside, mind the binlog."""
+    """Keep connectors well until SIGTERM or Ctrl-C: start failed ones again, put a failing
+    shard aside, ask again for lost snapshots, mind the binlog."""
     context: Context = ctx.obj
     logging.configure()
     stop = threading.Event()
@@ -188,11 +190,14 @@ def watch(
         signal.signal(sign, lambda *_: stop.set())
     logging.get("connectors").info("metrics", port=metrics.serve(metrics_port))
     chosen, connect = context.settings.connectors, _connect(ctx)
-    mender = Mender(context.endpoints, load_catalog(context.settings.contracts), _control(context), chosen.quarantine_after)
-    watcher, alarm = Watch(connect, mender), BinlogAlarm(context.endpoints, connect, chosen.binlog_hours_least)
+    catalog, control = load_catalog(context.settings.contracts), _control(context)
+    watcher = Watch(connect, Mender(context.endpoints, catalog, control, chosen.quarantine_after))
+    alarm = BinlogAlarm(context.endpoints, connect, chosen.binlog_hours_least)
+    loader = Loader(ConnectTarget(context.endpoints, catalog, control))
     while not stop.is_set():
         watcher.look()
         alarm.look()
+        loader.look()
         stop.wait(every or chosen.watch_seconds)
 
 

@@ -59,6 +59,25 @@ class Mender:
         return True
 
 
+class Loader:
+    """Asks again for the snapshots that Debezium has given up or lost."""
+
+    def __init__(self, target: ConnectTarget) -> None:
+        self._target = target
+        self._looked = time.monotonic()
+
+    def look(self) -> list[str]:
+        """``server/database.table`` of what is asked for; empty when it is not time yet. Blocks on Kafka and Connect."""
+        if time.monotonic() - self._looked < LOOK_SECONDS:
+            return []
+        self._looked = time.monotonic()
+        try:
+            return self._target.ask_again()
+        except SwitchboardError as error:
+            log.warning("the snapshots under way are not known", error=error.what)
+            return []
+
+
 class BinlogAlarm:
     """Measures for each server how long the binlog still holds what its connector has to read; `least` is in hours."""
 

@@ -21,8 +21,9 @@ from schemas.render.connect import connector_name
 SNAPSHOT = "snapshot"
 REQUESTED, COMPLETED, FAILED, STOPPED = "REQUESTED", "COMPLETED", "FAILED", "STOPPED"
 READ = ("SUCCEEDED", "EMPTY")
-LOST_AFTER = dt.timedelta(minutes=2)
-"""A signal that left no trace for so long was taken by a task that died before it had stored it."""
+LOST_AFTER = dt.timedelta(seconds=30)
+"""A load that was asked for so long ago and is not in the connector's offsets is none: the task that took its signal died
+before it had stored it, or Debezium gave it up for an earlier load of the same collection."""
 
 
 @dataclass(frozen=True)
@@ -111,11 +112,11 @@ class Loads:
         loads = [Load(run.id, _collection(run), int(run.detail.get("after", 0)), told=run.detail.get("told")) for run in runs]
         events = list(follow(self._endpoints, server, limit, since=min(load.after for load in loads)))
         settled = {load.id: load for load in settle(loads, events)}
-        stored = self._stored(server) if any(_traceless(run, settled[run.id]) for run in runs) else set()
+        stored = self._stored(server) if any(_old(run, settled[run.id]) for run in runs) else set()
         with self._control.session() as session:
             for run in session.scalars(select(Run).where(Run.id.in_(settled))):
                 load = settled[run.id]
-                if _traceless(run, load) and load.collection not in stored:
+                if _old(run, load) and load.collection not in stored:
                     load = replace(load, status=FAILED, told={"kind": "LOST"})
                 _note(run, load)
 
@@ -165,8 +166,8 @@ def _told(before: dict[str, Any], event: SnapshotEvent) -> dict[str, Any]:
     }
 
 
-def _traceless(run: Run, load: Load) -> bool:
-    return load.status == REQUESTED and load.told is None and utc_now() - run.started_at > LOST_AFTER
+def _old(run: Run, load: Load) -> bool:
+    return load.status == REQUESTED and utc_now() - run.started_at > LOST_AFTER
 
 
 def _note(run: Run, load: Load) -> None:

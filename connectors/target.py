@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 
 from connectors.aside import aside
 from connectors.backfills import Collection, due, settle
 from connectors.binlog import end, has_read
 from connectors.ddl import remember
-from connectors.loads import COMPLETED, REQUESTED, Loads, Newest
+from connectors.loads import COMPLETED, FAILED, REQUESTED, Loads, Newest
 from connectors.preflight import inspect
 from connectors.rest import KafkaConnect, root_cause
 from connectors.snapshots import has_started, notified
+from core import logging
 from core.clients import mysql
 from core.control import ControlDatabase
 from core.control.states import Standing, standing
@@ -27,6 +27,8 @@ from schemas.table import Table
 
 SETTLE_SECONDS = 10.0
 """For so long Connect may still show the failure of the task before the change."""
+
+log = logging.get("connectors")
 
 
 class ConnectTarget:
@@ -52,7 +54,10 @@ class ConnectTarget:
                 steps.append(Step(30, self.name, "change", name, f"{len(diff)} settings", diff))
             elif failures := _failures(self._states(name)):
                 steps.append(Step(30, self.name, "run", name, f"restart; it failed: {failures[0]}"))
-            steps += self._snapshots(server, states)
+            if found := self._snapshots(server, states):
+                steps.append(
+                    Step(31, self.name, "run", f"{server.name}/snapshots", f"{len(found)} incremental snapshots", tuple(found.values()))
+                )
         return steps
 
     def look(self) -> None:
@@ -82,21 +87,22 @@ class ConnectTarget:
             key=lambda pair: (pair[0], pair[1].name),
         )
 
-    def _snapshots(self, server: MySqlServer, states: list[Standing]) -> Iterator[Step]:
+    def _snapshots(self, server: MySqlServer, states: list[Standing]) -> dict[str, str]:
+        """Collection -> the line that tells why it is to be read."""
         loads, absent = self._loads.newest(server.name), self._aside(server)
+        found = {}
         for database, table in self.collections(server):
-            if database in absent:
-                continue
-            load = loads.get(f"{database}.{table.name}")
+            name = f"{database}.{table.name}"
+            load = loads.get(name)
             why = _why(load, due(states, table, database, load) if load else None)
-            if why is not None:
-                summary = f"incremental snapshot into {topic_of(table)}{why}"
-                yield Step(31, self.name, "run", f"{server.name}/{database}.{table.name}", summary)
+            if why is not None and database not in absent:
+                found[name] = f"> {name} into {topic_of(table)}{why}"
+        return found
 
     def apply(self, step: Step) -> None:
-        server, _, collection = step.subject.partition("/")
-        if collection:
-            self._loads.request(server, [collection])
+        name, _, snapshots = step.subject.partition("/")
+        if snapshots:
+            self.ask_for_due(self._endpoints.mysql_named(name))
             return
         self.preflight()
         owner = next(server for server in self._endpoints.mysql if connector_name(server.name) == step.subject)
@@ -128,15 +134,36 @@ class ConnectTarget:
             time.sleep(0.5)
 
     def ask_for_due(self, server: MySqlServer) -> list[str]:
-        """Asks for the snapshots that a plan would show for the server; returns their collections."""
-        steps = list(self._snapshots(server, standing(self._control)))
-        for step in steps:
-            self.apply(step)
-        return [step.subject.partition("/")[2] for step in steps]
+        """Asks for the snapshots that a plan would show for the server; returns their collections.
+
+        By one signal for all of them: one that arrives while Debezium ends the snapshot before may be lost or fail.
+        """
+        found = list(self._snapshots(server, standing(self._control)))
+        if found:
+            self._loads.request(server.name, found)
+        return found
+
+    def ask_again(self) -> list[str]:
+        """Asks for the snapshots that Debezium has given up or lost; returns ``server/database.table`` of each."""
+        asked = []
+        for server in self._endpoints.mysql:
+            failed = [name for name, load in self._loads.newest(server.name).items() if load.status == FAILED]
+            if failed:
+                self._loads.request(server.name, failed)
+                log.warning("snapshots asked for again", server=server.name, collections=failed)
+            asked += [f"{server.name}/{name}" for name in failed]
+        return asked
 
     def wait_snapshots(self, limit: float) -> list[str]:
-        """Blocks until every snapshot asked for has been read, `limit` seconds at most; returns those that are not yet."""
-        left = self._loads.wait(limit)
+        """Blocks until every snapshot asked for has been read, `limit` seconds at most; returns those that are not yet.
+
+        Asks again for what Debezium gives up.
+        """
+        deadline = time.monotonic() + limit
+        while True:
+            left = self._loads.wait(deadline - time.monotonic())
+            if left or not self.ask_again():
+                break
         self.look()
         return left
 

@@ -109,7 +109,7 @@ def test_a_table_added_later_is_read_while_others_flow(source: Source) -> None:
     thread.start()
     try:
         steps = [(step.action, step.subject) for step in source.plan(THINGS, KINDS, LATER) if step.target == "connect"]
-        assert steps == [("change", "mysql-ct"), ("run", "ct/ct_1.ct_later"), ("run", "ct/ct_2.ct_later")]
+        assert steps == [("change", "mysql-ct"), ("run", "ct/snapshots")]
         source.apply(THINGS, KINDS, LATER)
         source.loaded(THINGS, KINDS, LATER)
     finally:
@@ -127,7 +127,8 @@ def test_a_shard_that_comes_later_needs_its_snapshot_only(source: Source) -> Non
     source.sql("mysql", "CREATE DATABASE ct_3")
     source.sql("ct_3", DDL.format("ct_things"))
     source.fill("ct_3", "ct_things", 1, 20)
-    assert [step.subject for step in source.plan(THINGS, KINDS, LATER)] == ["ct/ct_3.ct_things"]
+    (step,) = source.plan(THINGS, KINDS, LATER)
+    assert step.diff == ("> ct_3.ct_things into cdc.ct_things",)
     source.apply(THINGS, KINDS, LATER)
     source.loaded(THINGS, KINDS, LATER)
     things = [record for record in source.records("cdc.ct_things") if record.shard == "ct_3"]
@@ -155,7 +156,7 @@ def test_snapshots_are_paused_resumed_and_stopped(source: Source) -> None:
     stop_snapshots(kafka, NAME)
     eventually(lambda: loads.outstanding(NAME) == [])
     assert loads.newest(NAME)["ct_1.ct_later"].status == STOPPED
-    assert [step.subject for step in source.plan(THINGS, KINDS, LATER)] == ["ct/ct_1.ct_later"]
+    assert [step.subject for step in source.plan(THINGS, KINDS, LATER)] == ["ct/snapshots"]
 
 
 def kinds(source: Source) -> Counter[str]:
@@ -167,8 +168,8 @@ def test_a_lost_signal_is_asked_for_again(source: Source) -> None:
         long_ago = utc_now() - dt.timedelta(hours=1)
         detail = {"after": 1 << 40, "where": None}
         session.add(Run(kind="snapshot", subject="ct/ct_2.ct_later", status="REQUESTED", detail=detail, started_at=long_ago))
-    steps = [step for step in source.plan(THINGS, KINDS, LATER) if step.subject == "ct/ct_2.ct_later"]
-    assert [step.summary for step in steps] == ["incremental snapshot into cdc.ct_later again; the last one ended as FAILED"]
+    (step,) = [step for step in source.plan(THINGS, KINDS, LATER) if step.subject == "ct/snapshots"]
+    assert step.diff == ("> ct_2.ct_later into cdc.ct_later again; the last one ended as FAILED",)
     source.apply(THINGS, KINDS, LATER)
     source.loaded(THINGS, KINDS, LATER)
     assert Loads(source.endpoints, source.control).newest(NAME)["ct_2.ct_later"].status == COMPLETED
