@@ -118,7 +118,7 @@ class Lander:
                 "session.timeout.ms": 15_000,
             },
         )
-        book = SchemaBook(Registry(endpoints.registry), control, add_columns)
+        book = SchemaBook(Registry(endpoints.registry, settings.retry_seconds, stopping), control, add_columns)
         gauge = PoisonGauge(settings)
         self._pool = ThreadPoolExecutor(settings.inserters, "insert")
         self._landers = [

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.dialects.mysql import insert
 
 from consumers.evolution import evolve
@@ -16,7 +17,7 @@ from core import logging
 from core.clients.registry import Registry
 from core.control import ControlDatabase
 from core.control.models import KnownSchema
-from core.errors import ContractError, PoisonError, StoppedError
+from core.errors import ContractError, PoisonError, StoppedError, TransientError
 from core.wire import avro
 from schemas.names import topic_of
 from schemas.render.avro import row_fields, unknown_fields
@@ -24,6 +25,13 @@ from schemas.render.landing import block_schema, lacking_columns, landing_query
 from schemas.table import Column, Table
 
 log = logging.get("lander")
+
+KNOWN_PATIENCE = 2.0
+"""Seconds to wait for the registry to confirm a schema that is known without it."""
+RESTORE = (
+    "restore its storage, then `switchboard connectors restart`, as Connect remembers the other registry's ids; records written "
+    "meanwhile carry them: delete the table's topic, `switchboard apply`, start the landers again, `switchboard verify --repair`"
+)
 
 AddColumns = Callable[[Table, Table], None]
 """Adds to the live table the columns that the second has and the first lacks."""
@@ -50,6 +58,8 @@ class SchemaBook:
     def landing(self, table: Table, schema_id: int, generation: int) -> Landing:
         """Raises PoisonError (unknown id, a row to discard) or StoppedError (policy freeze, a changed id, an unfit schema)."""
         key = (table.name, schema_id, generation)
+        if (found := self._landings.get(key)) is not None:
+            return found
         with self._lock:
             if key not in self._landings:
                 try:
@@ -85,35 +95,46 @@ class SchemaBook:
     def text(self, schema_id: int) -> str:
         """The schema's text: from memory if it was met before, and held against the registry if that answers."""
         known = self._known(schema_id)
-        served = self._registry.schema(schema_id)
-        if served is None and known is None:
-            raise self._unknown(schema_id)
-        if served is None:
-            return known.schema if known is not None else ""
-        fingerprint = hashlib.sha256(served.encode()).hexdigest()
         if known is None:
-            self._remember(schema_id, fingerprint, served)
-        elif known.fingerprint != fingerprint:
-            raise StoppedError(
-                f"schema id {schema_id} means something else than when it was first met",
-                "the registry was replaced: restore it, or start a new generation of the topics",
-            )
+            return self._first_met(schema_id)
+        served = self._served(schema_id)
+        if served is None:
+            log.warning("the schema is taken from memory, as the registry does not tell it", schema_id=schema_id)
+            return known.schema
+        if known.fingerprint != _fingerprint(served):
+            raise StoppedError(f"schema id {schema_id} means something else than when it was first met", RESTORE)
         return served
 
-    def _unknown(self, schema_id: int) -> PoisonError | StoppedError:
-        if self._any_known() and not self._registry.subjects():
-            return StoppedError("the schema registry came back empty", "restore its storage, then start the landers again")
-        return PoisonError(f"schema id {schema_id} is not in the registry")
+    def _first_met(self, schema_id: int) -> str:
+        served = self._registry.schema(schema_id)
+        newest = self._newest_known()
+        if newest is not None and self._registry.schema(newest.schema_id) != newest.schema:
+            raise StoppedError(f"the registry no longer knows schema id {newest.schema_id}: it was replaced, or came back empty", RESTORE)
+        if served is None:
+            raise PoisonError(f"schema id {schema_id} is not in the registry")
+        self._remember(schema_id, _fingerprint(served), served)
+        return served
+
+    def _served(self, schema_id: int) -> str | None:
+        """None also if the registry is away."""
+        try:
+            return self._registry.schema(schema_id, KNOWN_PATIENCE)
+        except TransientError:
+            return None
 
     def _known(self, schema_id: int) -> KnownSchema | None:
         with self._control.session() as session:
             return session.get(KnownSchema, schema_id)
 
-    def _any_known(self) -> bool:
+    def _newest_known(self) -> KnownSchema | None:
         with self._control.session() as session:
-            return session.query(KnownSchema.schema_id).first() is not None
+            return session.scalar(select(KnownSchema).order_by(KnownSchema.schema_id.desc()).limit(1))
 
     def _remember(self, schema_id: int, fingerprint: str, text: str) -> None:
         values: dict[str, Any] = {"schema_id": schema_id, "fingerprint": fingerprint, "schema": text}
         with self._control.session() as session:
             session.execute(insert(KnownSchema).values(**values).prefix_with("IGNORE"))
+
+
+def _fingerprint(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -120,7 +120,7 @@ class LandingSettings(Frozen):
     """Dead letters of one table within `poison_window_seconds` after which that table stops."""
     poison_window_seconds: float = 60.0
     retry_seconds: float = 300.0
-    """How long ClickHouse may be away before a lander gives up, loudly."""
+    """How long ClickHouse, or the registry of a schema not met before, may be away before a lander gives up, loudly."""
 
 
 class ConnectorSettings(Frozen):

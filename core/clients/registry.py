@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import requests
@@ -15,16 +16,17 @@ TIMEOUT = (5, 10)
 
 
 class Registry:
-    """Blocks up to `patience` seconds a call while the registry is away, then raises TransientError."""
+    """Blocks up to `patience` seconds a call while the registry is away, or until `stopping`, then raises TransientError."""
 
-    def __init__(self, endpoint: RegistryEndpoint, patience: float = 30) -> None:
+    def __init__(self, endpoint: RegistryEndpoint, patience: float = 30, stopping: Callable[[], bool] = lambda: False) -> None:
         self._endpoint = endpoint
         self._session = requests.Session()
         self._patience = patience
+        self._stopping = stopping
 
-    def schema(self, schema_id: int) -> str | None:
-        """The schema's text, or None if the registry does not know the id."""
-        answer = self._get(f"/schemas/ids/{schema_id}")
+    def schema(self, schema_id: int, patience: float | None = None) -> str | None:
+        """The schema's text, or None if the registry does not know the id. `patience` for this call alone."""
+        answer = self._get(f"/schemas/ids/{schema_id}", patience)
         return None if answer is None else str(answer["schema"])
 
     def latest(self, subject: str) -> tuple[int, dict[str, Any]] | None:
@@ -41,10 +43,11 @@ class Registry:
     def subjects(self) -> list[str]:
         return list(self._get("/subjects") or [])
 
-    def _get(self, path: str) -> Any:
+    def _get(self, path: str, patience: float | None = None) -> Any:
+        delay = stop_after_delay(self._patience if patience is None else patience)
         again = retry(
             retry=retry_if_exception_type(TransientError),
-            stop=stop_after_delay(self._patience),
+            stop=lambda state: delay(state) or self._stopping(),
             wait=wait_exponential(multiplier=0.2, max=5),
             reraise=True,
         )

@@ -37,7 +37,7 @@ class Changing:
         self._folder = folder
         self._columns: dict[str, tuple[str, ...]] = dict.fromkeys(tables, (ID, M, N))
         self._write()
-        pipeline.sql(f"CREATE DATABASE {SHARD}")
+        pipeline.sql(f"CREATE DATABASE IF NOT EXISTS {SHARD}")
         for table in tables:
             pipeline.sql(DDL.format(table), database=SHARD)
             pipeline.sql(f"INSERT INTO {table} VALUES (1, 1, 1), (2, 2, 2), (3, NULL, NULL)", database=SHARD)

@@ -9,17 +9,16 @@ from consumers.replay import replay
 from core.clients.kafka import admin
 from core.control.states import BACKFILL, FROZEN
 from schemas.render.clickhouse import rows_table
-from switchboard import stack as local_stack
 from tests.faults.changing import ID, SHARD, Changing, M, N
 from tests.pipeline import Pipeline, eventually
 
 ADDED, DROPPED, RENAMED, WIDENED, KEY = "f_added", "f_dropped", "f_renamed", "f_widened", "f_key"
-TRUNCATED, GONE, ANEW, EXTRA, EMPTY, BIG = "f_truncated", "f_gone", "f_anew", "f_extra", "f_empty", "f_big"
+TRUNCATED, GONE, ANEW, EXTRA, EMPTY = "f_truncated", "f_gone", "f_anew", "f_extra", "f_empty"
 
 
 @pytest.fixture(scope="module")
 def changing(faulty: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Changing:
-    tables = (ADDED, DROPPED, RENAMED, WIDENED, KEY, TRUNCATED, GONE, ANEW, EXTRA, EMPTY, BIG)
+    tables = (ADDED, DROPPED, RENAMED, WIDENED, KEY, TRUNCATED, GONE, ANEW, EXTRA, EMPTY)
     return Changing(faulty, tmp_path_factory.mktemp("contracts"), tables)
 
 
@@ -162,18 +161,3 @@ def test_an_empty_table_is_equal(changing: Changing) -> None:
         changing.sql(f"DELETE FROM {EMPTY}")
         assert changing.equal(EMPTY)
     assert changing.pipeline.landed(f"SELECT count() FROM base.{EMPTY}") == [(0,)]
-
-
-def test_rows_deleted_while_a_snapshot_is_killed_and_resumed_stay_deleted(changing: Changing) -> None:
-    pipeline = changing.pipeline
-    values = ", ".join(f"({number}, 1, 1)" for number in range(1000, 101_000))
-    changing.sql(f"INSERT INTO {BIG} VALUES {values}")
-    with pipeline.lander():
-        assert pipeline.command("connectors", "snapshot", BIG).returncode == 0
-        eventually(lambda: f"{SHARD}.{BIG}" in pipeline.command("connectors", "snapshots").stdout)
-        local_stack.kill(pipeline.home, "connect")
-        changing.sql(f"DELETE FROM {BIG} WHERE id % 3 = 0")
-        local_stack.start_part(pipeline.home, "connect")
-        pipeline.heal()
-        loaded(pipeline)
-        assert changing.equal(BIG)

@@ -1,0 +1,111 @@
+"""The schema registry away, and back without its schemas."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from connectors.target import ConnectTarget
+from core.clients.kafka import admin
+from schemas.render.connect import connector_name
+from switchboard import stack as local_stack
+from switchboard.stack import health, parts, state
+from switchboard.stack.progress import Progress
+from tests.conftest import STATE
+from tests.faults.changing import ID, Changing, M, N
+from tests.pipeline import Pipeline, end, eventually
+
+AWAY, EMPTY = "r_away", "r_empty"
+
+
+@pytest.fixture(scope="module")
+def changing(faulty: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Changing:
+    made = Changing(faulty, tmp_path_factory.mktemp("contracts"), (AWAY, EMPTY))
+    with made.pipeline.lander():
+        for table in (AWAY, EMPTY):
+            made.has_landed(table)
+    return made
+
+
+@contextmanager
+def away(home: Path) -> Iterator[None]:
+    local_stack.stop_part(home, "registry")
+    try:
+        yield
+    finally:
+        local_stack.start_part(home, "registry")
+
+
+@contextmanager
+def empty(pipeline: Pipeline) -> Iterator[None]:
+    """Another registry in the place of the stack's: a real one, that has lost its topic."""
+    tools = local_stack.setup(pipeline.home, Progress(), STATE / "artefacts")
+    program = parts.MAKERS["registry"](pipeline.home, state.load(pipeline.home), tools)
+    command = [word.replace("switchboard.registry", "lost.registry") for word in program.command]
+    with away(pipeline.home), (pipeline.home / "logs" / "lost.log").open("ab") as log:
+        other = subprocess.Popen(command, cwd=program.directory, env={**os.environ, **program.environment}, stdout=log, stderr=log)
+        try:
+            eventually(lambda: health.answers("registry", pipeline.endpoints))
+            yield
+        finally:
+            other.kill()
+            other.wait()
+
+
+def stopped(pipeline: Pipeline, table: str) -> list[str]:
+    told = (pipeline.home / "logs" / "lander.log").read_text().splitlines()
+    return [line for line in told if "table stopped" in line and f'"{table}"' in line]
+
+
+def assigned(pipeline: Pipeline) -> int:
+    return (pipeline.home / "logs" / "lander.log").read_text().count('"event": "assigned"')
+
+
+def test_records_of_schemas_met_before_land_while_it_is_away(changing: Changing) -> None:
+    with away(changing.pipeline.home), changing.pipeline.lander(), changing.writing(AWAY):
+        changing.has_landed(AWAY, "id > 110")
+    with changing.pipeline.lander():
+        assert changing.equal(AWAY)
+
+
+def test_a_schema_not_met_before_waits_for_it(changing: Changing) -> None:
+    pipeline = changing.pipeline
+    changing.sql(f"ALTER TABLE {AWAY} ADD COLUMN late INT")
+    changing.sql(f"INSERT INTO {AWAY} (id, late) VALUES (9001, 1)")
+    ConnectTarget(pipeline.endpoints, pipeline.catalog, pipeline.control).catch_up(pipeline.endpoints.mysql[0])
+    with away(pipeline.home):
+        before = assigned(pipeline)
+        lander = pipeline.start_lander()
+        eventually(lambda: assigned(pipeline) > before)
+    changing.has_landed(AWAY, "id = 9001")
+    assert end(lander) == 0
+    changing.declare(AWAY, ID, M, N, 'optional(4, "late", t.Int(32), p.PUBLIC)')
+    changing.pipeline.apply()
+    with changing.pipeline.lander():
+        assert changing.equal(AWAY)
+
+
+def test_new_schemas_of_a_registry_that_came_back_empty_stop_the_table_until_its_topic_is_made_anew(changing: Changing) -> None:
+    pipeline = changing.pipeline
+    with empty(pipeline), pipeline.lander(), changing.writing(EMPTY):
+        changing.has_landed(EMPTY, "id > 110")
+        changing.sql(f"ALTER TABLE {EMPTY} ADD COLUMN extra INT")
+        eventually(lambda: stopped(pipeline, EMPTY))
+    assert "it was replaced, or came back empty" in stopped(pipeline, EMPTY)[0]
+    assert pipeline.command("connectors", "restart", connector_name("main")).returncode == 0
+    client = admin(pipeline.endpoints.kafka)
+    client.delete_topics([f"cdc.{EMPTY}"])[f"cdc.{EMPTY}"].result(30)
+    changing.declare(EMPTY, ID, M, N, 'optional(4, "extra", t.Int(32), p.PUBLIC)')
+    pipeline = changing.pipeline
+    pipeline.apply()
+    pipeline.heal()
+    with pipeline.lander():
+        assert ConnectTarget(pipeline.endpoints, pipeline.catalog, pipeline.control).wait_snapshots(limit=120) == []
+        repaired = pipeline.command("verify", EMPTY, "--repair")
+        assert repaired.returncode == 0, repaired.stdout
+        assert changing.equal(EMPTY)
