@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import importlib.util
 import resource
 import uuid
 from collections.abc import Iterator
@@ -44,6 +43,7 @@ def land(endpoints: Endpoints, control_name: str, table: Table, ready: Flag, sto
 
 def decode(endpoints: Endpoints, control_name: str, table: Table, ready: Flag, stop: Flag, used: Any) -> None:
     """The ordinary way: AvroDeserializer makes dictionaries, clickhouse-connect inserts them in blocks."""
+    # Imported here, so that the memory of the other ways does not hold it.
     from confluent_kafka.schema_registry import SchemaRegistryClient
     from confluent_kafka.schema_registry.avro import AvroDeserializer
     from confluent_kafka.serialization import MessageField, SerializationContext
@@ -77,11 +77,6 @@ def _row(table: Table, change: Any, partition: int, offset: int) -> list[Any]:
     now = dt.datetime.now(dt.UTC)
     place = [source["file"], source["pos"], source["row"]]
     return [*row, source["db"], partition, offset, offset << 1, int(change["op"] == "d"), committed, *place, now]
-
-
-def can_decode() -> bool:
-    """AvroDeserializer needs packages that the project does not: ``confluent-kafka[avro,schemaregistry]``."""
-    return all(importlib.util.find_spec(name) for name in ("authlib", "httpx", "cachetools", "attrs"))
 
 
 def _used() -> tuple[float, float]:
