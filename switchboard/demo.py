@@ -46,9 +46,6 @@ def demo(
     """Start everything, run contact-centre traffic, show it landing, and prove that the copies are equal."""
     context: Context = ctx.obj
     console = Console()
-    stop = threading.Event()
-    for sign in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(sign, lambda *_: stop.set())
     console.print("[bold]Starting the servers[/bold]")
     stack.up(context.settings.home, Progress(console))
     server = context.endpoints.mysql[0]
@@ -56,6 +53,9 @@ def demo(
     console.print("[bold]Applying the contracts[/bold]")
     planning.apply(rooms(context), frozenset(), show)
     catalog = load_catalog(context.settings.contracts)
+    stop = threading.Event()
+    for sign in (signal.SIGTERM, signal.SIGINT):  # until here Ctrl-C ends it at once
+        signal.signal(sign, lambda *_: stop.set())
     metrics_port = choose_port(9108, set())
     lander = _start(context, "lander", "land", "--metrics-port", str(metrics_port))
     watch = _start(context, "watch", "connectors", "watch")

@@ -169,7 +169,7 @@ def test_a_lost_signal_is_asked_for_again(source: Source) -> None:
         detail = {"after": 1 << 40, "where": None}
         session.add(Run(kind="snapshot", subject="ct/ct_2.ct_later", status="REQUESTED", detail=detail, started_at=long_ago))
     (step,) = [step for step in source.plan(THINGS, KINDS, LATER) if step.subject == "ct/snapshots"]
-    assert step.diff == ("> ct_2.ct_later into cdc.ct_later again; the last one ended as FAILED",)
+    assert "> ct_2.ct_later into cdc.ct_later again; the last one ended as FAILED" in step.diff
     source.apply(THINGS, KINDS, LATER)
     source.loaded(THINGS, KINDS, LATER)
     assert Loads(source.endpoints, source.control).newest(NAME)["ct_2.ct_later"].status == COMPLETED

@@ -1,0 +1,48 @@
+"""`make demo`, as the README promises it: watched, ended by Ctrl-C, proven equal, and leaving nothing behind but the servers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+
+from tests.pipeline import ROOT, eventually
+
+
+def left_over(home: Path) -> list[str]:
+    """Command lines of this project's processes on that stack."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            line = process.cmdline()
+            if "switchboard" in line and process.environ().get("SWITCHBOARD_HOME") == str(home):
+                found.append(" ".join(line))
+        except psutil.Error:
+            continue
+    return found
+
+
+def test_ctrl_c_ends_it_with_the_copies_proven_equal(home: Path) -> None:
+    (home / "artefacts").symlink_to(home.parent / "artefacts")
+    log = home / "demo.log"
+    environment = {**os.environ, "SWITCHBOARD_HOME": str(home), "COLUMNS": "120"}
+    with log.open("wb") as told:
+        command = [sys.executable, "-m", "switchboard", "demo", "--rate", "200"]
+        demo = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=told, stderr=told, start_new_session=True)
+    try:
+        eventually(lambda: len(left_over(home)) == 3, within=180)
+        landed = home / "logs" / "lander.log"
+        eventually(lambda: landed.exists() and '"event": "assigned"' in landed.read_text())
+        demo.send_signal(signal.SIGINT)
+        assert demo.wait(180) == 0, log.read_text()
+    finally:
+        if demo.poll() is None:
+            demo.kill()
+    said = log.read_text()
+    assert "interactions in acc_2: equal" in said
+    assert "different" not in said
+    assert left_over(home) == []
