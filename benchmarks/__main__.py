@@ -7,6 +7,7 @@ import datetime as dt
 import json
 import os
 import platform
+import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict
@@ -31,7 +32,7 @@ PARTS = ("landing", "latency", "memory", "start")
 def main() -> int:
     """Exit status: 0 measured, 1 something was in the way."""
     warnings.simplefilter("ignore")
-    chosen, console = _arguments(), Console()
+    chosen, console = _arguments(), Console(width=140 if not sys.stdout.isatty() else None)
     say = Console(stderr=True).print
     try:
         found = _measure(contexts.load(), chosen, say)

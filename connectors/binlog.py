@@ -56,6 +56,19 @@ def has_read(server: MySqlServer, offsets: list[dict[str, Any]], wanted: End) ->
     return False
 
 
+def unread_since(server: MySqlServer, offsets: list[dict[str, Any]]) -> float | None:
+    """Seconds since the commit of what was read last, if MySQL has committed more since; 0 if it has not. Blocks on the server.
+
+    None if nothing has been read yet. Only a heartbeat tells that transactions without a captured table are read.
+    """
+    position = stored(offsets)
+    if position is None or not position.seconds:
+        return None
+    if has_read(server, offsets, end(server)):
+        return 0.0
+    return max(1.0, float(mysql.rows(server, "SELECT UNIX_TIMESTAMP()")[0][0]) - position.seconds)
+
+
 def _number(file: str) -> int:
     return int(file.rpartition(".")[2])
 

@@ -1,4 +1,4 @@
-"""`switchboard land`, `lag` and `dlq`."""
+"""`switchboard land` and `dlq`."""
 
 from __future__ import annotations
 
@@ -9,17 +9,13 @@ import threading
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table as Shown
 
-from consumers import freshness
 from consumers.deadletters import read
 from consumers.lander import Lander
 from consumers.replay import replay
 from consumers.target import ClickHouseTarget
 from core import logging, metrics
 from core.control import ControlDatabase
-from core.control.states import REMEDIES, standing
 from core.errors import MisconfiguredError
 from core.settings import Context
 from schemas.catalog import load as load_catalog
@@ -46,30 +42,6 @@ def land(ctx: typer.Context, metrics_port: Annotated[int, typer.Option(help="Pro
         signal.signal(sign, lambda *_: stop.set())
     logging.get("lander").info("metrics", port=metrics.serve(metrics_port))
     make_lander(ctx.obj, stop).run()
-
-
-def lag(ctx: typer.Context, seconds: Annotated[int, typer.Option(help="Over how long.")] = 60) -> None:
-    """Show for each table what waits in its topic, how long a commit took until it was queryable, and what is in doubt."""
-    context: Context = ctx.obj
-    catalog = load_catalog(context.settings.contracts)
-    behind = freshness.waiting(context.endpoints.kafka, context.settings.landing.group, catalog)
-    shown = Shown("table", "waits in Kafka", "landed", "commit to queryable p50", "p99", "newest change", box=None)
-    for item in freshness.measure(context.endpoints.clickhouse, catalog, seconds):
-        newest = "never" if item.age_seconds is None else f"{item.age_seconds:.1f} s ago"
-        waits = f"{behind[item.table]:,}" if item.table in behind else "no topic"
-        shown.add_row(item.table, waits, f"{item.landed:,}", _ms(item.p50_ms), _ms(item.p99_ms), newest)
-    console = Console(soft_wrap=True)
-    console.print(shown)
-    control = ControlDatabase(context.endpoints.mysql[0], context.settings.control_database)
-    control.migrate()
-    for state in standing(control):
-        since = f"since {state.since:%Y-%m-%d %H:%M:%S} UTC"
-        console.print(f"{state.table} in {state.shard}: {state.state} {since}: {state.reason}", markup=False, highlight=False)
-        console.print(f"    {REMEDIES[state.state]}", markup=False, highlight=False)
-
-
-def _ms(value: float | None) -> str:
-    return "-" if value is None else f"{value:.0f} ms"
 
 
 @dlq.command("list")

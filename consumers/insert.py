@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from itertools import chain
 
 import requests
 from tenacity import RetryCallState, retry, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
@@ -19,6 +20,9 @@ RECORD_ERRORS = frozenset({6, 26, 27, 32, 33, 34, 38, 41, 69, 70, 72, 117, 128, 
 MEMORY_LIMIT = 241
 STRUCTURE_ERRORS = frozenset({16, 47, 60, 81})
 """A missing column, table or database: waiting helps only once somebody applied the contracts."""
+
+LIMITS = {"max_query_size": 16 << 20}
+"""A table of a thousand columns has a query of some 300 KB: too long for the URL, hence it goes before the data."""
 
 log = logging.get("lander")
 
@@ -62,7 +66,8 @@ class Inserter:
 
     def _once(self, table: str, query: str, body: Callable[[], Iterable[bytes]]) -> None:
         try:
-            answer = self._session.post(self._url, params={"query": query}, data=body(), timeout=(10, 300))
+            sent = chain((query.encode() + b"\n",), body())
+            answer = self._session.post(self._url, params=LIMITS, data=sent, timeout=(10, 300))
         except requests.RequestException as error:
             raise TransientError(
                 f"table {table!r}: ClickHouse at {self._endpoint.host}:{self._endpoint.http_port} does not answer"

@@ -46,6 +46,8 @@ class ControlDatabase:
             command.upgrade(config, "head")
 
     def _create(self) -> None:
+        if self._database in mysql.databases(self._server):
+            return  # the statement would stand in the binlog even then, as one more transaction to read
         with mysql.cursor(self._server) as cursor:
             cursor.execute(f"CREATE DATABASE IF NOT EXISTS `{self._database}`")
 

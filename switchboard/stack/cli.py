@@ -73,18 +73,18 @@ def logs(ctx: typer.Context, part: str, lines: Annotated[int, typer.Option(help=
 
 def endpoints(ctx: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
     """Print host, port, user and password of every server, for any client of yours."""
-    plain = _plain(ctx.obj.endpoints)
+    values = plain(ctx.obj.endpoints)
     if as_json:
-        print(json.dumps(plain, indent=1))
+        print(json.dumps(values, indent=1))
         return
-    for name, value in plain.items():
+    for name, value in values.items():
         print(f"{name}: {json.dumps(value)}")
 
 
-def _plain(value: Any) -> Any:
-    """With the passwords, which this command exists to tell."""
+def plain(value: Any) -> Any:
+    """With the passwords. As JSON in ``SWITCHBOARD_ENDPOINTS`` it tells any command where the servers are."""
     if isinstance(value, BaseModel):
-        return {name: _plain(getattr(value, name)) for name in type(value).model_fields}
+        return {name: plain(getattr(value, name)) for name in type(value).model_fields}
     if isinstance(value, SecretStr):
         return value.get_secret_value()
-    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+    return [plain(item) for item in value] if isinstance(value, tuple) else value

@@ -32,6 +32,8 @@ SCHEMA = (
     "CREATE TABLE `order` (`group` MEDIUMINT AUTO_INCREMENT PRIMARY KEY, `select` VARCHAR(20), `from` BIGINT NOT NULL)",
     "CREATE TABLE journal (at DATETIME(6) NOT NULL, what VARBINARY(60) NOT NULL, amount BIGINT)",
     "CREATE TABLE nothing (id INT PRIMARY KEY, what TEXT)",
+    f"CREATE TABLE wide (id INT PRIMARY KEY, {', '.join(f'amount_{number} DECIMAL(10, 2)' for number in range(999))})",
+    "INSERT INTO wide (id, amount_7) VALUES (1, 7.5)",
     "CREATE VIEW big AS SELECT * FROM `order-lines` WHERE qty > 100",
 )
 ALTERS = (
@@ -70,7 +72,7 @@ def describe(pipeline: Pipeline, *more: str) -> str:
 
 
 def test_it_is_copied_and_followed_until_the_copies_are_equal(shop: Pipeline) -> None:
-    application = Application(shop.endpoints.mysql[0], DATABASE, quiet=("nothing",))
+    application = Application(shop.endpoints.mysql[0], DATABASE, quiet=("nothing", "wide"))
     with application.running():
         application.changes(1000)
 

@@ -1,0 +1,61 @@
+"""`switchboard lag`: how fresh each table is, stage by stage from MySQL's commit to ClickHouse."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table as Shown
+
+from connectors.binlog import unread_since
+from connectors.rest import KafkaConnect
+from consumers import freshness
+from core.control import ControlDatabase
+from core.control.states import REMEDIES, standing
+from core.settings import Context, MySqlServer
+from schemas.catalog import load as load_catalog
+from schemas.render.connect import connector_name
+
+
+def lag(ctx: typer.Context, seconds: Annotated[int, typer.Option(help="Over how long.")] = 60) -> None:
+    """Show how far Connect is, what waits for landing, how long a commit took until it was queryable, and what is in doubt."""
+    context: Context = ctx.obj
+    console = Console(soft_wrap=True)
+    console.print(_tables(context, seconds))
+    connect = KafkaConnect(context.endpoints.connect)
+    for server in context.endpoints.mysql:
+        console.print(f"MySQL {server.name} to Kafka: {_source(connect, server)}", markup=False, highlight=False)
+    control = ControlDatabase(context.endpoints.mysql[0], context.settings.control_database)
+    control.migrate()
+    for state in standing(control):
+        since = f"since {state.since:%Y-%m-%d %H:%M:%S} UTC"
+        console.print(f"{state.table} in {state.shard}: {state.state} {since}: {state.reason}", markup=False, highlight=False)
+        console.print(f"    {REMEDIES[state.state]}", markup=False, highlight=False)
+
+
+def _tables(context: Context, seconds: int) -> Shown:
+    catalog = load_catalog(context.settings.contracts)
+    waiting = freshness.waiting(context.endpoints.kafka, context.settings.landing.group, catalog)
+    shown = Shown("table", "waits in Kafka", "landed", "commit to queryable p50", "p99", "newest change", box=None)
+    for item in freshness.measure(context.endpoints.clickhouse, catalog, seconds):
+        newest = "never" if item.age_seconds is None else f"{item.age_seconds:.1f} s ago"
+        waits = f"{waiting[item.table]:,}" if item.table in waiting else "no topic"
+        shown.add_row(item.table, waits, f"{item.landed:,}", _ms(item.p50_ms), _ms(item.p99_ms), newest)
+    return shown
+
+
+def _ms(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0f} ms"
+
+
+def _source(connect: KafkaConnect, server: MySqlServer) -> str:
+    name = connector_name(server.name)
+    if connect.config(name) is None:
+        return "no connector; `switchboard apply` makes it"
+    seconds = unread_since(server, connect.offsets(name))
+    if seconds is None:
+        return f"nothing yet; see `switchboard connectors status {name}`"
+    if not seconds:
+        return "all that is committed"
+    return f"what was read last was committed {seconds:.0f} s ago, and more since; if that grows, `switchboard connectors status {name}`"
