@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,10 @@ from core.clients.registry import Registry
 from core.errors import TransientError
 from core.settings import Endpoints, KafkaEndpoint
 from core.wire import confluent
+from schemas.names import mysql_name
 from schemas.render.connect import notification_topic, signal_topic
+
+ODD = re.compile(r"[\s.`'\"]")
 
 
 @dataclass(frozen=True)
@@ -47,15 +51,16 @@ def request_snapshot(kafka: KafkaEndpoint, server: str, collections: Sequence[st
     Returns the snapshot's id once Kafka holds the signal. Debezium queues signals and resumes them after a crash.
     """
     identity = uuid.uuid4().hex
-    data: dict[str, object] = {"type": "INCREMENTAL", "data-collections": [_quoted(name) for name in collections]}
+    data: dict[str, object] = {"type": "INCREMENTAL", "data-collections": [spelled(name) for name in collections]}
     if where is not None:
-        data["additional-conditions"] = [{"data-collection": _quoted(name), "filter": where} for name in collections]
+        names = {form for name in collections for form in (_escaped(name), _escaped(spelled(name)))}
+        data["additional-conditions"] = [{"data-collection": name, "filter": where} for name in sorted(names)]
     send_signal(kafka, server, identity, "execute-snapshot", data)
     return identity
 
 
 def pause_snapshots(kafka: KafkaEndpoint, server: str) -> None:
-    """Stops reading chunks; the stream goes on. Forgotten when the connector restarts."""
+    """Stops reading chunks; the stream goes on. A restart of the connector forgets it, unless it comes at once."""
     send_signal(kafka, server, uuid.uuid4().hex, "pause-snapshot", {"type": "INCREMENTAL"})
 
 
@@ -71,7 +76,7 @@ def stop_snapshots(kafka: KafkaEndpoint, server: str, collections: Sequence[str]
     resume_snapshots(kafka, server)
     data: dict[str, object] = {"type": "INCREMENTAL"}
     if collections:
-        data["data-collections"] = [_quoted(name) for name in collections]
+        data["data-collections"] = [spelled(name) for name in collections]
     send_signal(kafka, server, uuid.uuid4().hex, "stop-snapshot", data)
 
 
@@ -84,9 +89,17 @@ def send_signal(kafka: KafkaEndpoint, server: str, identity: str, kind: str, dat
         raise TransientError(f"Kafka at {kafka.bootstrap} did not take the signal in 30 s", "is it running?")
 
 
-def _quoted(collection: str) -> str:
-    """Debezium reads data-collections as patterns of ``database.table``."""
-    return "".join("\\" + character if character in "\\^$|?*+()[]{}" else character for character in collection)
+def spelled(collection: str) -> str:
+    """A ``database.table`` as Debezium wants it in a signal: a pattern of names, or, if that matches none, one name that it
+    parses. A name with a space, a quote or a dot it parses only in backticks, which no pattern of its matches."""
+    database, _, table = collection.partition(".")
+    if ODD.search(database) or ODD.search(table):
+        return ".".join(mysql_name(part) if ODD.search(part) else part for part in (database, table))
+    return _escaped(collection)
+
+
+def _escaped(text: str) -> str:
+    return "".join("\\" + character if character in "\\^$|?*+()[]{}" else character for character in text)
 
 
 def notified(kafka: KafkaEndpoint, server: str) -> int:

@@ -81,7 +81,7 @@ def _bar(load: Progress) -> ProgressBar | None:
 
 @snapshots.command()
 def pause(ctx: typer.Context, server: Server = None) -> None:
-    """Read no further chunk; the stream goes on. A restart of the connector forgets it."""
+    """Read no further chunk; the stream goes on. A restart of the connector may forget it."""
     for chosen in _chosen(ctx.obj, server):
         pause_snapshots(ctx.obj.endpoints.kafka, chosen.name)
         print(f"{chosen.name}: asked to pause")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from connectors.loads import COMPLETED, Loads, Progress
-from connectors.snapshots import pause_snapshots
+from connectors.snapshots import pause_snapshots, resume_snapshots
 from connectors.target import ConnectTarget
 from switchboard import stack as local_stack
 from tests.faults.changing import SHARD, Changing
@@ -54,8 +54,10 @@ def kill(changing: Changing) -> None:
 
 
 def start_again(changing: Changing) -> None:
+    """A restart forgets the pause, unless its signal was read too shortly before the kill, and is read again."""
     local_stack.start_part(changing.pipeline.home, "connect")
     changing.pipeline.heal()
+    resume_snapshots(changing.pipeline.endpoints.kafka, "main")
 
 
 def test_rows_changed_while_it_is_dead_are_equal_once_it_has_resumed(changing: Changing) -> None:

@@ -5,16 +5,13 @@ from __future__ import annotations
 import pytest
 
 from connectors.rest import KafkaConnect
-from connectors.snapshots import follow
 from core.errors import MisconfiguredError, RefusedError
 from schemas import types as t
 from schemas.catalog import Catalog
 from schemas.render.connect import connector_name
 from schemas.table import Column, Table
 from switchboard.plan import plan as planning
-from tests.conftest import Space
-from tests.pipeline import Pipeline, eventually
-from tests.stack.consumers.test_landing import make_shard, survey
+from tests.pipeline import Pipeline
 
 
 def with_column(pipeline: Pipeline, table: str, name: str, kind: t.Type) -> Catalog:
@@ -52,16 +49,3 @@ def test_connect_refuses_a_wrong_setting_in_one_line(pipeline: Pipeline) -> None
         connect.put(connector_name("main"), config)
     assert "\n" not in str(caught.value)
     assert "onnect" in str(caught.value)
-
-
-def test_a_snapshot_tells_its_progress(pipeline: Pipeline, space: Space) -> None:
-    shard = space.name("acc")
-    make_shard(pipeline, shard)
-    survey(pipeline, shard, 1)
-    pipeline.apply()
-
-    def told() -> set[str]:
-        events = follow(pipeline.endpoints, "main", limit=20)
-        return {event.kind for event in events if event.collection in ("", f"{shard}.surveys")}
-
-    eventually(lambda: {"STARTED", "TABLE_SCAN_COMPLETED", "COMPLETED"} <= told())

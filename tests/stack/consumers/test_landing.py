@@ -141,6 +141,9 @@ def test_odd_names_and_a_composite_key(pipeline: Pipeline, space: Space) -> None
     pipeline.sql(f"UPDATE `order items` SET {envelope} WHERE `line no` = 1", database=shard)
     eventually(lambda: landed_count(pipeline, "order items", shard, 2))
     assert pipeline.equal("order items", shards=(shard,))
+    unlogged(pipeline, shard, "INSERT INTO `order items` (`select`, `line no`) VALUES ('by a snapshot', 3)")
+    assert pipeline.command("connectors", "snapshot", "order items", "--where", "`line no` = 3").returncode == 0
+    eventually(lambda: pipeline.equal("order items", shards=(shard,)))
 
 
 def test_the_same_key_in_two_shards_is_two_rows(pipeline: Pipeline, space: Space) -> None:
