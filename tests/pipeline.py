@@ -97,8 +97,11 @@ class Pipeline:
         return {**os.environ, "SWITCHBOARD_HOME": str(self.home), "SWITCHBOARD_CONTRACTS": str(self.contracts), "COLUMNS": "200"}
 
     def start_lander(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "switchboard", "land"]
-        with (self.home / "logs" / "lander.log").open("ab") as log:
+        return self._start("lander", "land")
+
+    def _start(self, name: str, *words: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "switchboard", *words]
+        with (self.home / "logs" / f"{name}.log").open("ab") as log:
             return subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True)
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
@@ -106,6 +109,15 @@ class Pipeline:
         command = [sys.executable, "-m", "switchboard", *words]
         both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         return subprocess.run(command, cwd=ROOT, env=self.environment, timeout=300, check=False, **both)  # type: ignore[call-overload,no-any-return]
+
+    @contextmanager
+    def watch(self) -> Iterator[None]:
+        """The operator's watch beside the connectors: it starts again what fails."""
+        process = self._start("watch", "connectors", "watch", "--every", "1")
+        try:
+            yield
+        finally:
+            end(process)
 
     @contextmanager
     def lander(self) -> Iterator[subprocess.Popen[bytes]]:

@@ -62,7 +62,7 @@ def start_again(changing: Changing) -> None:
 
 def test_rows_changed_while_it_is_dead_are_equal_once_it_has_resumed(changing: Changing) -> None:
     changing.sql(FILL.format(KILLED))
-    with changing.pipeline.lander():
+    with changing.pipeline.lander(), changing.pipeline.watch():
         key = read_half(changing, KILLED)
         kill(changing)
         changing.sql(f"DELETE FROM {KILLED} WHERE id IN (2000, {key - 1}, {key}, {key + 1}, {ROWS - 1}) OR id % 1000 = 7")
@@ -76,7 +76,7 @@ def test_rows_changed_while_it_is_dead_are_equal_once_it_has_resumed(changing: C
 
 def test_it_is_killed_again_and_again_while_an_application_writes(changing: Changing) -> None:
     changing.sql(FILL.format(UNDER_WRITES))
-    with changing.pipeline.lander(), changing.writing(UNDER_WRITES, first=ROWS + 1):
+    with changing.pipeline.lander(), changing.pipeline.watch(), changing.writing(UNDER_WRITES, first=ROWS + 1):
         read_half(changing, UNDER_WRITES)
         for _ in range(2):
             kill(changing)

@@ -78,7 +78,7 @@ def test_it_is_copied_and_followed_until_the_copies_are_equal(shop: Pipeline) ->
 
     assert "big is a view and was passed over" in describe(shop)
     assert "+ topics cdc.journal" in run(shop, "plan")
-    with application.running():
+    with application.running(), shop.watch():
         run(shop, "apply")
         with shop.lander():
             application.changes(1000)
@@ -94,7 +94,7 @@ def test_it_is_copied_and_followed_until_the_copies_are_equal(shop: Pipeline) ->
             application.changes(500)
 
     assert all(application.done[kind] for kind in ("insert", "update", "delete"))
-    with shop.lander():
+    with shop.lander(), shop.watch():
         catalog = load(str(shop.contracts))
         assert ConnectTarget(shop.endpoints, catalog, shop.control).wait_snapshots(limit=120) == []
         run(shop, "dlq", "replay")

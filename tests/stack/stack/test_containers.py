@@ -39,7 +39,7 @@ def test_rows_from_before_and_after_land_and_are_equal(elsewhere: Pipeline, spac
     make_types(elsewhere, shard)
     elsewhere.sql(HIGH, 1, database=shard)
     assert elsewhere.command("apply").returncode == 0
-    with elsewhere.lander():
+    with elsewhere.lander(), elsewhere.watch():
         elsewhere.sql(LOW, 2, database=shard)
         assert ConnectTarget(elsewhere.endpoints, elsewhere.catalog, elsewhere.control).wait_snapshots(limit=120) == []
         assert elsewhere.equal("every_type", shards=(shard,))
