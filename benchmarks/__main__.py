@@ -26,7 +26,7 @@ from switchboard import stack
 
 RESULTS = Path(__file__).parent / "results.json"
 MOST_ROWS = 10_000_000
-PARTS = ("landing", "latency", "memory", "start")
+PARTS = ("landing", "latency", "memory", "start", "setup")
 
 
 def main() -> int:
@@ -50,7 +50,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, action="append", help="records in the landing race, at most 10 million; may be repeated")
     parser.add_argument("--rounds", type=int, default=2, help="rounds of the landing race")
     parser.add_argument("--rate", type=float, default=2000, help="changes a second for the latency")
-    parser.add_argument("--quick", action="store_true", help="200,000 records, one round, 10 s of traffic, no start of a stack")
+    parser.add_argument("--quick", action="store_true", help="200,000 records, one round, 10 s of traffic, no start or set-up of a stack")
     parser.add_argument("--only", choices=PARTS, action="append", help="only this part; may be repeated")
     chosen = parser.parse_args()
     chosen.rows = chosen.rows or [1_000_000]
@@ -64,7 +64,7 @@ def _measure(context: Context, chosen: argparse.Namespace, say: Callable[..., No
     pids = {status.name: status.pid for status in stack.statuses(home) if status.pid}
     if "clickhouse" not in pids:
         raise MisconfiguredError("the stack is not up", "run `switchboard up`")
-    parts = chosen.only or (PARTS[:-1] if chosen.quick else PARTS)
+    parts = chosen.only or (PARTS[:-2] if chosen.quick else PARTS)
     found: dict[str, Any] = {"machine": _machine(), "load_before": os.getloadavg()[0]}
     if "memory" in parts:
         found["memory"] = footprint.memory(home)
@@ -79,6 +79,8 @@ def _measure(context: Context, chosen: argparse.Namespace, say: Callable[..., No
         found["latency"] = asdict(end_to_end.measure(endpoints, context.settings, chosen.rate, 10, seconds))
     if "start" in parts:
         found["start"] = footprint.warm_start(home / "artefacts")
+    if "setup" in parts:
+        found["setup"] = footprint.setting_up()
     return found
 
 
@@ -96,6 +98,9 @@ def _tables(found: dict[str, Any]) -> list[Shown]:
         shown.append(_latency(found["latency"]))
     if "memory" in found or "start" in found:
         shown.append(_parts(found.get("memory", {}), found.get("start", {})))
+    if "setup" in found:
+        shown.append(_columns("Setting up the servers", *(f"{name} s" for name in found["setup"])))
+        shown[-1].add_row(*(f"{seconds:.1f}" for seconds in found["setup"].values()))
     return shown
 
 

@@ -1,9 +1,12 @@
-"""What each part of the stack costs: memory of the running one, and how soon a stack that has data is up again."""
+"""What the stack costs: setting it up, the memory of the running one, and how soon one that has data is up again."""
 
 from __future__ import annotations
 
 import io
+import os
 import re
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -25,6 +28,18 @@ def memory(home: Path) -> dict[str, dict[str, float]]:
 def _resident(pid: int) -> float:
     root = psutil.Process(pid)
     return float(sum(process.memory_info().rss for process in [root, *root.children(recursive=True)])) / (1 << 20)
+
+
+def setting_up() -> dict[str, float]:
+    """Seconds to fetch every server with empty caches (`cold`), and to find all of it there (`warm`). Blocks on the network."""
+    found = {}
+    with tempfile.TemporaryDirectory(prefix="bench_setup_") as folder:
+        environment = {**os.environ, "HOME": folder, "SWITCHBOARD_HOME": str(Path(folder) / "home")}
+        for name in ("cold", "warm"):
+            started = time.monotonic()
+            subprocess.run([sys.executable, "-m", "switchboard", "setup"], env=environment, capture_output=True, timeout=1800, check=True)
+            found[name] = time.monotonic() - started
+    return found
 
 
 def warm_start(artefacts: Path) -> dict[str, float]:
