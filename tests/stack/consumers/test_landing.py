@@ -116,6 +116,24 @@ def test_rows_that_no_event_told_come_by_a_snapshot(pipeline: Pipeline, space: S
     assert pipeline.equal("every_type", shards=(shard,))
 
 
+def test_a_server_in_another_time_zone_changes_no_value(pipeline: Pipeline, space: Space) -> None:
+    shard = space.name("types")
+    pipeline.sql("SET GLOBAL time_zone = '+05:30'")
+    try:
+        assert pipeline.command("connectors", "restart", "mysql-main").returncode == 0
+        pipeline.heal()
+        make_types(pipeline, shard)
+        pipeline.sql(HIGH, 1, database=shard)
+        unlogged(pipeline, shard, HIGH % "2", LOW % "3")
+        assert pipeline.apply() >= 1
+        eventually(lambda: landed_count(pipeline, "every_type", shard, 3))
+        assert pipeline.equal("every_type", shards=(shard,))
+    finally:
+        pipeline.sql("SET GLOBAL time_zone = '+00:00'")
+        pipeline.command("connectors", "restart", "mysql-main")
+        pipeline.heal()
+
+
 def unlogged(pipeline: Pipeline, database: str, *statements: str) -> None:
     """What the binlog does not hold, as if it were purged."""
     with mysql.cursor(pipeline.endpoints.mysql[0], database) as cursor:
