@@ -6,6 +6,7 @@ import pytest
 
 from connectors.rest import KafkaConnect
 from core.errors import MisconfiguredError, RefusedError
+from core.settings import TopicSettings
 from schemas import types as t
 from schemas.catalog import Catalog
 from schemas.render.connect import connector_name
@@ -49,3 +50,11 @@ def test_connect_refuses_a_wrong_setting_in_one_line(pipeline: Pipeline) -> None
         connect.put(connector_name("main"), config)
     assert "\n" not in str(caught.value)
     assert "onnect" in str(caught.value)
+
+
+def test_fewer_partitions_are_refused(pipeline: Pipeline) -> None:
+    settings = pipeline.settings.model_copy(update={"topics": TopicSettings(partitions=2)})
+    fewer = planning.targets(pipeline.endpoints, settings, pipeline.catalog, pipeline.control)
+    with pytest.raises(RefusedError, match="would lose data") as refused:
+        planning.apply(fewer, frozenset(), lambda step: None)
+    assert "--allow topics:cdc.interactions" in refused.value.remedy
