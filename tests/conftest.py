@@ -1,20 +1,24 @@
-"""The run's one stack of real servers, and each test's own databases in it."""
+"""The run's one stack of real servers, and each test's own databases in it; with a container engine, docker-compose.yml's beside it."""
 
 from __future__ import annotations
 
 import itertools
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
+from testcontainers.compose import DockerCompose
 
 from core.settings import Endpoints
 from switchboard import stack as local_stack
+from switchboard.stack import compose, health, parts
 from switchboard.stack.progress import Progress
-from tests.pipeline import ROOT, Pipeline, make_pipeline
+from tests.pipeline import ROOT, Pipeline, eventually, make_pipeline
 
 STATE = ROOT / ".switchboard"
 HOMES = os.environ.get("SWITCHBOARD_TEST_HOMES", "")
@@ -39,8 +43,55 @@ def stack_home() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def stack(stack_home: Path) -> Endpoints:
-    return local_stack.endpoints(stack_home)
+def containers() -> Iterator[Endpoints]:
+    """The stack of docker-compose.yml: the other producer of an `Endpoints`."""
+    lacking = [" ".join(command) for command in (("docker", "info"), ("docker", "compose", "version")) if not works(command)]
+    if lacking:
+        pytest.skip(f"docker-compose.yml cannot be tried without a container engine: `{lacking[0]}` fails")
+    values = compose.environment(STATE / "compose.env")
+    with DockerCompose(ROOT, env_file=str(STATE / "compose.env"), profiles=["all"], wait=False):
+        endpoints = compose.endpoints(values)
+        for part in parts.BASE + parts.EXTRA:
+            eventually(partial(health.answers, part, endpoints), within=180)
+        yield endpoints
+
+
+def works(command: tuple[str, ...]) -> bool:
+    try:
+        return subprocess.run(command, capture_output=True, timeout=30, check=False).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+@dataclass(frozen=True)
+class Servers:
+    home: Path
+    """Where logs go; the local stack's state too."""
+    endpoints: Endpoints
+    local: bool
+
+
+@pytest.fixture(scope="session", params=["local", "containers"])
+def servers(request: pytest.FixtureRequest) -> Servers:
+    """What the tests against servers run on: each of them twice, where there is a container engine."""
+    if request.param == "local":
+        home: Path = request.getfixturevalue("stack_home")
+        return Servers(home, local_stack.endpoints(home), local=True)
+    endpoints: Endpoints = request.getfixturevalue("containers")
+    return Servers(logs_only("containers"), endpoints, local=False)
+
+
+def logs_only(name: str) -> Path:
+    """A home without a stack: commands learn of the servers by SWITCHBOARD_ENDPOINTS alone."""
+    home = STATE / f"{HOMES}{name}"
+    shutil.rmtree(home, ignore_errors=True)
+    (home / "logs").mkdir(parents=True)
+    return home
+
+
+@pytest.fixture(scope="session")
+def stack(servers: Servers) -> Endpoints:
+    return servers.endpoints
 
 
 @dataclass(frozen=True)
@@ -59,12 +110,12 @@ def space() -> Space:
 
 
 @pytest.fixture(scope="session")
-def pipeline(stack_home: Path, stack: Endpoints) -> Iterator[Pipeline]:
+def pipeline(servers: Servers) -> Iterator[Pipeline]:
     """Every contract applied, and one lander running for the whole run."""
-    made = make_pipeline(stack_home, stack)
+    made = make_pipeline(servers.home, servers.endpoints)
     made.apply()
     with made.lander() as lander:
         yield made
-        assert lander.poll() is None, f"the lander ended; see {stack_home / 'logs' / 'lander.log'}"
+        assert lander.poll() is None, f"the lander ended; see {servers.home / 'logs' / 'lander.log'}"
     made.control.close()
     made.clickhouse.close()

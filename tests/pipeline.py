@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -23,6 +24,7 @@ from core.control import ControlDatabase
 from core.settings import Endpoints, Settings
 from schemas.catalog import Catalog, load
 from switchboard.plan import plan as planning
+from switchboard.stack.cli import plain
 from verify.engine import verify
 from verify.results import TableResult
 
@@ -94,7 +96,10 @@ class Pipeline:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "SWITCHBOARD_HOME": str(self.home), "SWITCHBOARD_CONTRACTS": str(self.contracts), "COLUMNS": "200"}
+        told = {"SWITCHBOARD_HOME": str(self.home), "SWITCHBOARD_CONTRACTS": str(self.contracts), "COLUMNS": "200"}
+        if not (self.home / "state.json").exists():  # no local stack is there to ask
+            told["SWITCHBOARD_ENDPOINTS"] = json.dumps(plain(self.endpoints))
+        return {**os.environ, **told}
 
     def start_lander(self) -> subprocess.Popen[bytes]:
         return self._start("lander", "land")

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from core.errors import MisconfiguredError, TransientError
 from core.settings import FlinkEndpoint
@@ -85,12 +86,18 @@ def _home(artefacts: Path) -> Path:
     return next((artefacts / "flink-venv").resolve().glob("lib/python3*/site-packages/pyflink"))
 
 
-def client(home: Path, artefacts: Path, java: Path, state: State) -> FlinkClient:
-    """Submits to this stack's cluster."""
+def client(home: Path, artefacts: Path, java: Path, at: FlinkEndpoint) -> FlinkClient:
+    """Submits to the cluster whose REST API is `at`; its own files are under `home`."""
     artefacts = artefacts.resolve()
     python = artefacts / "flink-venv" / "bin" / "python"
-    conf = _configure(home, "client", state, python)
-    settings = {"execution.target": "remote", "rest.address": HOST, "rest.port": str(state.ports["flink"]), "table.local-time-zone": "UTC"}
+    place = urlsplit(at.url)
+    settings = {
+        "execution.target": "remote",
+        "rest.address": place.hostname or HOST,
+        "rest.port": str(place.port or 80),
+        "table.local-time-zone": "UTC",
+    }
+    conf = _configure(home, "client", {**settings, "python.client.executable": python, "env.java.opts.all": _java_options(python)})
     return FlinkClient(python, {**_environment(home, artefacts, java), "FLINK_CONF_DIR": str(conf)}, settings)
 
 
@@ -105,7 +112,7 @@ def taskmanager(home: Path, state: State, tools: Tools) -> Program:
 def _program(name: str, home: Path, state: State, tools: Tools) -> Program:
     kind = name.removeprefix("flink-")
     python = tools.artefacts / "flink-venv" / "bin" / "python"
-    conf = _configure(home, kind, state, python)
+    conf = _configure(home, kind, _settings((home / "flink").resolve(), state, python))
     script = _home(tools.artefacts) / "bin" / f"{kind}.sh"
     environment = {**_environment(home, tools.artefacts, tools.java), "FLINK_CONF_DIR": str(conf)}
     return Program(name, ("/bin/bash", str(script), "start-foreground"), (home / "flink").resolve(), environment)
@@ -138,10 +145,9 @@ def _libraries(folder: Path, distribution: Path, artefacts: Path) -> Path:
     return libraries
 
 
-def _configure(home: Path, kind: str, state: State, python: Path) -> Path:
-    folder = (home / "flink").resolve()
-    conf = folder / "conf" / kind
-    text = "".join(f"{name}: {value}\n" for name, value in _settings(folder, state, python).items())
+def _configure(home: Path, kind: str, settings: Mapping[str, object]) -> Path:
+    conf = (home / "flink").resolve() / "conf" / kind
+    text = "".join(f"{name}: {value}\n" for name, value in settings.items())
     write_private(conf / "config.yaml", text)
     level = "WARN" if kind == "client" else "INFO"
     for name in ("log4j-console.properties", "log4j-cli.properties"):
@@ -169,7 +175,6 @@ def _settings(folder: Path, state: State, python: Path) -> dict[str, object]:
         "execution.checkpointing.savepoint-dir": (folder / "savepoints").as_uri(),
         "execution.target": "remote",
         "python.executable": python,
-        "python.client.executable": python,
         "table.local-time-zone": "UTC",
         "env.java.opts.all": _java_options(python),
     }

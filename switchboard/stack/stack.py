@@ -20,6 +20,7 @@ from core.settings import (
     ClickHouseEndpoint,
     ConnectEndpoint,
     Endpoints,
+    FlinkEndpoint,
     KafkaEndpoint,
     MySqlServer,
     RegistryEndpoint,
@@ -116,10 +117,10 @@ def down(home: Path) -> None:
         seaweedfs.remove_sockets(chosen)
 
 
-def flink_client(home: Path, artefacts: Path | None = None) -> flink.FlinkClient:
-    """Submits SQL to the stack's Flink, which `up` has started."""
+def flink_client(home: Path, at: FlinkEndpoint, artefacts: Path | None = None) -> flink.FlinkClient:
+    """Submits SQL to a Flink, by the environment that `setup --all` made."""
     store = (artefacts or home / "artefacts").resolve()
-    return flink.client(home, store, java.find_or_fetch(store, Progress()), state.load(home))
+    return flink.client(home, store, java.find_or_fetch(store, Progress()), at)
 
 
 def running_parts(home: Path) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +9,13 @@ from pathlib import Path
 import pytest
 from pyiceberg.catalog import Catalog
 from pyiceberg.catalog.rest import RestCatalog
-from testcontainers.compose import DockerCompose
 
 from core.settings import Endpoints, FlinkEndpoint
 from switchboard import stack as local_stack
-from switchboard.stack import compose, parts
+from switchboard.stack import parts
 from switchboard.stack.flink import FlinkClient
 from switchboard.stack.progress import Progress
-from tests.conftest import STATE
-from tests.pipeline import ROOT
+from tests.conftest import STATE, Servers
 
 
 @dataclass(frozen=True)
@@ -32,11 +29,17 @@ class Whole:
 
 
 @pytest.fixture(scope="session")
-def whole(stack_home: Path) -> Iterator[Whole]:
-    endpoints = local_stack.up(stack_home, Progress(), parts.BASE + parts.EXTRA, artefacts=STATE / "artefacts")
+def whole_home(stack_home: Path) -> Path:
+    local_stack.up(stack_home, Progress(), parts.BASE + parts.EXTRA, artefacts=STATE / "artefacts")
+    return stack_home
+
+
+@pytest.fixture(scope="session")
+def whole(servers: Servers, whole_home: Path) -> Iterator[Whole]:
+    endpoints = local_stack.endpoints(whole_home) if servers.local else servers.endpoints
     assert endpoints.flink is not None
     with iceberg(endpoints) as lake:
-        yield Whole(endpoints, lake, endpoints.flink, local_stack.flink_client(stack_home, STATE / "artefacts"))
+        yield Whole(endpoints, lake, endpoints.flink, local_stack.flink_client(servers.home, endpoints.flink, STATE / "artefacts"))
 
 
 def iceberg(endpoints: Endpoints) -> RestCatalog:
@@ -57,21 +60,3 @@ def iceberg(endpoints: Endpoints) -> RestCatalog:
             "s3.region": "us-east-1",
         },
     )
-
-
-@pytest.fixture(scope="session")
-def containers() -> Iterator[Endpoints]:
-    """The stack of docker-compose.yml: the other producer of an `Endpoints`."""
-    lacking = [" ".join(command) for command in (("docker", "info"), ("docker", "compose", "version")) if not works(command)]
-    if lacking:
-        pytest.skip(f"docker-compose.yml cannot be tried without a container engine: `{lacking[0]}` fails")
-    values = compose.environment(STATE / "compose.env")
-    with DockerCompose(ROOT, env_file=str(STATE / "compose.env"), profiles=["all"], wait=False):
-        yield compose.endpoints(values)
-
-
-def works(command: tuple[str, ...]) -> bool:
-    try:
-        return subprocess.run(command, capture_output=True, timeout=30, check=False).returncode == 0
-    except (OSError, subprocess.TimeoutExpired):
-        return False

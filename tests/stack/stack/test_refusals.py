@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 
-from core.settings import Endpoints
 from switchboard import stack as local_stack
 from switchboard.stack import health, state
 from switchboard.stack.progress import Progress
@@ -26,9 +25,8 @@ from tests.pipeline import ROOT
 
 
 @pytest.fixture
-def home(stack: Endpoints) -> Iterator[Path]:
+def home(stack_home: Path) -> Iterator[Path]:
     """A stack's folder that has never been used, beside the servers' files that the run's stack has fetched."""
-    assert stack
     made = STATE / f"{HOMES}refusals"
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir(parents=True)

@@ -11,23 +11,22 @@ from switchboard import stack as local_stack
 from switchboard.stack import health
 from switchboard.stack.supervise import PartStatus
 from tests.pipeline import ROOT, eventually
-from tests.stack.conftest import Whole
 
 
 def part(home: Path, name: str) -> PartStatus:
     return next(status for status in local_stack.statuses(home) if status.name == name)
 
 
-def test_a_killed_server_is_started_again_and_shown(whole: Whole, stack_home: Path) -> None:
-    before = part(stack_home, "seaweedfs")
-    local_stack.kill(stack_home, "seaweedfs")
-    eventually(lambda: len(part(stack_home, "seaweedfs").deaths) == len(before.deaths) + 1)
-    eventually(lambda: health.answers("seaweedfs", whole.endpoints))
-    after = part(stack_home, "seaweedfs")
+def test_a_killed_server_is_started_again_and_shown(whole_home: Path) -> None:
+    before = part(whole_home, "seaweedfs")
+    local_stack.kill(whole_home, "seaweedfs")
+    eventually(lambda: len(part(whole_home, "seaweedfs").deaths) == len(before.deaths) + 1)
+    eventually(lambda: health.answers("seaweedfs", local_stack.endpoints(whole_home)))
+    after = part(whole_home, "seaweedfs")
     assert after.pid != before.pid
     assert after.deaths[-1].how == "terminated by SIGKILL"
     assert after.memory > 10 << 20
-    environment = {**os.environ, "SWITCHBOARD_HOME": str(stack_home), "COLUMNS": "120"}
+    environment = {**os.environ, "SWITCHBOARD_HOME": str(whole_home), "COLUMNS": "120"}
     command = [sys.executable, "-m", "switchboard", "status"]
     shown = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
     assert "seaweedfs died last at" in shown

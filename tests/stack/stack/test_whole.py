@@ -16,19 +16,19 @@ from tests.pipeline import eventually
 from tests.stack.conftest import Whole
 
 
-def test_every_part_runs_and_answers(whole: Whole, stack_home: Path) -> None:
-    assert {part.name: part.state for part in local_stack.statuses(stack_home)} == dict.fromkeys(parts.BASE + parts.EXTRA, "RUNNING")
-    assert [name for name in parts.BASE + parts.EXTRA if not health.answers(name, whole.endpoints)] == []
+def test_every_part_runs_and_answers(whole_home: Path) -> None:
+    endpoints = local_stack.endpoints(whole_home)
+    assert {part.name: part.state for part in local_stack.statuses(whole_home)} == dict.fromkeys(parts.BASE + parts.EXTRA, "RUNNING")
+    assert [name for name in parts.BASE + parts.EXTRA if not health.answers(name, endpoints)] == []
 
 
-def test_nothing_listens_beyond_loopback(whole: Whole, stack_home: Path) -> None:
+def test_nothing_listens_beyond_loopback(whole_home: Path) -> None:
     places = {
         connection.laddr.ip
-        for process in stack_processes(stack_home)
+        for process in stack_processes(whole_home)
         for connection in process.net_connections()
         if connection.status == psutil.CONN_LISTEN
     }
-    assert whole
     assert places <= {"127.0.0.1", "::ffff:127.0.0.1"}
     assert places
 
