@@ -92,6 +92,14 @@ def test_a_mended_shard_is_read_again_and_stays_in_doubt_until_verified(source: 
     assert BACKFILL not in doubts(source, "cq_3")
 
 
+def test_a_shard_that_was_read_before_is_read_again_for_what_it_missed(source: Source) -> None:
+    ward(source).put_aside(NAME, "cq_2", "a trial")
+    source.fill("cq_2", "cq_things", 200, 1)
+    assert ward(source).release(NAME, "cq_2") == ["cq_2.cq_things"]
+    source.loaded(THINGS)
+    assert ("cq_2", 200) in [(record.shard, record.key["id"]) for record in source.records("cdc.cq_things")]
+
+
 def unlogged(source: Source, shard: str) -> None:
     """A shard whose table was made behind the binlog's back: Debezium's error names it."""
     source.sql("mysql", f"CREATE DATABASE {shard}")

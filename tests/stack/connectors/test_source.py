@@ -163,13 +163,26 @@ def kinds(source: Source) -> Counter[str]:
     return Counter(event.kind for event in follow(source.endpoints, NAME, limit=20))
 
 
-def test_a_lost_signal_is_asked_for_again(source: Source) -> None:
+def lose(source: Source) -> None:
+    """A load whose signal nobody has read, as when the task that took it died."""
     with source.control.session() as session:
         long_ago = utc_now() - dt.timedelta(hours=1)
         detail = {"after": 1 << 40, "where": None}
         session.add(Run(kind="snapshot", subject="ct/ct_2.ct_later", status="REQUESTED", detail=detail, started_at=long_ago))
+
+
+def test_a_lost_signal_is_sent_again_by_apply(source: Source) -> None:
+    lose(source)
     (step,) = [step for step in source.plan(THINGS, KINDS, LATER) if step.subject == "ct/snapshots"]
     assert "> ct_2.ct_later into cdc.ct_later again; the last one ended as FAILED" in step.diff
     source.apply(THINGS, KINDS, LATER)
     source.loaded(THINGS, KINDS, LATER)
     assert Loads(source.endpoints, source.control).newest(NAME)["ct_2.ct_later"].status == COMPLETED
+
+
+def test_a_lost_signal_is_sent_again_by_who_waits_for_it(source: Source) -> None:
+    before = source.ops("cdc.ct_later", "ct_2")["r"]
+    lose(source)
+    source.loaded(THINGS, KINDS, LATER)
+    assert Loads(source.endpoints, source.control).newest(NAME)["ct_2.ct_later"].status == COMPLETED
+    assert source.ops("cdc.ct_later", "ct_2")["r"] > before
