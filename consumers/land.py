@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from functools import partial
 
 from consumers.batch import Batch
@@ -19,7 +21,8 @@ from core.errors import PoisonError, StoppedError
 from core.settings import LandingSettings
 from core.wire import confluent
 from schemas.names import topic_of
-from schemas.table import Table
+from schemas.render.landing import tombstone_query
+from schemas.table import Computed, Table
 
 log = logging.get("lander")
 
@@ -85,6 +88,15 @@ class BatchLander:
                 return
             partition, offset, value = next(batch.records())
             self.set_aside(table, generation, partition, offset, value, str(error))
+
+    def land_tombstones(self, table: Table, generation: int, tombstones: Sequence[tuple[int, int, bytes]]) -> None:
+        """(partition, offset, key) of each. Debezium's tombstone tells nothing that the delete before it did not; a job sends no other."""
+        if not isinstance(table.source, Computed):
+            return
+        rows = ({"_partition": p, "_offset": o, "key": key.decode(errors="replace")} for p, o, key in tombstones)
+        body = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+        self._inserter.insert(table.name, tombstone_query(table, generation), lambda: (body,))
+        metrics.LANDED_ROWS.labels(table.name).inc(len(tombstones))
 
     def land_odd(self, table: Table, generation: int, partition: int, offset: int, value: bytes, reason: str) -> None:
         """A truncate puts its shard's table in doubt until `verify` has found it equal; anything else is a dead letter."""

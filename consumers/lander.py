@@ -49,6 +49,8 @@ class Pending:
     spans: list[Span] = field(default_factory=list)
     odd: list[tuple[int, int, bytes, str]] = field(default_factory=list)
     """Records that no batch can hold: (partition, offset, value, reason)."""
+    tombstones: list[tuple[int, int, bytes]] = field(default_factory=list)
+    """(partition, offset, key)."""
 
     def extend(self, topic: str, header: bytes, partition: int, offsets: Sequence[int], values: list[bytes]) -> None:
         batch = self.batches.get(header)
@@ -57,10 +59,10 @@ class Pending:
         batch.extend(partition, offsets, values)
 
     def add(self, topic: str, partition: int, offset: int, key: bytes | None, value: bytes | None) -> None:
-        """One record of whatever kind; a tombstone tells nothing that its delete did not."""
+        """One record of whatever kind."""
         if value is None:
-            return
-        if key is None:
+            self.tombstones.append((partition, offset, key or b""))
+        elif key is None:
             self.odd.append((partition, offset, value, "a truncate or a record without key"))
         elif not _framed(value, [value]):
             self.odd.append((partition, offset, value, "not in Confluent framing"))
@@ -243,6 +245,8 @@ class Lander:
     def _land(worker: BatchLander, table: Table, generation: int, pending: Pending) -> None:
         for batch in pending.batches.values():
             worker.land(table, generation, batch)
+        if pending.tombstones:
+            worker.land_tombstones(table, generation, pending.tombstones)
         for partition, offset, value, reason in pending.odd:
             worker.land_odd(table, generation, partition, offset, value, reason)
 

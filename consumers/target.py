@@ -105,7 +105,7 @@ class ClickHouseTarget:
 
     def _apply(self, client: Client, step: Step) -> None:
         table = self._catalog[step.subject]
-        for database in (render.ROWS, render.READ):
+        for database in (render.ROWS, render.read_database(table)):
             client.command(f"CREATE DATABASE IF NOT EXISTS {database}")
         if step.action == "create":
             client.command(render.create_rows_table(table))

@@ -133,6 +133,21 @@ class ConnectorSettings(Frozen):
     """A shard that alone made its connector fail so often in a row is put aside; 0 leaves that to a person."""
 
 
+class StreamerSettings(Frozen):
+    """Who may watch, and where. In the local profile a secret is made where none is named."""
+
+    audience: str = "switchboard"
+    jwt_secret: SecretStr | None = None
+    """Signs and checks HS256 tokens, for local use."""
+    jwks_url: str | None = None
+    """Where an identity provider publishes its keys; tokens by the secret are refused then."""
+    port: int = 8090
+    grpc_port: int = 8091
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    drain_seconds: float = Field(5.0, gt=0)
+
+
 class Settings(Frozen):
     profile: Literal["local", "production"] = "local"
     contracts: str = "schemas.contracts"
@@ -143,6 +158,7 @@ class Settings(Frozen):
     topics: TopicSettings = TopicSettings()
     landing: LandingSettings = LandingSettings()
     connectors: ConnectorSettings = ConnectorSettings()
+    streamer: StreamerSettings = StreamerSettings()
     metadata_database: str = "metadata"
     control_database: str = "switchboard_control"
     endpoints: Endpoints | None = None

@@ -1,8 +1,9 @@
 """Runs SQL statements on a Flink cluster. The one file that runs in Flink's environment, so it imports nothing of ours.
 
-``python runner.py`` reads ``{"settings": {name: value}, "statements": [sql, ...]}`` from its standard input and writes
-a line of JSON for each statement: ``{"rows": [[...], ...]}`` for what answers with rows, ``{"job": id}`` for what goes
-on by itself. It stops at the first statement that fails, with ``{"error": text}`` and exit status 1.
+``python runner.py`` reads ``[{"settings": {name: value}, "statements": [sql, ...]}, ...]`` from its standard input, each a
+session of its own, and writes a line of JSON for each statement: ``{"rows": [[...], ...]}`` for what answers with rows,
+``{"job": id}`` for what goes on by itself. It stops at the first statement that fails, with ``{"error": text}`` and exit
+status 1.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ from pyflink.table import EnvironmentSettings, TableEnvironment, TableResult
 
 
 def main() -> int:
-    request = json.load(sys.stdin)
-    environment = connect(request["settings"])
-    for statement in request["statements"]:
-        try:
-            answer = answer_of(statement, environment.execute_sql(statement))
-        except Exception as error:
-            say({"error": cause(error)})
-            return 1
-        say(answer)
+    for session in json.load(sys.stdin):
+        environment = connect(session["settings"])
+        for statement in session["statements"]:
+            try:
+                answer = answer_of(statement, environment.execute_sql(statement))
+            except Exception as error:
+                say({"error": cause(error)})
+                return 1
+            say(answer)
     return 0
 
 

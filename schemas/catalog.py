@@ -12,7 +12,7 @@ from types import ModuleType
 
 from core.errors import ContractError
 from schemas.names import topic_of
-from schemas.table import Table
+from schemas.table import Computed, Table
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,11 @@ class Catalog:
 
     def __iter__(self) -> Iterator[Table]:
         return iter(self.tables)
+
+    @property
+    def captured(self) -> Catalog:
+        """The tables that MySQL has, without those that jobs compute."""
+        return Catalog(tuple(table for table in self.tables if not isinstance(table.source, Computed)))
 
     def chosen(self, names: Iterable[str]) -> tuple[Table, ...]:
         """The named tables, or all of them if none is named."""

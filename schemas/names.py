@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 
-from schemas.table import Table
+from schemas.table import Computed, Table
 
 DLQ_PREFIX = "dlq."
 
 
 def topic_of(table: Table) -> str:
-    """The change topic of a table over all its shards."""
-    return "cdc." + topic_part(table.name)
+    """The change topic of a table over all its shards, or the result topic of a computed one."""
+    tier = table.source.tier if isinstance(table.source, Computed) else "cdc"
+    return f"{tier}.{topic_part(table.name)}"
 
 
 def topic_part(name: str) -> str:

@@ -35,7 +35,18 @@ class Metadata:
         return database == self.database
 
 
-Source = Shards | Metadata
+@dataclass(frozen=True)
+class Computed:
+    """A Flink job computes the table. `tier` begins its topic's name and names the database that readers find it in."""
+
+    job: str
+    tier: Literal["structured", "realtime"]
+
+    def holds(self, database: str) -> bool:
+        return False
+
+
+Source = Shards | Metadata | Computed
 
 
 @dataclass(frozen=True)
@@ -151,6 +162,8 @@ def _faults(table: Table) -> Iterator[str]:
     if table.keyed_by_all_columns and set(table.key) != names:
         yield "keyed_by_all_columns needs every column in the key"
     yield from _key_faults(table, names)
+    if isinstance(table.source, Computed) and set(table.order_by) != set(table.key):
+        yield "a computed table is ordered by exactly its key: a delete brings no more"
     yield from _storage_faults(table, names)
 
 

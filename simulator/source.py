@@ -80,3 +80,7 @@ def _seed(server: MySqlServer, metadata: str, accounts: Sequence[int]) -> None:
                     for agent in agents_of(account)
                 ],
             )
+            cursor.executemany(
+                "INSERT IGNORE INTO queue_members (queue_id, agent_id, account_id) VALUES (%s, %s, %s)",
+                [(queue, agent, account) for agent in agents_of(account) for queue in random.sample(queues_of(account), 2)],
+            )

@@ -23,6 +23,7 @@ NEXT_STATES = {
     "wrap": ("closed",),
 }
 ENDED = ("closed", "abandoned")
+OPEN_PER_AGENT = 3
 ACTIVITIES = ("available", "on contact", "after-contact work", "break", "offline")
 
 
@@ -67,6 +68,9 @@ class Traffic:
     def _run_shard(self, index: int, shard: str, stop: threading.Event) -> None:
         connection = mysql.connect(self._server, shard, autocommit=False)
         world = ShardTraffic(index, Random(self._seed * 1000 + index), self._metadata)
+        with connection.cursor() as cursor:
+            close_leftovers(cursor)
+        connection.commit()
         owed, last = 0.0, time.monotonic()
         try:
             while not stop.wait(TICK_SECONDS):
@@ -86,6 +90,11 @@ class Traffic:
             connection.close()
 
 
+def close_leftovers(cursor: Any) -> None:
+    """A run that ended left contacts open, which nobody minds any more."""
+    cursor.execute("UPDATE interactions SET state = 'closed', ended_at = NOW(3) WHERE state NOT IN ('closed', 'abandoned')")
+
+
 class ShardTraffic:
     """What goes on in one shard. Ids grow from the clock, so that a later run never meets an earlier one's."""
 
@@ -94,7 +103,9 @@ class ShardTraffic:
         self._random = random
         self._metadata = metadata
         self._next_id = time.time_ns() // 1000
-        self._open: dict[int, tuple[int, str]] = {}
+        self._open: dict[int, tuple[int, str, int | None]] = {}
+        """Contact -> (account, state, agent once it rings)."""
+        self._agents = [(account, agent) for account in accounts_of(index) for agent in agents_of(account)]
         self._closed: list[int] = []
 
     def transaction(self, cursor: Any, budget: int) -> Counter[str]:
@@ -116,10 +127,10 @@ class ShardTraffic:
     def _start(self, cursor: Any, count: int, changed: Counter[str]) -> None:
         rows = []
         now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
-        for _ in range(count):
+        for _ in range(min(count, OPEN_PER_AGENT * len(self._agents) - len(self._open))):
             account = self._random.choice(accounts_of(self._index))
             identity = self._id()
-            self._open[identity] = (account, "queued")
+            self._open[identity] = (account, "queued", None)
             rows.append(
                 (
                     identity,
@@ -133,18 +144,20 @@ class ShardTraffic:
                     json.dumps({"vip": self._random.random() < 0.1, "topics": ["billing", "été"]}),
                 )
             )
+        if not rows:
+            return
         cursor.executemany(
             "INSERT INTO interactions (interaction_id, account_id, channel, state, queue_id, customer_name, "
             "customer_phone, started_at, tags) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
             rows,
         )
-        changed["interactions"] += count
+        changed["interactions"] += len(rows)
 
     def _advance(self, cursor: Any, count: int, changed: Counter[str]) -> None:
         for identity in self._random.sample(list(self._open), min(count // 2 + 1, len(self._open))):
-            account, state = self._open[identity]
+            account, state, known = self._open[identity]
             following = self._random.choice(NEXT_STATES[state])
-            agent = self._random.choice(agents_of(account))
+            agent = known or self._random.choice(agents_of(account))
             cursor.execute(
                 "UPDATE interactions SET state = %s, agent_id = %s, cost = cost + %s, notes = %s, is_abandoned = %s, "
                 "answered_at = IF(%s = 'talking', NOW(3), answered_at), ended_at = IF(%s, NOW(3), NULL) "
@@ -167,7 +180,7 @@ class ShardTraffic:
                 del self._open[identity]
                 self._closed = [*self._closed[-500:], identity]
             else:
-                self._open[identity] = (account, following)
+                self._open[identity] = (account, following, None if following == "queued" else agent)
 
     def _segments(self, cursor: Any, identity: int, account: int, agent: int, changed: Counter[str]) -> None:
         kinds = ("wait", "talk", "wrap")
@@ -178,11 +191,8 @@ class ShardTraffic:
         changed["interaction_segments"] += len(kinds)
 
     def _activities(self, cursor: Any, count: int, changed: Counter[str]) -> None:
-        rows = []
-        for _ in range(max(1, count)):
-            account = self._random.choice(accounts_of(self._index))
-            agent = self._random.choice(agents_of(account))
-            rows.append((self._id(), account, agent, self._random.choice(ACTIVITIES), None))
+        chosen = self._random.sample(self._agents, min(max(1, count), len(self._agents)))
+        rows = [(self._id(), account, agent, self._random.choice(ACTIVITIES), None) for account, agent in chosen]
         cursor.executemany("INSERT INTO agent_activity VALUES (%s, %s, %s, %s, %s, NOW(6))", rows)
         changed["agent_activity"] += len(rows)
 

@@ -22,9 +22,12 @@ COMMANDS = {
     "apply": ("switchboard.plan.cli:apply", "Make it so."),
     "contracts": ("switchboard.contracts_cli:app", "Show what is rendered from a contract, or begin contracts."),
     "connectors": ("connectors.cli:app", "Manage the source connectors."),
+    "flink": ("flink_jobs.cli:app", "Manage the Flink jobs."),
     "land": ("consumers.cli:land", "Land change topics in ClickHouse, in the foreground."),
     "lag": ("switchboard.lag:lag", "Show how fresh each table is, stage by stage."),
     "dlq": ("consumers.cli:dlq", "List, show and replay dead letters."),
+    "stream": ("streamer.cli:stream", "Serve the live views and the supervisor's page."),
+    "token": ("streamer.cli:token", "Print a token for the live views, in the local profile."),
     "verify": ("verify.cli:verify", "Prove that ClickHouse equals MySQL."),
     "demo": ("switchboard.demo:demo", "Run everything on sample traffic, then prove equality."),
 }

@@ -62,8 +62,8 @@ def demo(
     try:
         traffic = Traffic(server, SHARDS, context.settings.metadata_database, rate, seed=int(time.time()))
         _watch(context, catalog, traffic, stop, seconds, lander, metrics_port, console)
-        _wait_snapshots(context, catalog)
-        equal = _prove(context, catalog, console)
+        _wait_snapshots(context, catalog.captured)
+        equal = _prove(context, catalog.captured, console)
     finally:
         _end(watch)
         _end(lander)

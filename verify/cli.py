@@ -45,7 +45,7 @@ def verify(
     from verify.standing import record
 
     context: Context = ctx.obj
-    catalog = load(context.settings.contracts)
+    catalog = load(context.settings.contracts).captured
     told = Console(stderr=True)
     control = ControlDatabase(context.endpoints.mysql[0], context.settings.control_database)
     control.migrate()

@@ -7,7 +7,7 @@ from typing import assert_never
 
 from schemas import types as t
 from schemas.names import ch_name
-from schemas.table import Column, Month, Table
+from schemas.table import Column, Computed, Month, Table
 
 ROWS = "landed"
 """The database of the physical tables; readers go through the views of `READ`, which apply FINAL."""
@@ -32,7 +32,11 @@ def rows_table(table: Table) -> str:
 
 
 def read_view(table: Table) -> str:
-    return f"{READ}.{ch_name(table.name)}"
+    return f"{read_database(table)}.{ch_name(table.name)}"
+
+
+def read_database(table: Table) -> str:
+    return table.source.tier if isinstance(table.source, Computed) else READ
 
 
 def plain_type(kind: t.Type) -> str:

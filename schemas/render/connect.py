@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Collection
+from typing import assert_never
 
+from core.errors import ContractError
 from core.settings import APICURIO_CONVERTER, KafkaEndpoint, MySqlServer, RegistryEndpoint
 from schemas.catalog import Catalog
-from schemas.table import Metadata, Shards, Source, Table
+from schemas.table import Computed, Metadata, Shards, Source, Table
 
 DAY_MS = 86_400_000
 
@@ -64,6 +66,7 @@ def source_config(
 
 
 def _source(catalog: Catalog, server: MySqlServer, put_aside: Collection[str]) -> dict[str, str]:
+    catalog = catalog.captured
     patterns = sorted({_database_regex(table.source) for table in catalog})
     tables = sorted(_table_regex(table) for table in catalog)
     config = {
@@ -117,6 +120,10 @@ def _database_regex(source: Source) -> str:
             return "".join({"*": ".*", "?": "."}.get(character, re.escape(character)) for character in pattern)
         case Metadata(database):
             return re.escape(database)
+        case Computed():
+            raise ContractError("a computed table has no database in MySQL", "leave it out of the connector")
+        case _:
+            assert_never(source)
 
 
 def _records(registry: RegistryEndpoint, value_converter: str) -> dict[str, str]:

@@ -21,6 +21,7 @@ from core.errors import ContractError
 from core.settings import KafkaEndpoint, RegistryEndpoint
 from schemas import types as t
 from schemas.names import avro_field, topic_of
+from schemas.render.landing import OURS
 from schemas.table import Table
 
 SOURCE_FIELDS = (
@@ -41,8 +42,10 @@ def log_table(table: Table) -> str:
     return name(f"{table.name}_log")
 
 
-def create_source(table: Table, kafka: KafkaEndpoint, registry: RegistryEndpoint, options: Mapping[str, str] | None = None) -> str:
-    """The DDL. `options` add to the connector's or replace them.
+def create_source(
+    table: Table, kafka: KafkaEndpoint, registry: RegistryEndpoint, options: Mapping[str, str] | None = None, generation: int = 1
+) -> str:
+    """The DDL. `options` add to the connector's or replace them; `generation` is the topic's.
 
     Raises ContractError if two columns would share a field of the record.
     """
@@ -54,12 +57,49 @@ def create_source(table: Table, kafka: KafkaEndpoint, registry: RegistryEndpoint
         "`op` STRING NOT NULL",
         "`partition` INT NOT NULL METADATA VIRTUAL",
         "`offset` BIGINT NOT NULL METADATA VIRTUAL",
+        f"`version` AS {_version(generation)}",
         "`event_time` AS TO_TIMESTAMP_LTZ(`source`.`ts_ms`, 3)",
         f"WATERMARK FOR `event_time` AS `event_time` - {LATENESS}",
     )
     chosen = {**_options(table, kafka, registry), **(options or {})}
     lines = ",\n".join(f"    {text(option)} = {text(value)}" for option, value in chosen.items())
     return f"CREATE TABLE {log_table(table)} (\n    " + ",\n    ".join(columns) + f"\n) WITH (\n{lines}\n)"
+
+
+def _version(generation: int) -> str:
+    """As landing has it (`schemas.render.landing.version_expression`): a compare-and-delete beats just what it saw."""
+    return (
+        f"CASE WHEN `source`.`connector` = {text(OURS)} THEN `source`.`pos` + 1 - MOD(`source`.`pos`, 2) "
+        f"ELSE CAST({generation << 48} AS BIGINT) + `offset` * 2 END"
+    )
+
+
+def newest_view(table: Table) -> str:
+    """The table as it stands, for jobs to read: the newest record of each key, unless that is a delete.
+
+    The contract's columns, times as TIMESTAMP(3) in UTC, with ``db`` (the shard) and ``committed_ms`` (since 1970).
+    """
+    fields = {column.name: name(avro_field(column.name)) for column in table.columns}
+    key = ", ".join(f"COALESCE(`after`.{fields[part]}, `before`.{fields[part]})" for part in table.key)
+    values = ", ".join(f"{_read(column.type, f'`after`.{fields[column.name]}')} AS {name(column.name)}" for column in table.columns)
+    return (
+        f"CREATE TEMPORARY VIEW {name(table.name)} AS\n"
+        f"SELECT `db`, `committed_ms`, {', '.join(name(column.name) for column in table.columns)} FROM (\n"
+        f"    SELECT `source`.`db` AS `db`, `source`.`ts_ms` AS `committed_ms`, `op`, {values},\n"
+        f"        ROW_NUMBER() OVER (PARTITION BY `source`.`db`, {key} ORDER BY `version` DESC) AS `place`\n"
+        f"    FROM {log_table(table)} WHERE `op` <> 't'\n"
+        ") WHERE `place` = 1 AND `op` <> 'd'"
+    )
+
+
+def _read(kind: t.Type, field: str) -> str:
+    match kind:
+        case t.DateTime(fraction) if fraction > 3:
+            return f"CAST(TO_TIMESTAMP_LTZ({field} / 1000, 3) AS TIMESTAMP(3))"
+        case t.Timestamp():
+            return f"CAST(REPLACE(REPLACE({field}, 'T', ' '), 'Z', '') AS TIMESTAMP(3))"
+        case _:
+            return field
 
 
 def _options(table: Table, kafka: KafkaEndpoint, registry: RegistryEndpoint) -> dict[str, str]:

@@ -86,6 +86,34 @@ def landing_query(table: Table, envelope: AvroSchema, generation: int) -> str:
     )
 
 
+def tombstone_query(table: Table, generation: int) -> str:
+    """The INSERT of deletes that bring nothing but their key, as JSON in ``key``, beside ``_partition`` and ``_offset``."""
+    keys = {name: table.column(name) for name in table.key}
+    values = {ch_name(name): f"JSONExtract(key, {ch_string(name)}, {ch_string(_json_type(column))})" for name, column in keys.items()}
+    values |= {
+        "_shard": "''",
+        "_partition": "_partition",
+        "_offset": "_offset",
+        "_version": f"bitOr(toUInt64({generation << 48}), bitShiftLeft(_offset, 1))",
+        "_deleted": "1",
+        "_committed_at": "now64(3, 'UTC')",
+        "_landed_at": "now64(3, 'UTC')",
+    }
+    return "\n".join(
+        [
+            f"INSERT INTO {rows_table(table)} ({', '.join(values)})",
+            "SELECT " + ", ".join(values.values()),
+            "FROM input('key String, _partition UInt32, _offset UInt64')",
+            f"SETTINGS {SETTINGS}",
+            "FORMAT JSONEachRow",
+        ]
+    )
+
+
+def _json_type(column: Column) -> str:
+    return plain_type(column.type).replace("LowCardinality(String)", "String")
+
+
 def lacking_columns(table: Table, envelope: AvroSchema) -> tuple[Column, ...]:
     """The required columns that the record's schema does not have."""
     names = {item.name for item in row_fields(envelope)}
@@ -201,6 +229,8 @@ def _fraction(writer: Field) -> int:
         "io.debezium.time.Timestamp": 3,
         "io.debezium.time.MicroTimestamp": 6,
         "io.debezium.time.ZonedTimestamp": 6,
+        "timestamp-millis": 3,
+        "local-timestamp-millis": 3,
     }
     if writer.logical not in by_logical:
         raise ContractError(
@@ -213,7 +243,7 @@ def _fraction(writer: Field) -> int:
 def _wide_type(writer: Field) -> str:
     if writer.logical == "decimal":
         return f"Decimal({writer.precision}, {writer.scale})"
-    if writer.logical.startswith("io.debezium.time."):
+    if writer.logical.startswith("io.debezium.time.") or writer.logical.endswith("timestamp-millis"):
         return f"DateTime64({_fraction(writer)}, 'UTC')"
     return "Float64"
 
@@ -221,7 +251,7 @@ def _wide_type(writer: Field) -> str:
 def _wide(writer: Field, raw: str) -> str:
     """The field's value with all that the writer sent."""
     match writer.logical:
-        case "io.debezium.time.Timestamp":
+        case "io.debezium.time.Timestamp" | "timestamp-millis" | "local-timestamp-millis":
             return f"fromUnixTimestamp64Milli({raw}, 'UTC')"
         case "io.debezium.time.MicroTimestamp":
             return f"fromUnixTimestamp64Micro({raw}, 'UTC')"

@@ -10,7 +10,7 @@ from typing import Any, assert_never
 
 from schemas import privacy as p
 from schemas import types as t
-from schemas.table import ClickHouse, Column, Metadata, Shards, Source, Table
+from schemas.table import ClickHouse, Column, Computed, Metadata, Shards, Source, Table
 
 
 def contract_file(table: Table, review: Iterable[str] = (), left_out: Iterable[str] = ()) -> str:
@@ -96,6 +96,8 @@ def _source(source: Source) -> str:
             return f"Shards({quoted(pattern)})"
         case Metadata(database):
             return f"Metadata({quoted(database)})"
+        case Computed(job, tier):
+            return f"Computed({quoted(job)}, {quoted(tier)})"
         case _:
             assert_never(source)
 

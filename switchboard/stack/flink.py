@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 from core.errors import MisconfiguredError, TransientError
 from core.settings import FlinkEndpoint
+from flink_jobs import client as flink_client
+from flink_jobs.client import FlinkClient
 from switchboard.stack import jars
 from switchboard.stack.program import HOST, Program, Tools
 from switchboard.stack.progress import Progress
@@ -24,37 +22,7 @@ from switchboard.stack.state import State, write_private
 
 REQUIREMENTS = Path(__file__).parents[2] / "requirements" / "flink.txt"
 JARS = ("flink",)
-SLOTS = 4
-
-
-RUNNER = Path(__file__).parents[2] / "flink_jobs" / "runner.py"
-
-
-@dataclass(frozen=True)
-class FlinkClient:
-    """Submits SQL to a cluster, by a process in Flink's environment."""
-
-    python: Path
-    environment: dict[str, str]
-    settings: dict[str, str]
-
-    def run(self, statements: Sequence[str], settings: Mapping[str, str] | None = None, limit: float = 300) -> list[dict[str, Any]]:
-        """The runner's answer to each statement. Blocks until queries have given their last row.
-
-        Raises MisconfiguredError with Flink's reason if a statement fails.
-        """
-        request = {"settings": {**self.settings, **(settings or {})}, "statements": list(statements)}
-        environment = {**os.environ, **self.environment}
-        command = [str(self.python), str(RUNNER)]
-        done = subprocess.run(
-            command, input=json.dumps(request), env=environment, capture_output=True, text=True, timeout=limit, check=False
-        )
-        answers: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-        if done.returncode == 0:
-            return answers
-        if not answers or "error" not in answers[-1]:
-            raise TransientError(f"Flink's client failed: {(done.stderr.strip() or 'no message').splitlines()[-1]}")
-        raise MisconfiguredError(f"Flink refuses statement {len(answers)}: {answers[-1]['error']}")
+SLOTS = 8
 
 
 def fetch(artefacts: Path, progress: Progress) -> None:
@@ -87,18 +55,13 @@ def _home(artefacts: Path) -> Path:
 
 
 def client(home: Path, artefacts: Path, java: Path, at: FlinkEndpoint) -> FlinkClient:
-    """Submits to the cluster whose REST API is `at`; its own files are under `home`."""
+    """Submits to the cluster `at`. What the process needs is written under `home`, where `flink_jobs.client.load` finds it."""
     artefacts = artefacts.resolve()
     python = artefacts / "flink-venv" / "bin" / "python"
-    place = urlsplit(at.url)
-    settings = {
-        "execution.target": "remote",
-        "rest.address": place.hostname or HOST,
-        "rest.port": str(place.port or 80),
-        "table.local-time-zone": "UTC",
-    }
-    conf = _configure(home, "client", {**settings, "python.client.executable": python, "env.java.opts.all": _java_options(python)})
-    return FlinkClient(python, {**_environment(home, artefacts, java), "FLINK_CONF_DIR": str(conf)}, settings)
+    conf = _configure(home, "client", {"python.client.executable": python, "env.java.opts.all": _java_options(python)})
+    environment = {**_environment(home, artefacts, java), "FLINK_CONF_DIR": str(conf)}
+    write_private(home / flink_client.FILE, json.dumps({"python": str(python), "environment": environment}))
+    return flink_client.make(python, environment, at)
 
 
 def jobmanager(home: Path, state: State, tools: Tools) -> Program:
@@ -163,9 +126,12 @@ def _settings(folder: Path, state: State, python: Path) -> dict[str, object]:
         "jobmanager.memory.process.size": "1024m",
         "taskmanager.host": HOST,
         "taskmanager.bind-host": HOST,
-        "taskmanager.memory.process.size": "1400m",
+        "taskmanager.memory.process.size": "2600m",
         "taskmanager.numberOfTaskSlots": SLOTS,
         "parallelism.default": 1,
+        "state.backend.type": "rocksdb",
+        "execution.checkpointing.incremental": "true",
+        "execution.checkpointing.num-retained": 2,
         "rest.address": HOST,
         "rest.bind-address": HOST,
         "rest.port": state.ports["flink"],

@@ -25,6 +25,7 @@ from core.settings import (
     MySqlServer,
     RegistryEndpoint,
 )
+from flink_jobs.client import FlinkClient
 from switchboard.stack import flink, jars, java, mysql, parts, seaweedfs, starting, state
 from switchboard.stack.program import HOST, Program, Tools
 from switchboard.stack.progress import Progress
@@ -80,7 +81,10 @@ def _bring_up(home: Path, tools: Tools, wanted: tuple[str, ...], progress: Progr
     _start(home, chosen, tools, supervisor, missing, kept, progress)
     for name in set(wanted) & running:
         _wait(home, chosen, name)
-    return endpoints(home)
+    known = endpoints(home)
+    if known.flink is not None:
+        flink.client(home, tools.artefacts, tools.java, known.flink)
+    return known
 
 
 def _wait(home: Path, chosen: State, part: str, limit: float = 120) -> None:
@@ -117,7 +121,7 @@ def down(home: Path) -> None:
         seaweedfs.remove_sockets(chosen)
 
 
-def flink_client(home: Path, at: FlinkEndpoint, artefacts: Path | None = None) -> flink.FlinkClient:
+def flink_client(home: Path, at: FlinkEndpoint, artefacts: Path | None = None) -> FlinkClient:
     """Submits SQL to a Flink, by the environment that `setup --all` made."""
     store = (artefacts or home / "artefacts").resolve()
     return flink.client(home, store, java.find_or_fetch(store, Progress()), at)

@@ -11,9 +11,9 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.catalog.rest import RestCatalog
 
 from core.settings import Endpoints, FlinkEndpoint
+from flink_jobs.client import FlinkClient
 from switchboard import stack as local_stack
 from switchboard.stack import parts
-from switchboard.stack.flink import FlinkClient
 from switchboard.stack.progress import Progress
 from tests.conftest import STATE, Servers
 

@@ -5,6 +5,7 @@ CREATE TABLE `interactions_log` (
     `op` STRING NOT NULL,
     `partition` INT NOT NULL METADATA VIRTUAL,
     `offset` BIGINT NOT NULL METADATA VIRTUAL,
+    `version` AS CASE WHEN `source`.`connector` = 'switchboard' THEN `source`.`pos` + 1 - MOD(`source`.`pos`, 2) ELSE CAST(281474976710656 AS BIGINT) + `offset` * 2 END,
     `event_time` AS TO_TIMESTAMP_LTZ(`source`.`ts_ms`, 3),
     WATERMARK FOR `event_time` AS `event_time` - INTERVAL '5' SECOND
 ) WITH (

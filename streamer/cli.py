@@ -1,0 +1,190 @@
+"""`switchboard stream` and `token`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import os
+import secrets
+import signal
+import socket
+import threading
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import uvicorn
+from pydantic import SecretStr
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_exponential
+
+from core import logging
+from core.errors import MisconfiguredError, TransientError
+from core.settings import Context, Settings, StreamerSettings
+from schemas.catalog import Catalog
+from schemas.catalog import load as load_catalog
+from schemas.table import Table
+from streamer import snapshot
+from streamer.auth import Authenticator, mint
+from streamer.grpc_server import GrpcServer
+from streamer.hub import Hub
+from streamer.service import Supervisor
+from streamer.state import TABLES, State
+from streamer.tail import Tail
+from streamer.timeline import Timelines
+from streamer.web import Site, SupervisorApplication
+
+HOST = "127.0.0.1"
+KEY = "streamer.key"
+ZONES_SECONDS = 60.0
+log = logging.get("streamer")
+
+
+def resolved(settings: Settings) -> StreamerSettings:
+    """In the local profile with a secret of its own, made once and readable by its owner only."""
+    chosen = settings.streamer
+    if settings.profile != "local" or chosen.jwt_secret is not None or chosen.jwks_url is not None:
+        return chosen
+    return chosen.model_copy(update={"jwt_secret": SecretStr(_key(settings.home / KEY))})
+
+
+def _key(file: Path) -> str:
+    with contextlib.suppress(FileExistsError):
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as made:
+            made.write(secrets.token_urlsafe(48))
+    return file.read_text()
+
+
+def stream(
+    ctx: typer.Context,
+    port: Annotated[int | None, typer.Option(help="Of the page and the Connect protocol; 0 takes a free one.")] = None,
+    grpc_port: Annotated[int | None, typer.Option(help="Of gRPC; 0 takes a free one.")] = None,
+) -> None:
+    """Serve the live views over gRPC, and to browsers with the page, until SIGTERM or Ctrl-C."""
+    logging.configure()
+    context: Context = ctx.obj
+    chosen = resolved(context.settings)
+    ports = (chosen.port if port is None else port, chosen.grpc_port if grpc_port is None else grpc_port)
+    asyncio.run(Streamer(context, chosen, result_tables(load_catalog(context.settings.contracts))).run(*ports))
+
+
+def token(
+    ctx: typer.Context,
+    tenant: Annotated[int, typer.Option(help="The account's id.")],
+    teams: Annotated[str, typer.Option(help="Team ids, comma between; all if none is named.")] = "",
+    minutes: Annotated[float, typer.Option(help="How long it holds.")] = 60,
+) -> None:
+    """Print a token for the live views, signed by the local secret."""
+    context: Context = ctx.obj
+    chosen = [int(team) for team in teams.split(",")] if teams else None
+    print(mint(resolved(context.settings), tenant, chosen, dt.timedelta(minutes=minutes)))
+
+
+def result_tables(catalog: Catalog) -> tuple[Table, ...]:
+    """Raises MisconfiguredError where the contracts in force have no live views."""
+    known = {table.name: table for table in catalog}
+    if lacking := [name for name in TABLES if name not in known]:
+        raise MisconfiguredError(f"no contract names {', '.join(lacking)}", "the live views need the jobs' result tables")
+    return tuple(known[name] for name in TABLES)
+
+
+class Streamer:
+    def __init__(self, context: Context, settings: StreamerSettings, tables: tuple[Table, ...]) -> None:
+        self._endpoints = context.endpoints
+        self._settings = settings
+        self._tables = tables
+        self._state = State()
+        self._hub = Hub(self._state)
+        self._authenticator = Authenticator(settings)
+        self._supervisor = Supervisor(self._hub, Timelines(context.endpoints.clickhouse))
+        self._tail = Tail(context.endpoints.kafka, context.endpoints.registry, tables, {}, context.settings.landing.group)
+
+    async def run(self, port: int, grpc_port: int) -> None:
+        """Blocks until a signal; then lets streams end, within the drain's time."""
+        loop, stop = asyncio.get_running_loop(), asyncio.Event()
+        for sign in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(sign, stop.set)
+        web = _listening(port)
+        places = await asyncio.to_thread(self._load)
+        tail = threading.Thread(target=self._tail.run, args=(places, lambda changes: loop.call_soon_threadsafe(self._hub.take, changes)))
+        tail.start()
+        grpc_server = GrpcServer(self._settings, self._authenticator, self._supervisor)
+        try:
+            bound = await grpc_server.start(HOST, grpc_port)
+            site = _Uvicorn(self._site(web))
+            work = (self._hub.run(), self._zones(), site.serve(sockets=[web]))
+            tasks = [asyncio.create_task(part) for part in work]
+            log.info("serving", page=f"http://{HOST}:{web.getsockname()[1]}/", grpc=f"{HOST}:{bound}")
+            await _first(stop, tasks)
+            await grpc_server.drain()
+            self._supervisor.drain()
+            site.should_exit = True
+            await asyncio.gather(grpc_server.stop(), tasks[2])
+            for task in tasks[:2]:
+                task.cancel()
+        finally:
+            self._tail.stop()
+            tail.join()
+            log.info("stopped serving")
+
+    def _load(self) -> list[Any]:
+        """The landers' offsets first, then what ClickHouse holds: what lands in between is read twice and counts once."""
+        places: list[Any] = _patiently(self._tail.landed)
+        for change in _patiently(lambda: list(snapshot.changes(self._endpoints.clickhouse, self._tables))):
+            self._state.apply(change)
+        self._state.zones(_patiently(lambda: snapshot.zones(self._endpoints.clickhouse)))
+        return places
+
+    async def _zones(self) -> None:
+        while True:
+            await asyncio.sleep(ZONES_SECONDS)
+            try:
+                self._state.zones(await asyncio.to_thread(snapshot.zones, self._endpoints.clickhouse))
+            except Exception as error:
+                log.warning("time zones are not told", error=str(error))
+
+    def _site(self, web: socket.socket) -> uvicorn.Config:
+        application: Any = Site(SupervisorApplication(self._supervisor, self._authenticator))
+        return uvicorn.Config(
+            application,
+            lifespan="off",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=int(self._settings.drain_seconds),
+            ssl_certfile=self._settings.tls_certificate,
+            ssl_keyfile=self._settings.tls_key,
+        )
+
+
+class _Uvicorn(uvicorn.Server):
+    def capture_signals(self) -> Any:
+        """Signals are the streamer's."""
+        return contextlib.nullcontext()
+
+
+def _listening(port: int) -> socket.socket:
+    made = socket.socket()
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((HOST, port))
+    except OSError as error:
+        made.close()
+        raise MisconfiguredError(f"port {port} is taken: {error.strerror}", "choose another with --port") from error
+    return made
+
+
+async def _first(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
+    """Until the signal; raises what ends a task before it."""
+    waiting = asyncio.create_task(stop.wait())
+    done, _ = await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    for task in done:
+        if task is not waiting:
+            task.result()
+            raise TransientError("the web server ended by itself", "see the log above")
+
+
+def _patiently(call: Any) -> Any:
+    pause, limit = wait_exponential(multiplier=0.5, max=5), stop_after_delay(120)
+    return retry(retry=retry_if_exception_type(TransientError), stop=limit, wait=pause, reraise=True)(call)()

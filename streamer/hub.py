@@ -1,0 +1,189 @@
+"""One state fanned out to every watcher: what changed, merged by entity, the newest only.
+
+Watchers of one tenant and the same teams share one message and its bytes. A watcher that is slow finds its next message
+merged from all it missed, as large as the view at most; nobody waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterable
+from functools import cached_property
+
+from streamer import messages
+from streamer.auth import Caller
+from streamer.gen.switchboard.v1 import live_pb2 as pb
+from streamer.state import Change, State, Tenant
+
+FLUSH_SECONDS = 0.1
+BEAT_SECONDS = 1.0
+Group = tuple[int, frozenset[int] | None]
+
+
+class Shared:
+    """A message whose bytes are made once, however many watchers it goes to."""
+
+    def __init__(self, message: pb.WatchResponse) -> None:
+        self.message = message
+
+    @cached_property
+    def data(self) -> bytes:
+        data: bytes = self.message.SerializeToString()
+        return data
+
+
+class Mailbox:
+    """What one watcher has not taken yet."""
+
+    def __init__(self, first: Shared) -> None:
+        self._waiting: Shared | None = first
+        self._filled = asyncio.Event()
+        self._filled.set()
+        self.closed = False
+
+    def put(self, shared: Shared) -> None:
+        self._waiting = shared if self._waiting is None else Shared(merged(self._waiting.message, shared.message))
+        self._filled.set()
+
+    def close(self) -> None:
+        self.closed = True
+        self._filled.set()
+
+    async def take(self, limit: float) -> Shared | None:
+        """Waits for a message, `limit` seconds at most; None if none came, or the mailbox was closed."""
+        try:
+            await asyncio.wait_for(self._filled.wait(), limit)
+        except TimeoutError:
+            return None
+        return self.pop()
+
+    def pop(self) -> Shared | None:
+        """What waits, at once."""
+        self._filled.clear()
+        taken, self._waiting = self._waiting, None
+        return taken
+
+
+def merged(older: pb.WatchResponse, newer: pb.WatchResponse) -> pb.WatchResponse:
+    """Both in one: of each entity the newest."""
+    if newer.snapshot:
+        return newer
+    both = pb.WatchResponse(sent_at=newer.sent_at, snapshot=older.snapshot)
+    if newer.HasField("data_at"):
+        both.data_at.CopyFrom(newer.data_at)
+    elif older.HasField("data_at"):
+        both.data_at.CopyFrom(older.data_at)
+    agents = {item.agent_id: item for item in (*older.agents, *newer.agents)}
+    queues = {item.queue_id: item for item in (*older.queues, *newer.queues)}
+    alerts = {item.alert_id: item for item in (*older.alerts, *newer.alerts)}
+    gone_agents = (set(older.removed_agent_ids) - {item.agent_id for item in newer.agents}) | set(newer.removed_agent_ids)
+    gone_queues = (set(older.removed_queue_ids) - {item.queue_id for item in newer.queues}) | set(newer.removed_queue_ids)
+    both.agents.extend(item for key, item in agents.items() if key not in gone_agents)
+    both.queues.extend(item for key, item in queues.items() if key not in gone_queues)
+    both.alerts.extend(alerts.values())
+    both.removed_agent_ids.extend(sorted(gone_agents))
+    both.removed_queue_ids.extend(sorted(gone_queues))
+    return both
+
+
+class Hub:
+    """Owned by one loop."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._watchers: dict[Group, set[Mailbox]] = defaultdict(set)
+        self._shown: dict[Group, set[int]] = defaultdict(set)
+        """The agents that a group's watchers may hold: of no other are they told that it is gone."""
+        self._beaten = 0.0
+
+    @property
+    def watchers(self) -> int:
+        return sum(map(len, self._watchers.values()))
+
+    def take(self, changes: Iterable[Change]) -> None:
+        for change in changes:
+            self._state.apply(change)
+
+    def join(self, caller: Caller) -> Mailbox:
+        """The mailbox already holds a snapshot."""
+        group = (caller.tenant, caller.teams)
+        mailbox = Mailbox(Shared(self._snapshot(group)))
+        self._watchers[group].add(mailbox)
+        return mailbox
+
+    def leave(self, caller: Caller, mailbox: Mailbox) -> None:
+        group = (caller.tenant, caller.teams)
+        self._watchers[group].discard(mailbox)
+        if not self._watchers[group]:
+            del self._watchers[group]
+            self._shown.pop(group, None)
+
+    def sees(self, caller: Caller, agent: int) -> bool:
+        tenant = self._state.tenants[caller.tenant]
+        return agent in tenant.agents and _seen(tenant, agent, caller.teams)
+
+    def close(self) -> None:
+        for mailboxes in self._watchers.values():
+            for mailbox in mailboxes:
+                mailbox.close()
+
+    async def run(self) -> None:
+        """Sends on what changed ten times a second, and every queue's windows each second, as time moves them too."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(FLUSH_SECONDS)
+            beat = loop.time() - self._beaten >= BEAT_SECONDS
+            if beat:
+                self._beaten = loop.time()
+                self._state.forget(utc_now())
+            self._flush(beat=beat)
+
+    def _flush(self, *, beat: bool) -> None:
+        now = utc_now()
+        for group, mailboxes in list(self._watchers.items()):
+            tenant = self._state.tenants[group[0]]
+            agents, queues = tenant.changed_agents, set(tenant.queues) if beat else tenant.changed_queues
+            if not (beat or agents or queues):
+                continue
+            shared = Shared(self._message(group, agents, queues, tenant.changed_queues, now))
+            for mailbox in mailboxes:
+                mailbox.put(shared)
+        for tenant in self._state.tenants.values():
+            tenant.changed_agents, tenant.changed_queues = set(), set()
+
+    def _message(self, group: Group, agents: set[int], queues: set[int], changed: set[int], now: dt.datetime) -> pb.WatchResponse:
+        tenant = self._state.tenants[group[0]]
+        message, shown = self._empty(now), self._shown[group]
+        for identity in agents:
+            if identity in tenant.agents and _seen(tenant, identity, group[1]):
+                message.agents.append(messages.agent(tenant.agents[identity]))
+                shown.add(identity)
+            elif identity in shown:
+                message.removed_agent_ids.append(identity)
+                shown.discard(identity)
+        message.queues.extend(messages.queue(tenant.queues[identity], tenant, now) for identity in queues if identity in tenant.queues)
+        message.removed_queue_ids.extend(identity for identity in changed if identity not in tenant.queues)
+        return message
+
+    def _snapshot(self, group: Group) -> pb.WatchResponse:
+        tenant, now = self._state.tenants[group[0]], utc_now()
+        visible = {identity for identity in tenant.agents if _seen(tenant, identity, group[1])}
+        message = self._message(group, visible, set(tenant.queues), set(), now)
+        message.snapshot = True
+        return message
+
+    def _empty(self, now: dt.datetime) -> pb.WatchResponse:
+        message = pb.WatchResponse(sent_at=messages.moment(now))
+        if (newest := messages.of_ms(self._state.newest_ms)) is not None:
+            message.data_at.CopyFrom(newest)
+        return message
+
+
+def _seen(tenant: Tenant, agent: int, teams: frozenset[int] | None) -> bool:
+    return teams is None or tenant.agents[agent]["team_id"] in teams
+
+
+def utc_now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC).replace(tzinfo=None)

@@ -1,0 +1,90 @@
+"""Rows -> the messages of live.proto."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterable
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from streamer.gen.switchboard.v1 import live_pb2 as pb
+from streamer.state import Row, Tenant
+from streamer.windows import Counts, starts, sums, trend
+
+
+def agent(row: Row) -> pb.Agent:
+    return pb.Agent(
+        agent_id=row["agent_id"],
+        name=row["name"] or "",
+        team_id=row["team_id"] or 0,
+        team=row["team"] or "",
+        state=row["state"],
+        reason=row["reason"] or "",
+        since=moment(row["since"]),
+        contacts={channel: count for channel, count in json.loads(row["contacts"]).items() if count > 0},
+        queue_ids=sorted(json.loads(row["queues"])),
+        changed_at=of_ms(row["committed_ms"]),
+    )
+
+
+def queue(row: Row, tenant: Tenant, now: dt.datetime) -> pb.Queue:
+    """With its windows as of `now`, in UTC."""
+    minutes = tenant.counts(row["queue_id"])
+    begin = starts(now, tenant.zone)
+    return pb.Queue(
+        queue_id=row["queue_id"],
+        name=row["name"] or "",
+        channel=row["channel"] or "",
+        target_seconds=row["target_seconds"] or 0,
+        waiting=row["waiting"],
+        oldest_waiting_since=moment(row["oldest_waiting_since"]),
+        in_service=row["in_service"],
+        agents_available=row["agents_available"],
+        agents_busy=row["agents_busy"],
+        agents_offline=row["agents_offline"],
+        windows=[window(name, begin[name], counts) for name, counts in sums(minutes, now, tenant.zone).items()],
+        trend=_trend(trend(minutes, now)),
+        changed_at=of_ms(row["committed_ms"]),
+    )
+
+
+def window(span: str, begin: dt.datetime, counts: Counts) -> pb.Window:
+    message = pb.Window(
+        span=span,
+        offered=counts.offered,
+        answered=counts.answered,
+        abandoned=counts.abandoned,
+        short_abandons=counts.short_abandons,
+        within_target=counts.within_target,
+        counted=max(0, counts.counted),
+        asa_seconds=counts.asa_seconds,
+        aht_seconds=counts.aht_seconds,
+        service_level=counts.service_level,
+    )
+    getattr(message, "from").FromDatetime(begin)
+    return message
+
+
+def _trend(points: Iterable[Counts]) -> list[pb.Minute]:
+    return [pb.Minute(offered=point.offered, answered=point.answered, abandoned=point.abandoned) for point in points]
+
+
+def moment(value: dt.datetime | None) -> Timestamp | None:
+    return None if value is None else moment_of(value)
+
+
+def moment_of(value: dt.datetime) -> Timestamp:
+    """`value` is in UTC, without a zone."""
+    message = Timestamp()
+    message.FromDatetime(value)
+    return message
+
+
+def of_ms(value: int) -> Timestamp | None:
+    """None for 0, which stands for not known."""
+    if not value:
+        return None
+    message = Timestamp()
+    message.FromMilliseconds(value)
+    return message

@@ -1,0 +1,62 @@
+"""The services, whatever transport carries them. What they refuse, they refuse by `RefusalError`."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import time
+from collections.abc import AsyncIterator
+from typing import Literal
+
+from streamer import timeline
+from streamer.auth import Caller
+from streamer.gen.switchboard.v1 import live_pb2 as pb
+from streamer.hub import Hub, Shared
+from streamer.timeline import Timelines
+
+Code = Literal["unauthenticated", "unavailable", "not_found", "invalid_argument"]
+
+
+class RefusalError(Exception):
+    """The text is for the caller."""
+
+    def __init__(self, code: Code, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class Supervisor:
+    def __init__(self, hub: Hub, timelines: Timelines) -> None:
+        self._hub = hub
+        self._timelines = timelines
+        self._draining = False
+
+    def drain(self) -> None:
+        """Ends every stream, with a word that tells the client to come again."""
+        self._draining = True
+        self._hub.close()
+
+    async def watch(self, caller: Caller) -> AsyncIterator[Shared]:
+        mailbox = self._hub.join(caller)
+        try:
+            while not self._draining:
+                shared = await mailbox.take(max(0.0, caller.expires - time.time()))
+                if caller.expired:
+                    raise RefusalError("unauthenticated", "the token has expired")
+                if shared is not None:
+                    yield shared
+            raise RefusalError("unavailable", "the server is going away; connect again")
+        finally:
+            self._hub.leave(caller, mailbox)
+
+    async def timeline(self, caller: Caller, request: pb.TimelineRequest) -> pb.TimelineResponse:
+        hours = request.hours or timeline.HOURS
+        if hours > timeline.MOST_HOURS:
+            raise RefusalError("invalid_argument", f"hours is {hours}; at most {timeline.MOST_HOURS} can be asked for")
+        if not self._hub.sees(caller, request.agent_id):
+            raise RefusalError("not_found", f"there is no agent {request.agent_id}")
+        spans = await asyncio.to_thread(self._timelines.spans, caller.tenant, request.agent_id, dt.timedelta(hours=hours))
+        return pb.TimelineResponse(spans=spans)
+
+    async def acknowledge(self, caller: Caller, request: pb.AcknowledgeRequest) -> pb.AcknowledgeResponse:
+        raise RefusalError("not_found", f"there is no alert {request.alert_id!r} of tenant {caller.tenant}")
