@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import signal
 import subprocess
@@ -22,18 +23,25 @@ from consumers import freshness
 from core.control import ControlDatabase
 from core.errors import SwitchboardError, TransientError
 from core.settings import Context
+from flink_jobs import client as flink_client
+from flink_jobs.jobs import JOBS
+from flink_jobs.submit import Submitter
 from schemas.catalog import Catalog
 from schemas.catalog import load as load_catalog
-from simulator.source import create_source
+from simulator.source import accounts_of, create_source
 from simulator.traffic import Traffic
+from streamer.auth import mint
+from streamer.cli import resolved
 from switchboard import stack
 from switchboard.plan import plan as planning
 from switchboard.plan.cli import rooms, show
+from switchboard.stack import parts
 from switchboard.stack.progress import Progress
 from switchboard.stack.state import choose_port
 from verify.engine import verify
 
 SHARDS = ("acc_1", "acc_2")
+PARTS = (*parts.BASE, "flink-jobmanager", "flink-taskmanager")
 Counts = dict[str, tuple[int, int]]
 """Table -> (landed records, dead letters)."""
 
@@ -47,7 +55,7 @@ def demo(
     context: Context = ctx.obj
     console = Console()
     console.print("[bold]Starting the servers[/bold]")
-    stack.up(context.settings.home, Progress(console))
+    stack.up(context.settings.home, Progress(console), PARTS)
     server = context.endpoints.mysql[0]
     create_source(server, SHARDS, context.settings.metadata_database)
     console.print("[bold]Applying the contracts[/bold]")
@@ -56,19 +64,36 @@ def demo(
     stop = threading.Event()
     for sign in (signal.SIGTERM, signal.SIGINT):  # until here Ctrl-C ends it at once
         signal.signal(sign, lambda *_: stop.set())
-    metrics_port = choose_port(9108, set())
+    metrics_port, page_port = choose_port(9108, set()), choose_port(8090, set())
     lander = _start(context, "lander", "land", "--metrics-port", str(metrics_port))
     watch = _start(context, "watch", "connectors", "watch")
+    streamer = _start(context, "streamer", "stream", "--port", str(page_port), "--grpc-port", "0")
     try:
+        _start_jobs(context, catalog, console)
+        page = _page(context, page_port)
+        console.print(f"[bold]The supervisor's page[/bold]: {page}", soft_wrap=True)
         traffic = Traffic(server, SHARDS, context.settings.metadata_database, rate, seed=int(time.time()))
         _watch(context, catalog, traffic, stop, seconds, lander, metrics_port, console)
         _wait_snapshots(context, catalog.captured)
         equal = _prove(context, catalog.captured, console)
     finally:
-        _end(watch)
-        _end(lander)
+        for process in (streamer, watch, lander):
+            _end(process)
     _where_next(console)
     raise typer.Exit(0 if equal else 1)
+
+
+def _start_jobs(context: Context, catalog: Catalog, console: Console) -> None:
+    console.print("[bold]Starting the Flink jobs[/bold]")
+    client = flink_client.load(context.settings.home, context.endpoints.flink)
+    for name in Submitter(context.endpoints, catalog, client).submit(JOBS):
+        console.print(f"  {name} runs")
+
+
+def _page(context: Context, port: int) -> str:
+    """With a token for the first account, which holds for a day."""
+    token = mint(resolved(context.settings), tenant=accounts_of(0)[0], teams=None, lasts=dt.timedelta(days=1))
+    return f"http://127.0.0.1:{port}/#token={token}"
 
 
 def _start(context: Context, name: str, *words: str) -> subprocess.Popen[bytes]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import psutil
+import requests
 
 from tests.pipeline import ROOT, eventually
 
@@ -34,9 +36,11 @@ def test_ctrl_c_ends_it_with_the_copies_proven_equal(home: Path) -> None:
         command = [sys.executable, "-m", "switchboard", "demo", "--rate", "200"]
         demo = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=told, stderr=told, start_new_session=True)
     try:
-        eventually(lambda: len(left_over(home)) == 3, within=180)
+        eventually(lambda: len(left_over(home)) == 4, within=240)
         landed = home / "logs" / "lander.log"
         eventually(lambda: landed.exists() and '"event": "assigned"' in landed.read_text())
+        page = eventually(lambda: re.search(r"(http://127\.0\.0\.1:\d+)/#token=(\S+)", log.read_text()), within=180)
+        assert "<title>Switchboard</title>" in requests.get(page[1] + "/", timeout=10).text
         demo.send_signal(signal.SIGINT)
         assert demo.wait(180) == 0, log.read_text()
     finally:

@@ -136,6 +136,16 @@ def test_a_contact_that_ended_before_it_began_waited_for_no_time(centre: Centre)
     assert sum(row[4] for row in minutes(centre).values()) == 0
 
 
+def test_a_minute_of_which_nothing_is_left_goes(centre: Centre) -> None:
+    started = utc_now() - dt.timedelta(hours=2)
+    identity = centre.contact(started)
+    becomes(minutes, centre, reference.minutes(centre.world()))
+    assert len(minutes(centre)) == 1
+    centre.sql("DELETE FROM interactions WHERE interaction_id = %s", identity)
+    eventually(lambda: rows(centre, "SELECT count() FROM realtime.queue_minutes WHERE account_id = {account}") == [(0,)])
+    eventually(lambda: structured(centre) == {})
+
+
 def test_an_agent_whom_the_source_has_not_told_is_shown_without_a_name_until_it_does(centre: Centre) -> None:
     stranger = centre.account * 100 + 77
     centre.activity(stranger, "available")

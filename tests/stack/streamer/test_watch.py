@@ -1,0 +1,219 @@
+"""A supervisor's stream, from a change in MySQL to what the client is told, over both transports."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import pytest
+import requests
+from pydantic import SecretStr
+
+from core.settings import StreamerSettings
+from flink_jobs.jobs import JOBS, job_named
+from flink_jobs.rest import Flink
+from flink_jobs.submit import Submitter
+from streamer.auth import mint
+from streamer.gen.switchboard.v1 import live_pb2 as pb
+from tests.conftest import Space
+from tests.pipeline import ROOT, Pipeline, end, eventually
+from tests.stack.conftest import Whole
+from tests.stack.flink_jobs import reference
+from tests.stack.flink_jobs.centre import Centre
+
+SETTINGS = StreamerSettings(jwt_secret=SecretStr("a secret that is long enough for HS256 to like it"))
+LIVE = ("agent_status", "queue_stats", "queue_minutes")
+
+
+@dataclass
+class Server:
+    page: str
+    grpc: str
+    process: subprocess.Popen[bytes]
+
+
+@contextmanager
+def streaming(pipeline: Pipeline) -> Iterator[Server]:
+    assert SETTINGS.jwt_secret is not None
+    secret = {"SWITCHBOARD_STREAMER__JWT_SECRET": SETTINGS.jwt_secret.get_secret_value()}
+    command = [sys.executable, "-m", "switchboard", "stream", "--port", "0", "--grpc-port", "0"]
+    place = pipeline.home / "logs" / "streamer.log"
+    before = len(place.read_text().splitlines()) if place.exists() else 0
+    with place.open("ab") as log:
+        process = subprocess.Popen(command, cwd=ROOT, env=pipeline.environment | secret, stdout=log, stderr=log, start_new_session=True)
+
+    def served() -> Any:
+        lines = place.read_text().splitlines()[before:]
+        return next((json.loads(line) for line in lines if '"event": "serving"' in line), None)
+
+    try:
+        told = eventually(served)
+        yield Server(told["page"], told["grpc"], process)
+    finally:
+        if process.poll() is None:
+            assert end(process) == 0
+
+
+@pytest.fixture(scope="module")
+def jobs(whole: Whole, pipeline: Pipeline) -> Iterator[None]:
+    Submitter(whole.endpoints, pipeline.catalog, whole.client).submit([job_named(name) for name in LIVE])
+    yield
+    flink = Flink(whole.flink)
+    for job in flink.jobs():
+        if job.state == "RUNNING" and job.name in [known.name for known in JOBS]:
+            flink.cancel(job.id)
+
+
+@pytest.fixture(scope="module")
+def server(jobs: None, pipeline: Pipeline) -> Iterator[Server]:
+    with streaming(pipeline) as made:
+        yield made
+
+
+@pytest.fixture
+def centre(server: Server, pipeline: Pipeline, space: Space) -> Centre:
+    assert server
+    return Centre(pipeline, space)
+
+
+def token(tenant: int, teams: list[int] | None = None, minutes: float = 10) -> str:
+    return "Bearer " + mint(SETTINGS, tenant, teams, dt.timedelta(minutes=minutes))
+
+
+def watch(server: Server, authorization: str, limit: float = 60) -> Iterator[pb.WatchResponse]:
+    with grpc.insecure_channel(server.grpc) as channel:
+        call = channel.unary_stream(
+            "/switchboard.v1.Supervisor/Watch",
+            request_serializer=lambda message: message.SerializeToString(),
+            response_deserializer=pb.WatchResponse.FromString,
+        )
+        yield from call(pb.WatchRequest(), metadata=(("authorization", authorization),), timeout=limit)
+
+
+class Page:
+    """What a client holds after the messages so far."""
+
+    def __init__(self) -> None:
+        self.agents: dict[int, pb.Agent] = {}
+        self.queues: dict[int, pb.Queue] = {}
+
+    def take(self, message: pb.WatchResponse) -> None:
+        if message.snapshot:
+            self.agents, self.queues = {}, {}
+        for identity in message.removed_agent_ids:
+            self.agents.pop(identity, None)
+        self.agents |= {item.agent_id: item for item in message.agents}
+        self.queues |= {item.queue_id: item for item in message.queues}
+
+    def until(self, messages: Iterator[pb.WatchResponse], what: Callable[[Page], Any]) -> Page:
+        for message in messages:
+            self.take(message)
+            if what(self):
+                return self
+        raise AssertionError("the stream ended before")
+
+
+def states(page: Page) -> dict[int, str]:
+    return {identity: agent.state for identity, agent in page.agents.items()}
+
+
+def test_a_change_reaches_who_watches_already_and_who_comes_later(server: Server, centre: Centre) -> None:
+    agent = centre.agents[0]
+    messages = watch(server, token(centre.account))
+    page = Page().until(messages, lambda page: len(page.agents) == len(centre.agents))
+    centre.activity(agent, "break")
+    assert page.until(messages, lambda page: states(page)[agent] == "break").agents[agent].name == f"Agent {agent} 🦊"
+    later = Page()
+    later.take(next(watch(server, token(centre.account))))
+    assert states(later) == states(page)
+
+
+def test_figures_are_those_of_the_formulas_after_traffic_and_a_kill(server: Server, centre: Centre, pipeline: Pipeline) -> None:
+    centre.work(80)
+    world = centre.world()
+    wanted = {identity: row[2] for identity, row in reference.status(world).items()}
+    offered = sum(row[0] for row in reference.minutes(world).values())
+
+    def right(page: Page) -> bool:
+        return states(page) == wanted and sum(queue.windows[2].offered for queue in page.queues.values()) == offered
+
+    Page().until(watch(server, token(centre.account)), right)
+    with streaming(pipeline) as other:
+        Page().until(watch(other, token(centre.account)), right)
+        other.process.kill()
+        other.process.wait()
+    with streaming(pipeline) as again:
+        Page().until(watch(again, token(centre.account)), right)
+
+
+def test_another_tenant_s_token_shows_nothing_of_this_one(server: Server, centre: Centre) -> None:
+    eventually(lambda: next(watch(server, token(centre.account))).agents)
+    message = next(watch(server, token(centre.account + 500_000)))
+    assert (list(message.agents), list(message.queues), message.snapshot) == ([], [], True)
+
+
+def test_teams_of_the_token_are_all_that_it_shows(server: Server, centre: Centre) -> None:
+    team = centre.account * 10
+    eventually(lambda: len(next(watch(server, token(centre.account))).agents) == len(centre.agents))
+    assert {agent.team_id for agent in next(watch(server, token(centre.account, [team]))).agents} == {team}
+
+
+def test_a_stream_ends_when_its_token_does(server: Server, centre: Centre) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        list(watch(server, token(centre.account, minutes=2 / 60)))
+    assert caught.value.code() == grpc.StatusCode.UNAUTHENTICATED
+    assert caught.value.details() == "the token has expired"
+
+
+@pytest.mark.parametrize("authorization", ["", "Bearer nonsense"])
+def test_without_a_good_token_nothing_is_told(server: Server, authorization: str) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        next(watch(server, authorization))
+    assert caught.value.code() == grpc.StatusCode.UNAUTHENTICATED
+    answer = requests.post(
+        server.page + "switchboard.v1.Supervisor/Timeline",
+        json={"agentId": 1},
+        headers={"Authorization": authorization},
+        timeout=10,
+    )
+    assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
+
+
+def test_a_browser_asks_for_a_timeline_over_the_connect_protocol(server: Server, centre: Centre) -> None:
+    agent = centre.agents[0]
+    for state in ("available", "break", "break", "available"):
+        centre.activity(agent, state)
+
+    def ask(identity: int, account: int) -> requests.Response:
+        place = server.page + "switchboard.v1.Supervisor/Timeline"
+        return requests.post(place, json={"agentId": identity}, headers={"Authorization": token(account)}, timeout=10)
+
+    told = eventually(lambda: answer if len((answer := ask(agent, centre.account).json()).get("spans", ())) == 3 else None)
+    assert [span["state"] for span in told["spans"]] == ["available", "break", "available"]
+    assert ["to" in span for span in told["spans"]] == [True, True, False]
+    assert ask(agent, centre.account + 500_000).json()["code"] == "not_found"
+
+
+def test_the_page_is_served_with_strict_headers_and_nothing_beside_it(server: Server) -> None:
+    page = requests.get(server.page, timeout=10)
+    assert "<title>Switchboard</title>" in page.text
+    assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
+    assert requests.get(server.page + "..%2f..%2fcli.py", timeout=10).status_code == 404
+
+
+def test_health_is_told_and_a_drain_ends_streams_with_a_word(centre: Centre, pipeline: Pipeline) -> None:
+    with streaming(pipeline) as server:
+        messages = watch(server, token(centre.account))
+        next(messages)
+        server.process.terminate()
+        with pytest.raises(grpc.RpcError) as caught:
+            list(messages)
+        assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+        assert server.process.wait(30) == 0

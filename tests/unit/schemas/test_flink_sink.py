@@ -1,0 +1,71 @@
+"""A computed table's sink and the deletes that bring only their key."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from core.errors import ContractError
+from core.settings import KafkaEndpoint, RegistryEndpoint
+from flink_jobs.jobs import JOBS, Job, result_of, statements
+from schemas import privacy as p
+from schemas import types as t
+from schemas.catalog import load
+from schemas.names import topic_of
+from schemas.render.clickhouse import read_view
+from schemas.render.flink import newest_view
+from schemas.render.flink_sink import create_sink, insert_into
+from schemas.render.landing import tombstone_query
+from schemas.table import Append, ClickHouse, Computed, Table, immutable, required
+from tests.unit.flink_jobs.test_rest import ENDPOINTS
+
+GOLDEN = Path(__file__).parent / "golden"
+CATALOG = load("schemas.contracts")
+KAFKA, REGISTRY = KafkaEndpoint(bootstrap="kafka:9092"), RegistryEndpoint(url="http://registry")
+
+
+def rendered() -> dict[str, str]:
+    table = CATALOG["queue_minutes"]
+    return {
+        "queue_minutes.sink.sql": create_sink(table, KAFKA, REGISTRY) + ";\n\n" + insert_into(table, "SELECT * FROM results") + ";\n",
+        "queue_minutes.tombstones.sql": tombstone_query(table, generation=1) + "\n",
+        "interactions.newest.sql": newest_view(CATALOG["interactions"]) + ";\n",
+    }
+
+
+@pytest.mark.parametrize("name", ["queue_minutes.sink.sql", "queue_minutes.tombstones.sql", "interactions.newest.sql"])
+def test_what_is_rendered_is_what_was_reviewed(name: str) -> None:
+    text = rendered()[name]
+    if os.environ.get("UPDATE_GOLDENS"):
+        (GOLDEN / name).write_text(text)
+    assert text == (GOLDEN / name).read_text()
+
+
+def test_a_computed_table_has_a_topic_and_a_view_of_its_tier_and_no_connector() -> None:
+    table = CATALOG["queue_minutes"]
+    assert (topic_of(table), read_view(table)) == ("realtime.queue_minutes", "realtime.`queue_minutes`")
+    assert table not in CATALOG.captured.tables
+
+
+def test_a_computed_table_is_ordered_by_exactly_its_key() -> None:
+    columns = (immutable(1, "id", t.Int(32), p.PUBLIC), immutable(2, "day", t.Date(), p.PUBLIC))
+    with pytest.raises(ContractError, match="ordered by exactly its key"):
+        Table("x", Computed("x", "realtime"), ("id",), Append(), columns, clickhouse=ClickHouse(order_by=("day", "id")))
+
+
+def test_only_what_jobs_can_write_has_a_sink() -> None:
+    with pytest.raises(ContractError, match="not computed by a job"):
+        create_sink(CATALOG["interactions"], KAFKA, REGISTRY)
+    columns = (immutable(1, "id", t.Int(32), p.PUBLIC), required(2, "clock", t.Time(), p.PUBLIC))
+    with pytest.raises(ContractError, match="no job writes a column of type Time"):
+        create_sink(Table("x", Computed("x", "realtime"), ("id",), Append(), columns), KAFKA, REGISTRY)
+
+
+@pytest.mark.parametrize("job", JOBS, ids=lambda job: job.name)
+def test_every_job_reads_what_it_names_and_writes_its_table_last(job: Job) -> None:
+    made = statements(job, CATALOG, ENDPOINTS)
+    assert made[-1].startswith(f"INSERT INTO `{result_of(job, CATALOG).name}_sink`")
+    text = "\n".join(made[2 * len(job.reads) :])
+    assert [name for name in job.reads if f"{name}_log" not in text and f" {name}" not in text] == []
