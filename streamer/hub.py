@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from functools import cached_property
 
 from streamer import messages
+from streamer.alerts import Alert, Alerts, values
 from streamer.auth import Caller
 from streamer.gen.switchboard.v1 import live_pb2 as pb
 from streamer.state import Change, State, Tenant
@@ -96,6 +97,8 @@ class Hub:
         self._watchers: dict[Group, set[Mailbox]] = defaultdict(set)
         self._shown: dict[Group, set[int]] = defaultdict(set)
         """The agents that a group's watchers may hold: of no other are they told that it is gone."""
+        self._alerts: dict[int, Alerts] = {}
+        self._changed_alerts: dict[int, list[Alert]] = defaultdict(list)
         self._beaten = 0.0
 
     @property
@@ -120,6 +123,21 @@ class Hub:
             del self._watchers[group]
             self._shown.pop(group, None)
 
+    def acknowledge(self, caller: Caller, identity: str) -> Alert | None:
+        """None if the caller is shown no such alert. Every watcher of the tenant is told."""
+        mine = self._alerts.get(caller.tenant)
+        if mine is None or identity not in [alert.id for alert in mine.shown if self._concerns(alert, (caller.tenant, caller.teams))]:
+            return None
+        alert = mine.acknowledge(identity, caller.name, utc_now())
+        if alert is not None:
+            self._changed_alerts[caller.tenant].append(alert)
+        return alert
+
+    def _concerns(self, alert: Alert, group: Group) -> bool:
+        """A queue's alerts are the whole tenant's, an agent's are of who sees the agent."""
+        tenant, agent = self._state.tenants[group[0]], alert.subject.agent_id
+        return not agent or group[1] is None or (agent in tenant.agents and _seen(tenant, agent, group[1]))
+
     def sees(self, caller: Caller, agent: int) -> bool:
         tenant = self._state.tenants[caller.tenant]
         return agent in tenant.agents and _seen(tenant, agent, caller.teams)
@@ -138,20 +156,30 @@ class Hub:
             if beat:
                 self._beaten = loop.time()
                 self._state.forget(utc_now())
+                self._judge(utc_now())
             self._flush(beat=beat)
+
+    def _judge(self, now: dt.datetime) -> None:
+        for number, tenant in self._state.tenants.items():
+            mine = self._alerts.setdefault(number, Alerts(number))
+            self._changed_alerts[number] += mine.step(values(tenant, now), now)
 
     def _flush(self, *, beat: bool) -> None:
         now = utc_now()
         for group, mailboxes in list(self._watchers.items()):
             tenant = self._state.tenants[group[0]]
             agents, queues = tenant.changed_agents, set(tenant.queues) if beat else tenant.changed_queues
-            if not (beat or agents or queues):
+            alerts = self._changed_alerts.get(group[0], [])
+            if not (beat or agents or queues or alerts):
                 continue
-            shared = Shared(self._message(group, agents, queues, tenant.changed_queues, now))
+            message = self._message(group, agents, queues, tenant.changed_queues, now)
+            message.alerts.extend(messages.alert(alert) for alert in alerts if self._concerns(alert, group))
+            shared = Shared(message)
             for mailbox in mailboxes:
                 mailbox.put(shared)
         for tenant in self._state.tenants.values():
             tenant.changed_agents, tenant.changed_queues = set(), set()
+        self._changed_alerts.clear()
 
     def _message(self, group: Group, agents: set[int], queues: set[int], changed: set[int], now: dt.datetime) -> pb.WatchResponse:
         tenant = self._state.tenants[group[0]]
@@ -172,6 +200,8 @@ class Hub:
         visible = {identity for identity in tenant.agents if _seen(tenant, identity, group[1])}
         message = self._message(group, visible, set(tenant.queues), set(), now)
         message.snapshot = True
+        if group[0] in self._alerts:
+            message.alerts.extend(messages.alert(alert) for alert in self._alerts[group[0]].shown if self._concerns(alert, group))
         return message
 
     def _empty(self, now: dt.datetime) -> pb.WatchResponse:

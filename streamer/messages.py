@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from streamer.alerts import Alert
 from streamer.gen.switchboard.v1 import live_pb2 as pb
 from streamer.state import Row, Tenant
 from streamer.windows import Counts, starts, sums, trend
@@ -68,6 +69,22 @@ def window(span: str, begin: dt.datetime, counts: Counts) -> pb.Window:
 
 def _trend(points: Iterable[Counts]) -> list[pb.Minute]:
     return [pb.Minute(offered=point.offered, answered=point.answered, abandoned=point.abandoned) for point in points]
+
+
+def alert(found: Alert) -> pb.Alert:
+    return pb.Alert(
+        alert_id=found.id,
+        metric=found.subject.metric,
+        level=pb.LEVEL_CRITICAL if found.level == "critical" else pb.LEVEL_WARNING,
+        queue_id=found.subject.queue_id,
+        agent_id=found.subject.agent_id,
+        value=found.value,
+        threshold=found.threshold,
+        raised_at=moment(found.raised_at),
+        cleared_at=moment(found.cleared_at),
+        acknowledged_by=found.acknowledged_by,
+        acknowledged_at=moment(found.acknowledged_at),
+    )
 
 
 def moment(value: dt.datetime | None) -> Timestamp | None:

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Literal
 
-from streamer import timeline
+from streamer import messages, timeline
 from streamer.auth import Caller
 from streamer.gen.switchboard.v1 import live_pb2 as pb
 from streamer.hub import Hub, Shared
@@ -59,4 +59,7 @@ class Supervisor:
         return pb.TimelineResponse(spans=spans)
 
     async def acknowledge(self, caller: Caller, request: pb.AcknowledgeRequest) -> pb.AcknowledgeResponse:
-        raise RefusalError("not_found", f"there is no alert {request.alert_id!r} of tenant {caller.tenant}")
+        alert = self._hub.acknowledge(caller, request.alert_id)
+        if alert is None:
+            raise RefusalError("not_found", f"there is no alert {request.alert_id!r}")
+        return pb.AcknowledgeResponse(alert=messages.alert(alert))

@@ -1,0 +1,98 @@
+"""Alerts rise at their thresholds, fall behind a margin, and waver not."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamer.alerts import KEPT, RULES, Alert, Alerts, Subject, values
+from streamer.auth import Caller
+from streamer.hub import Hub
+from streamer.state import State, Tenant
+from streamer.windows import Counts
+from tests.unit.streamer.test_hub import ALL, agent, taken
+
+NOW = dt.datetime(2026, 11, 23, 12)
+SECOND = dt.timedelta(seconds=1)
+WAIT = Subject("longest_wait", 9)
+
+
+def told(alerts: list[Alert]) -> list[tuple[str, bool]]:
+    return [(alert.level, alert.cleared_at is not None) for alert in alerts]
+
+
+def test_a_wait_that_grows_and_ends() -> None:
+    alerts = Alerts(1)
+    assert told(alerts.step({WAIT: 59.9}, NOW)) == []
+    assert told(alerts.step({WAIT: 60}, NOW)) == [("warning", False)]
+    assert told(alerts.step({WAIT: 55}, NOW)) == [], "within the margin"
+    assert told(alerts.step({WAIT: 180}, NOW + SECOND)) == [("warning", True), ("critical", False)]
+    assert told(alerts.step({WAIT: 170}, NOW + SECOND)) == []
+    assert told(alerts.step({WAIT: 100}, NOW + 2 * SECOND)) == [("critical", True), ("warning", False)]
+    assert told(alerts.step({}, NOW + 3 * SECOND)) == [("warning", True)], "nobody waits"
+    assert told(alerts.shown) == [("warning", True), ("critical", True), ("warning", True)]
+    alerts.step({}, NOW + 4 * SECOND + KEPT)
+    assert alerts.shown == []
+
+
+def test_of_a_service_level_less_is_worse() -> None:
+    alerts, level = Alerts(1), Subject("service_level", 9)
+    assert told(alerts.step({level: 0.81}, NOW)) == []
+    assert told(alerts.step({level: 0.8}, NOW)) == [("warning", False)]
+    assert told(alerts.step({level: 0.87}, NOW)) == []
+    assert told(alerts.step({level: 0.5}, NOW + SECOND)) == [("warning", True), ("critical", False)]
+    assert told(alerts.step({level: 0.95}, NOW + SECOND)) == [("critical", True)]
+
+
+@given(st.lists(st.floats(0, 400), max_size=60))
+def test_what_wavers_within_the_margin_changes_nothing(found: list[float]) -> None:
+    alerts, rule, level = Alerts(1), RULES["longest_wait"], None
+    for second, value in enumerate(found):
+        changed = alerts.step({WAIT: value}, NOW + second * SECOND)
+        after = next((alert.level for alert in alerts.shown if alert.cleared_at is None), None)
+        assert bool(changed) == (after != level)
+        if after is not None:
+            assert value > rule.threshold(after) * 0.9
+        if value >= rule.warning:
+            assert after is not None
+        level = after
+
+
+def test_the_first_to_acknowledge_it_stays() -> None:
+    alerts = Alerts(1)
+    (raised,) = alerts.step({WAIT: 70}, NOW)
+    first = alerts.acknowledge(raised.id, "ada", NOW)
+    assert first is not None
+    assert alerts.acknowledge(raised.id, "bob", NOW + SECOND) == first
+    assert alerts.acknowledge("unknown", "bob", NOW) is None
+
+
+def test_values_are_taken_as_of_now() -> None:
+    tenant = Tenant()
+    tenant.queues[9] = {"waiting": 2, "oldest_waiting_since": NOW - 90 * SECOND}
+    tenant.agents[1] = {"state": "after-contact work", "since": NOW - 200 * SECOND}
+    tenant.agents[2] = {"state": "available", "since": NOW - 900 * SECOND}
+    assert values(tenant, NOW) == {Subject("waiting", 9): 2, WAIT: 90, Subject("time_in_state", agent_id=1): 200}
+    tenant.minutes[9][NOW - dt.timedelta(minutes=29)] = Counts(answered=5, within_target=4)
+    tenant.minutes[9][NOW - dt.timedelta(minutes=30)] = Counts(answered=5)
+    assert values(tenant, NOW)[Subject("service_level", 9)] == 0.8
+
+
+def test_an_agent_s_alert_is_shown_to_who_sees_the_agent() -> None:
+    hub = Hub(State())
+    change = agent(1, 1, "after-contact work", team=10)
+    assert change.row is not None
+    change.row["since"] = NOW
+    hub.take([change])
+    hub._judge(NOW + 301 * SECOND)
+    others = Caller("bob", 1, frozenset((11,)), 4e9)
+    message = taken(hub.join(ALL))
+    assert message is not None
+    (shown,) = message.alerts
+    assert not (taken(hub.join(others)) or message).alerts
+    assert hub.acknowledge(others, shown.alert_id) is None
+    acknowledged = hub.acknowledge(ALL, shown.alert_id)
+    assert acknowledged is not None
+    assert acknowledged.acknowledged_by == "ada"
