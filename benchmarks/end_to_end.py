@@ -38,7 +38,7 @@ class Lags:
 
 
 def _land(endpoints: Endpoints, settings: Settings, stop: Any) -> None:
-    catalog = load_catalog(settings.contracts)
+    catalog = load_catalog(settings.contracts).captured
     control = ControlDatabase(endpoints.mysql[0], settings.control_database)
     Lander(endpoints, settings.landing, catalog, control, ClickHouseTarget(endpoints, catalog, control).add_columns, stop.is_set).run()
 
@@ -77,7 +77,7 @@ def _under_traffic(endpoints: Endpoints, settings: Settings, rate: float, warm_u
         before = sum(traffic.changes().values())
         time.sleep(seconds)
         committed = sum(traffic.changes().values()) - before
-        found = _read(endpoints, load_catalog(settings.contracts), seconds, committed)
+        found = _read(endpoints, load_catalog(settings.contracts).captured, seconds, committed)
     finally:
         ended.set()
         thread.join()

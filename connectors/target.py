@@ -36,7 +36,7 @@ class ConnectTarget:
 
     def __init__(self, endpoints: Endpoints, catalog: Catalog, control: ControlDatabase) -> None:
         self._endpoints = endpoints
-        self._catalog = catalog
+        self._catalog = catalog.captured
         self._control = control
         self._loads = Loads(endpoints, control)
         self._connect = KafkaConnect(endpoints.connect)

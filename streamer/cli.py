@@ -25,6 +25,7 @@ from schemas.catalog import Catalog
 from schemas.catalog import load as load_catalog
 from schemas.table import Table
 from streamer import snapshot
+from streamer.analytics import Analytics
 from streamer.auth import Authenticator, mint
 from streamer.grpc_server import GrpcServer
 from streamer.hub import Hub
@@ -66,7 +67,7 @@ def stream(
     context: Context = ctx.obj
     chosen = resolved(context.settings)
     ports = (chosen.port if port is None else port, chosen.grpc_port if grpc_port is None else grpc_port)
-    asyncio.run(Streamer(context, chosen, result_tables(load_catalog(context.settings.contracts))).run(*ports))
+    asyncio.run(Streamer(context, chosen, load_catalog(context.settings.contracts)).run(*ports))
 
 
 def token(
@@ -90,14 +91,15 @@ def result_tables(catalog: Catalog) -> tuple[Table, ...]:
 
 
 class Streamer:
-    def __init__(self, context: Context, settings: StreamerSettings, tables: tuple[Table, ...]) -> None:
+    def __init__(self, context: Context, settings: StreamerSettings, catalog: Catalog) -> None:
         self._endpoints = context.endpoints
         self._settings = settings
-        self._tables = tables
+        self._tables = tables = result_tables(catalog)
         self._state = State()
         self._hub = Hub(self._state)
         self._authenticator = Authenticator(settings)
         self._supervisor = Supervisor(self._hub, Timelines(context.endpoints.clickhouse))
+        self._analytics = Analytics(context.endpoints.clickhouse, catalog)
         self._tail = Tail(context.endpoints.kafka, context.endpoints.registry, tables, {}, context.settings.landing.group)
 
     async def run(self, port: int, grpc_port: int) -> None:
@@ -109,7 +111,7 @@ class Streamer:
         places = await asyncio.to_thread(self._load)
         tail = threading.Thread(target=self._tail.run, args=(places, lambda changes: loop.call_soon_threadsafe(self._hub.take, changes)))
         tail.start()
-        grpc_server = GrpcServer(self._settings, self._authenticator, self._supervisor)
+        grpc_server = GrpcServer(self._settings, self._authenticator, self._supervisor, self._analytics)
         try:
             bound = await grpc_server.start(HOST, grpc_port)
             site = _Uvicorn(self._site(web))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -11,11 +12,13 @@ from grpc_reflection.v1alpha import reflection
 
 from core.errors import MisconfiguredError
 from core.settings import StreamerSettings
+from streamer.analytics import Analytics
 from streamer.auth import Authenticator, Caller, UnauthenticatedError
 from streamer.gen.switchboard.v1 import live_pb2 as pb
-from streamer.service import RefusalError, Supervisor
+from streamer.refusals import RefusalError
+from streamer.service import Supervisor
 
-SUPERVISOR = pb.DESCRIPTOR.services_by_name["Supervisor"].full_name
+SUPERVISOR, ANALYTICS = (pb.DESCRIPTOR.services_by_name[name].full_name for name in ("Supervisor", "Analytics"))
 CODES = {
     "unauthenticated": grpc.StatusCode.UNAUTHENTICATED,
     "unavailable": grpc.StatusCode.UNAVAILABLE,
@@ -31,10 +34,11 @@ OPTIONS = (
 
 
 class GrpcServer:
-    def __init__(self, settings: StreamerSettings, authenticator: Authenticator, supervisor: Supervisor) -> None:
+    def __init__(self, settings: StreamerSettings, authenticator: Authenticator, supervisor: Supervisor, analytics: Analytics) -> None:
         self._settings = settings
         self._authenticator = authenticator
         self._supervisor = supervisor
+        self._analytics = analytics
         self._health = health.aio.HealthServicer()
         self._server = grpc.aio.server(options=OPTIONS)
 
@@ -47,10 +51,15 @@ class GrpcServer:
             "Timeline": _unary(self._timeline, pb.TimelineRequest),
             "Acknowledge": _unary(self._acknowledge, pb.AcknowledgeRequest),
         }
-        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SUPERVISOR, handlers),))
+        query = grpc.unary_stream_rpc_method_handler(
+            self._query, pb.QueryRequest.FromString, response_serializer=lambda answer: answer.SerializeToString()
+        )
+        services = {SUPERVISOR: handlers, ANALYTICS: {"Query": query}}
+        self._server.add_generic_rpc_handlers(tuple(grpc.method_handlers_generic_handler(*service) for service in services.items()))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        reflection.enable_server_reflection((SUPERVISOR, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
-        await self._health.set(SUPERVISOR, health_pb2.HealthCheckResponse.SERVING)
+        reflection.enable_server_reflection((*services, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
+        for name in services:
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         try:
             bound = self._bind(f"{host}:{port}")
         except RuntimeError as error:
@@ -84,6 +93,15 @@ class GrpcServer:
         try:
             async for shared in self._supervisor.watch(caller):
                 yield shared
+        except RefusalError as error:
+            await context.abort(CODES[error.code], str(error))
+
+    async def _query(self, request: pb.QueryRequest, context: Any) -> AsyncIterator[pb.QueryResponse]:
+        caller = await self._caller(context, "Query")
+        try:
+            async with contextlib.aclosing(self._analytics.query(caller, request.name, request.parameters)) as chunks:
+                async for chunk in chunks:
+                    yield pb.QueryResponse(chunk=chunk)
         except RefusalError as error:
             await context.abort(CODES[error.code], str(error))
 

@@ -1,4 +1,4 @@
-"""The services, whatever transport carries them. What they refuse, they refuse by `RefusalError`."""
+"""Supervisor, whatever transport carries it. What it refuses, it refuses by `RefusalError`."""
 
 from __future__ import annotations
 
@@ -6,23 +6,13 @@ import asyncio
 import datetime as dt
 import time
 from collections.abc import AsyncIterator
-from typing import Literal
 
 from streamer import messages, timeline
 from streamer.auth import Caller
 from streamer.gen.switchboard.v1 import live_pb2 as pb
 from streamer.hub import Hub, Shared
+from streamer.refusals import RefusalError
 from streamer.timeline import Timelines
-
-Code = Literal["unauthenticated", "unavailable", "not_found", "invalid_argument"]
-
-
-class RefusalError(Exception):
-    """The text is for the caller."""
-
-    def __init__(self, code: Code, text: str) -> None:
-        super().__init__(text)
-        self.code = code
 
 
 class Supervisor:

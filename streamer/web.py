@@ -18,7 +18,8 @@ from connectrpc.server import ConnectASGIApplication, Endpoint
 from streamer.auth import Authenticator, Caller, UnauthenticatedError
 from streamer.gen.switchboard.v1 import live_pb2 as pb
 from streamer.hub import Shared
-from streamer.service import RefusalError, Supervisor
+from streamer.refusals import RefusalError
+from streamer.service import Supervisor
 
 PAGE = Path(__file__).parent / "ui" / "dist"
 CODES = {

@@ -74,7 +74,7 @@ def demo(
         console.print(f"[bold]The supervisor's page[/bold]: {page}", soft_wrap=True)
         traffic = Traffic(server, SHARDS, context.settings.metadata_database, rate, seed=int(time.time()))
         _watch(context, catalog, traffic, stop, seconds, lander, metrics_port, console)
-        _wait_snapshots(context, catalog.captured)
+        _wait_snapshots(context, catalog)
         equal = _prove(context, catalog.captured, console)
     finally:
         for process in (streamer, watch, lander):

@@ -67,7 +67,7 @@ class Pipeline:
         return planning.apply(rooms, frozenset(), lambda step: None)
 
     def verify(self, *tables: str) -> list[TableResult]:
-        return list(verify(self.endpoints, self.settings.landing.group, self.catalog.chosen(tables)))
+        return list(verify(self.endpoints, self.settings.landing.group, self.catalog.captured.chosen(tables)))
 
     def equal(self, *tables: str, shards: tuple[str, ...] = ()) -> bool:
         """Whether verify finds every copy equal (in these shards); prints what is not, for the test's report."""

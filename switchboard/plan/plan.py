@@ -27,7 +27,7 @@ def targets(endpoints: Endpoints, settings: Settings, catalog: Catalog, control:
     return [
         TopicTarget(endpoints, settings.topics, catalog, control),
         ClickHouseTarget(endpoints, catalog, control),
-        ConnectTarget(endpoints, catalog.captured, control),
+        ConnectTarget(endpoints, catalog, control),
     ]
 
 

@@ -9,7 +9,7 @@ from simulator.traffic import Traffic
 from tests.pipeline import Pipeline, eventually
 
 SHARDS = ("acc_1", "acc_2")
-SAMPLE = tuple(table.name for table in load("schemas.contracts"))
+SAMPLE = tuple(table.name for table in load("schemas.contracts").captured)
 
 
 class Running:

@@ -49,7 +49,7 @@ EXPECTED = {
 def test_every_contract_s_source_is_accepted_and_can_be_planned(whole: Whole, pipeline: Pipeline) -> None:
     statements = [
         statement
-        for table in pipeline.catalog
+        for table in pipeline.catalog.captured
         for statement in (
             create_source(table, whole.endpoints.kafka, whole.endpoints.registry),
             f"EXPLAIN SELECT * FROM {log_table(table)}",

@@ -1,0 +1,77 @@
+"""Named queries stream Arrow, of the token's tenant alone, and stop when nobody reads."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+
+import grpc
+import pyarrow as pa
+import pytest
+
+from streamer.gen.switchboard.v1 import live_pb2 as pb
+from tests.pipeline import Pipeline, eventually
+from tests.stack.flink_jobs.centre import Centre, utc_now
+from tests.stack.streamer.test_watch import Server, centre, jobs, server, token
+
+__all__ = ["centre", "jobs", "server"]
+
+
+def chunks(server: Server, authorization: str, name: str, **parameters: str) -> Iterator[bytes]:
+    with grpc.insecure_channel(server.grpc) as channel:
+        call = channel.unary_stream(
+            "/switchboard.v1.Analytics/Query",
+            request_serializer=lambda message: message.SerializeToString(),
+            response_deserializer=pb.QueryResponse.FromString,
+        )
+        request = pb.QueryRequest(name=name, parameters=parameters)
+        for answer in call(request, metadata=(("authorization", authorization),), timeout=60):
+            yield answer.chunk
+
+
+def day() -> dict[str, str]:
+    now = utc_now()
+    return {"from": (now - dt.timedelta(hours=1)).isoformat(), "until": (now + dt.timedelta(hours=1)).isoformat() + "Z"}
+
+
+def rows(server: Server, authorization: str, name: str, **parameters: str) -> pa.Table:
+    return pa.ipc.open_stream(b"".join(chunks(server, authorization, name, **parameters))).read_all()
+
+
+def test_rows_come_as_arrow_of_the_token_s_tenant_alone(server: Server, centre: Centre) -> None:
+    wanted = {centre.contact() for _ in range(5)}
+    mine, other = token(centre.account), token(centre.account + 500_000)
+    eventually(lambda: set(rows(server, mine, "interactions.rows", **day()).column("interaction_id").to_pylist()) == wanted)
+    assert rows(server, other, "interactions.rows", **day()).num_rows == 0
+    assert rows(server, mine, "interactions.by_day", **day()).column("rows").to_pylist() == [5]
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "said"),
+    [
+        ("secrets.rows", {}, "there is no query 'secrets.rows'"),
+        ("interactions.rows", {}, "has the parameters from, until, not none"),
+        ("interactions.rows", {"tenant": "7", "from": "2026-01-01", "until": "2026-02-01"}, "not from, tenant, until"),
+        ("interactions.rows", {"from": "1 OR 1=1", "until": "2026-02-01"}, "parameter 'from' is '1 OR 1=1'"),
+    ],
+)
+def test_what_is_not_known_is_refused_in_one_line(server: Server, name: str, parameters: dict[str, str], said: str) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        list(chunks(server, token(1), name, **parameters))
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert said in str(caught.value.details())
+
+
+def test_a_query_that_nobody_reads_any_more_is_stopped(server: Server, centre: Centre, pipeline: Pipeline) -> None:
+    running = "SELECT count() FROM system.processes WHERE query_id LIKE 'switchboard-%'"
+    pipeline.clickhouse.command(
+        "INSERT INTO landed.queue_members (queue_id, agent_id, account_id, _shard) "
+        f"SELECT number, 1, {centre.account}, 'many' FROM numbers(5000000)"
+    )
+    stream = chunks(server, token(centre.account), "queue_members.rows")
+    sizes = [len(next(stream)) for _ in range(3)]
+    assert max(sizes) <= 1 << 20
+    assert pipeline.landed(running) == [(1,)]
+    stream.close()  # type: ignore[attr-defined]
+    eventually(lambda: pipeline.landed(running) == [(0,)])
+    pipeline.clickhouse.command("ALTER TABLE landed.queue_members DELETE WHERE _shard = 'many'")
