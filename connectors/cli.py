@@ -138,7 +138,7 @@ def snapshot(
 ) -> None:
     """Read a table again, on every shard that is not put aside, beside the stream."""
     context: Context = ctx.obj
-    chosen = load_catalog(context.settings.contracts)[table]
+    chosen = load_catalog(context.settings.contracts).captured[table]
     absent = {(item.server, item.database) for item in aside(_control(context))}
     for server in context.endpoints.mysql:
         present = [name for name in mysql.databases(server) if chosen.source.holds(name) and (server.name, name) not in absent]
