@@ -6,6 +6,8 @@ import datetime as dt
 import json
 import signal
 import threading
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -15,9 +17,10 @@ from consumers.lander import Lander
 from consumers.replay import replay
 from consumers.target import ClickHouseTarget
 from core import logging, metrics
-from core.control import ControlDatabase
+from core.control import ControlDatabase, results
 from core.errors import MisconfiguredError
 from core.settings import Context
+from schemas.catalog import Catalog
 from schemas.catalog import load as load_catalog
 
 dlq = typer.Typer(help="Records that could not land.", pretty_exceptions_enable=False, no_args_is_help=True)
@@ -25,13 +28,19 @@ Topic = Annotated[str | None, typer.Option(help="Only of this change topic.")]
 
 
 def make_lander(ctx: Context, stop: threading.Event) -> Lander:
-    """A lander of every contract in force; `stop` ends it."""
+    """A lander of every contract in force, in every generation there is; `stop` ends it."""
     endpoints, settings = ctx.endpoints, ctx.settings
-    catalog = load_catalog(settings.contracts)
+    contracts = load_catalog(settings.contracts)
     control = ControlDatabase(endpoints.mysql[0], settings.control_database)
     control.migrate()
+    landed = _landed(contracts, control)
+    catalog = landed()
     add_columns = ClickHouseTarget(endpoints, catalog, control).add_columns
-    return Lander(endpoints, settings.landing, catalog, control, add_columns, stop.is_set)
+    return Lander(endpoints, settings.landing, catalog, control, add_columns, stop.is_set, landed)
+
+
+def _landed(contracts: Catalog, control: ControlDatabase) -> Callable[[], Catalog]:
+    return lambda: contracts.beside(partial(results.beside, control))
 
 
 def land(ctx: typer.Context, metrics_port: Annotated[int, typer.Option(help="Prometheus port; 0 takes a free one.")] = 0) -> None:
@@ -71,7 +80,7 @@ def replay_letters(
     """Land dead letters again, each as of the place where it stood: it never beats a newer row."""
     context: Context = ctx.obj
     control = ControlDatabase(context.endpoints.mysql[0], context.settings.control_database)
-    catalog = load_catalog(context.settings.contracts)
+    catalog = _landed(load_catalog(context.settings.contracts), control)()
     done, failed = replay(context.endpoints, context.settings.landing, catalog, control, topic, reason)
     print(f"{done} landed, {failed} still cannot land")
     if failed:

@@ -79,3 +79,10 @@ def lookup(control: ControlDatabase, topic: str, identity: TopicIdentity) -> Top
                 TopicGeneration.topic_id == identity.topic_id,
             )
         )
+
+
+def newest(control: ControlDatabase) -> dict[str, int]:
+    """Topic -> the newest generation that was bound. Blocks on the control database."""
+    with control.session() as session:
+        query = select(TopicGeneration.topic, func.max(TopicGeneration.generation)).group_by(TopicGeneration.topic)
+        return {topic: int(number) for topic, number in session.execute(query)}

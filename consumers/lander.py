@@ -13,6 +13,7 @@ from operator import itemgetter
 from typing import cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from sqlalchemy.exc import SQLAlchemyError
 
 from consumers.batch import Batch
 from consumers.deadletters import DeadLetterWriter
@@ -96,8 +97,11 @@ class Lander:
         control: ControlDatabase,
         add_columns: AddColumns,
         stopping: Callable[[], bool],
+        landed: Callable[[], Catalog] | None = None,
     ) -> None:
+        """`landed` is asked every few seconds which tables there are by now; `catalog` is what it told first."""
         self._settings = settings
+        self._landed = landed or (lambda: catalog)
         self._stopping = stopping
         self._control = control
         self._tables = {topic_of(table): table for table in catalog}
@@ -138,7 +142,7 @@ class Lander:
 
     def run(self) -> None:
         """Lands until told to stop, then finishes what is in hand and commits it. Raises what a person has to mend."""
-        self._consumer.subscribe(list(self._tables), on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lost)
+        self._subscribe()
         gc.set_threshold(100_000, 20, 20)  # messages are tracked and never in a cycle: by default a fifth of the time goes there
         log.info("landing", topics=len(self._tables), group=self._settings.group)
         committed = checked = time.monotonic()
@@ -153,6 +157,7 @@ class Lander:
                     committed = now
                 if now - checked > IDENTITY_SECONDS:
                     self._check_identities()
+                    self._check_tables()
                     checked = now
             self._finish()
         except BaseException:
@@ -173,7 +178,7 @@ class Lander:
         start = 0
         for place, run in groupby(zip(map(Message.topic, messages), map(Message.partition, messages), strict=True)):
             end = start + len(list(run))
-            if place[0] not in self._stopped:
+            if place[0] in self._tables and place[0] not in self._stopped:
                 self._add(str(place[0]), int(place[1] or 0), messages[start:end])
             start = end
 
@@ -313,6 +318,23 @@ class Lander:
             self._hand_over(force=True)
             self._collect(wait=True)
         self._commit()
+
+    def _subscribe(self) -> None:
+        self._consumer.subscribe(list(self._tables), on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lost)
+
+    def _check_tables(self) -> None:
+        """A backfill's generation comes, and goes when it is dropped; the other topics are landed meanwhile as before."""
+        try:
+            wanted = {topic_of(table): table for table in self._landed()}
+        except SQLAlchemyError as error:
+            log.warning("the generations of results are not told", error=str(error.__cause__ or error))
+            return
+        if wanted.keys() == self._tables.keys():
+            return
+        log.info("topics change", come=sorted(wanted.keys() - self._tables.keys()), go=sorted(self._tables.keys() - wanted.keys()))
+        self._finish()
+        self._tables = wanted
+        self._subscribe()
 
     def _check_identities(self) -> None:
         mine = {place.topic for place in self._consumer.assignment()} - self._stopped

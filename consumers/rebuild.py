@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from clickhouse_connect.driver.client import Client
 
-from schemas.names import ch_name, ch_string
+from schemas.names import ch_name, ch_string, physical_name
 from schemas.render import clickhouse as render
 from schemas.table import Table
 
@@ -17,7 +17,7 @@ MARGIN_SECONDS = 900
 
 
 def scratch_name(table: Table) -> str:
-    return f"{table.name}__next"
+    return f"{physical_name(table)}__next"
 
 
 def rebuild(client: Client, table: Table, *, resumed: bool) -> None:

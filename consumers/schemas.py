@@ -57,7 +57,7 @@ class SchemaBook:
 
     def landing(self, table: Table, schema_id: int, generation: int) -> Landing:
         """Raises PoisonError (unknown id, a row to discard) or StoppedError (policy freeze, a changed id, an unfit schema)."""
-        key = (table.name, schema_id, generation)
+        key = (topic_of(table), schema_id, generation)
         if (found := self._landings.get(key)) is not None:
             return found
         with self._lock:

@@ -14,6 +14,7 @@ from core.clients import clickhouse
 from core.control import ControlDatabase
 from core.settings import Endpoints
 from schemas.catalog import Catalog
+from schemas.names import physical_name
 from schemas.render import clickhouse as render
 from schemas.steps import Step
 from schemas.table import Table
@@ -76,18 +77,20 @@ class ClickHouseTarget:
         return [step for table in self._catalog for step in self._steps(table, live, before.get(table.name, NEVER))]
 
     def _steps(self, table: Table, live: dict[str, Live], before: Applied) -> Iterator[Step]:
-        if table.name not in live:
+        if physical_name(table) not in live:
             summary = f"{len(table.columns)} columns, ordered by {', '.join(render.sorting_key(table))}"
             yield Step(20, self.name, "create", table.name, summary)
             return
-        found = difference(table, live[table.name], before)
+        found = difference(table, live[physical_name(table)], before)
         if scratch_name(table) in live:
             yield Step(21, self.name, "change", table.name, "finish a rebuild that was interrupted", found.lines)
         elif found.rebuild:
             summary = "rebuild: the sorting key cannot be altered in place" + (
-                RESPELLED if respelled(table, live[table.name], found) else ""
+                RESPELLED if respelled(table, live[physical_name(table)], found) else ""
             )
-            yield Step(21, self.name, "change", table.name, summary, found.lines, found.narrows or _other_rows(table, live[table.name]))
+            yield Step(
+                21, self.name, "change", table.name, summary, found.lines, found.narrows or _other_rows(table, live[physical_name(table)])
+            )
         elif found.lines:
             yield Step(21, self.name, "change", table.name, f"{len(found.lines)} columns", found.lines, found.narrows)
         if found.gone:
@@ -110,7 +113,7 @@ class ClickHouseTarget:
         if step.action == "create":
             client.command(render.create_rows_table(table))
         live = _live(client)
-        found = difference(table, live[table.name], applied(self._control).get(table.name, NEVER))
+        found = difference(table, live[physical_name(table)], applied(self._control).get(table.name, NEVER))
         if step.action == "change":
             self._change(client, table, found, resumed=scratch_name(table) in live and not found.rebuild)
         client.command(render.create_read_view(table, found.kept))
@@ -136,7 +139,7 @@ class ClickHouseTarget:
         client = clickhouse.connect(self._endpoint)
         for column in evolved.columns[len(table.columns) :]:
             client.command(render.add_column(evolved, column))
-        found = difference(table, _live(client)[table.name], applied(self._control).get(table.name, NEVER))
+        found = difference(table, _live(client)[physical_name(table)], applied(self._control).get(table.name, NEVER))
         client.command(render.create_read_view(table, found.kept))
 
 

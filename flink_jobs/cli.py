@@ -9,6 +9,9 @@ import typer
 from rich.console import Console
 from rich.table import Table as Shown
 
+from consumers.generations import newest
+from core.control import ControlDatabase
+from core.control.results import pointers
 from core.settings import Context
 from flink_jobs import client
 from flink_jobs.jobs import JOBS, job_named
@@ -25,28 +28,35 @@ def _flink(ctx: typer.Context) -> Flink:
     return Flink(endpoint_of(ctx.obj))
 
 
+def make_submitter(context: Context) -> Submitter:
+    """Of every job, in the generation of its result that is in force."""
+    settings = context.settings
+    control = ControlDatabase(context.endpoints.mysql[0], settings.control_database)
+    control.migrate()
+    catalog = load_catalog(settings.contracts).at(pointers(control))
+    return Submitter(context.endpoints, catalog, client.load(settings.home, context.endpoints.flink), newest(control))
+
+
 @app.command("list")
 def list_(ctx: typer.Context) -> None:
-    """Show every job, and whether it runs."""
-    newest: dict[str, JobStatus] = {}
+    """Show every job, and whether it runs. A backfill's is its job's name and a generation's number."""
+    latest: dict[str, JobStatus] = {}
     for known in reversed(_flink(ctx).jobs()):
-        newest[known.name] = known
+        latest[known.name] = known
+    known_jobs = [job.name for job in JOBS]
+    names = dict.fromkeys([*known_jobs, *(name for name in sorted(latest) if name.partition(".g")[0] in known_jobs)])
     shown = Shown("job", "state", "since", "id", box=None)
-    for job in JOBS:
-        found = newest.get(job.name)
+    for name in names:
+        found = latest.get(name)
         since = "" if found is None else f"{dt.datetime.fromtimestamp(found.started_ms / 1000, dt.UTC):%Y-%m-%d %H:%M:%S} UTC"
-        shown.add_row(job.name, "never submitted" if found is None else found.state, since, "" if found is None else found.id)
+        shown.add_row(name, "never submitted" if found is None else found.state, since, "" if found is None else found.id)
     console.print(shown)
 
 
 @app.command()
 def submit(ctx: typer.Context, jobs: Annotated[list[str] | None, typer.Argument(help="All if none is named.")] = None) -> None:
     """Start jobs that do not run yet, from the beginning of their topics."""
-    context: Context = ctx.obj
-    submitter = Submitter(
-        context.endpoints, load_catalog(context.settings.contracts), client.load(context.settings.home, context.endpoints.flink)
-    )
-    for name, identity in submitter.submit([job_named(name) for name in jobs] if jobs else JOBS).items():
+    for name, identity in make_submitter(ctx.obj).submit([job_named(name) for name in jobs] if jobs else JOBS).items():
         console.print(f"{name}: {identity}")
 
 
@@ -93,24 +103,21 @@ def restore(
     ctx: typer.Context, job: JobName, savepoint: Annotated[str, typer.Argument(help="As `stop` or `savepoint` printed it.")]
 ) -> None:
     """Start a job from a savepoint."""
-    context: Context = ctx.obj
-    submitter = Submitter(
-        context.endpoints, load_catalog(context.settings.contracts), client.load(context.settings.home, context.endpoints.flink)
-    )
-    console.print(f"{job}: {submitter.restore(job_named(job), savepoint)}")
+    console.print(f"{job}: {make_submitter(ctx.obj).restore(job_named(job), savepoint)}")
 
 
 @app.command()
 def metrics(ctx: typer.Context, job: JobName) -> None:
-    """Show what each operator of a job reads and writes, and how busy it is."""
+    """Show what each operator of a job reads and writes, the records left out as unreadable, and how busy it is."""
     flink = _flink(ctx)
     found = running_job(flink, job)
-    shown = Shown("operator", "read", "written", "busy", "back-pressured", box=None)
+    shown = Shown("operator", "read", "written", "left out", "busy", "back-pressured", box=None)
     for vertex in flink.details(found.id)["vertices"]:
         told = vertex["metrics"]
         since = max(1, vertex["duration"])
         busy, held = (
             f"{100 * min(1.0, float(told[name]) / since):.0f} %" for name in ("accumulated-busy-time", "accumulated-backpressured-time")
         )
-        shown.add_row(vertex["name"][:70], f"{told['read-records']:,}", f"{told['write-records']:,}", busy, held)
+        left_out = flink.unreadable(found.id, vertex["id"])
+        shown.add_row(vertex["name"][:70], f"{told['read-records']:,}", f"{told['write-records']:,}", f"{left_out:,}", busy, held)
     console.print(shown)

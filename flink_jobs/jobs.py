@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,9 @@ from core.errors import MisconfiguredError
 from core.settings import Endpoints
 from schemas.catalog import Catalog
 from schemas.names import topic_of
-from schemas.render.flink import create_source, newest_view
+from schemas.render.flink import create_source, name, newest_view, text
 from schemas.render.flink_sink import create_sink, insert_into
-from schemas.table import Computed, Table
+from schemas.table import Computed, Shards, Table
 
 SQL = Path(__file__).parent / "sql"
 
@@ -68,25 +69,63 @@ def result_of(job: Job, catalog: Catalog) -> Table:
     )
 
 
-def statements(job: Job, catalog: Catalog, endpoints: Endpoints, generations: Mapping[str, int] | None = None) -> list[str]:
+@dataclass(frozen=True)
+class Making:
+    """A job that fills one generation of its result. With `begins`, in UTC, rows from that time on are computed, and no others."""
+
+    job: Job
+    result: Table
+    begins: dt.datetime | None = None
+
+    @property
+    def name(self) -> str:
+        """Flink's name of it, and its consumer group's."""
+        return self.job.name if self.result.generation == 1 else f"{self.job.name}.g{self.result.generation}"
+
+
+def time_column(result: Table) -> str | None:
+    """The column by which rows belong to days; None for a result that tells how things are now."""
+    return None if result.clickhouse.partition_by is None else result.clickhouse.partition_by.column
+
+
+def statements(made: Making, catalog: Catalog, endpoints: Endpoints, generations: Mapping[str, int]) -> list[str]:
     """All that the runner is given, in order. `generations` are the topics', by name; 1 for those it lacks."""
-    result = result_of(job, catalog)
+    job, result = made.job, made.result
     tables = [catalog[name] for name in job.reads]
-    known = generations or {}
-    sources = [create_source(table, endpoints.kafka, endpoints.registry, generation=known.get(topic_of(table), 1)) for table in tables]
+    sources = [
+        create_source(table, endpoints.kafka, endpoints.registry, _reading(made, table), generations.get(topic_of(table), 1))
+        for table in tables
+    ]
     *views, query = (statement for file in job.files for statement in _split((SQL / f"{file}.sql").read_text()))
     return [
         *sources,
         *map(newest_view, tables),
         *views,
         create_sink(result, endpoints.kafka, endpoints.registry),
-        insert_into(result, query),
+        insert_into(result, query, _since(made)),
     ]
 
 
-def settings(job: Job) -> dict[str, str]:
+def _reading(made: Making, table: Table) -> dict[str, str]:
+    """Metadata is read from its beginning, whatever `begins` says: who an agent is may have been told long before."""
+    options = {"properties.group.id": made.name}
+    if made.begins is not None and isinstance(table.source, Shards):
+        milliseconds = int(made.begins.replace(tzinfo=dt.UTC).timestamp() * 1000)
+        options |= {"scan.startup.mode": "timestamp", "scan.startup.timestamp-millis": str(milliseconds)}
+    return options
+
+
+def _since(made: Making) -> str:
+    column = time_column(made.result)
+    if made.begins is None or column is None:
+        return ""
+    return f"{name(column)} >= TIMESTAMP {text(f'{made.begins:%Y-%m-%d %H:%M:%S}')}"
+
+
+def settings(made: Making) -> dict[str, str]:
+    job = made.job
     return {
-        "pipeline.name": job.name,
+        "pipeline.name": made.name,
         "parallelism.default": "1",
         "execution.checkpointing.interval": f"{int(job.checkpoint_seconds * 1000)} ms",
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",

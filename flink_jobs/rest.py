@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import requests
 
@@ -55,6 +56,13 @@ class Flink:
 
     def checkpoints(self, job: str) -> dict[str, Any]:
         return dict(self._call("GET", f"/jobs/{job}/checkpoints"))
+
+    def unreadable(self, job: str, vertex: str) -> int:
+        """How many records the vertex's sources have left out since they started."""
+        path = f"/jobs/{job}/vertices/{vertex}/metrics"
+        names = [metric["id"] for metric in self._call("GET", path) if metric["id"].endswith(".unreadableRecords")]
+        found = self._call("GET", f"{path}?get={quote(','.join(names))}") if names else []
+        return sum(int(metric["value"]) for metric in found)
 
     def savepoint(self, job: str, *, stop: bool, limit: float = 120) -> str:
         """Where it stands. Blocks until it is whole, `limit` seconds at most. With `stop` the job ends at it.

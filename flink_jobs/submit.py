@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from core.errors import MisconfiguredError, TransientError
 from core.settings import Context, Endpoints, FlinkEndpoint
 from flink_jobs.client import FlinkClient
-from flink_jobs.jobs import Job, settings, statements
+from flink_jobs.jobs import Job, Making, result_of, settings, statements
 from flink_jobs.rest import Flink, JobStatus
 from schemas.catalog import Catalog
 
@@ -31,40 +31,52 @@ def running_job(flink: Flink, name: str) -> JobStatus:
 
 
 class Submitter:
-    def __init__(self, endpoints: Endpoints, catalog: Catalog, client: FlinkClient) -> None:
+    """`catalog` has each result in the generation in force; `generations` are the topics'."""
+
+    def __init__(self, endpoints: Endpoints, catalog: Catalog, client: FlinkClient, generations: Mapping[str, int] | None = None) -> None:
         if endpoints.flink is None:
             raise MisconfiguredError("there is no Flink here", "run `switchboard up --all`")
         self._flink = Flink(endpoints.flink)
         self._endpoints = endpoints
         self._catalog = catalog
         self._client = client
+        self._generations = generations or {}
 
     def submit(self, jobs: Sequence[Job]) -> dict[str, str]:
         """Job -> its id, once it runs; of one that runs already, the id that it has.
 
         Raises MisconfiguredError if Flink refuses one, TransientError if one does not run within a minute.
         """
-        running = {job.name: found.id for job in jobs if (found := self._flink.running(job.name)) is not None}
-        return running | self._start([(job, settings(job)) for job in jobs if job.name not in running])
+        return self.begin([self._in_force(job) for job in jobs])
+
+    def begin(self, makings: Sequence[Making]) -> dict[str, str]:
+        """As `submit`, for jobs that fill any generation, by their names in Flink."""
+        running = {made.name: found.id for made in makings if (found := self._flink.running(made.name)) is not None}
+        return running | self._start([(made, settings(made)) for made in makings if made.name not in running])
+
+    def _in_force(self, job: Job) -> Making:
+        return Making(job, result_of(job, self._catalog))
 
     def restore(self, job: Job, savepoint: str) -> str:
         """Starts the job from a savepoint; its id. Raises as `submit` does, and if the job runs."""
-        running = self._flink.running(job.name)
+        made = self._in_force(job)
+        running = self._flink.running(made.name)
         if running is not None:
-            raise MisconfiguredError(f"job {job.name!r} runs already, id {running.id}", f"`switchboard flink stop {job.name}` first")
+            raise MisconfiguredError(f"job {made.name!r} runs already, id {running.id}", f"`switchboard flink stop {made.name}` first")
         _check(savepoint)
-        return self._start([(job, {**settings(job), "execution.state-recovery.path": savepoint})])[job.name]
+        return self._start([(made, {**settings(made), "execution.state-recovery.path": savepoint})])[made.name]
 
-    def _start(self, jobs: Sequence[tuple[Job, Mapping[str, str]]]) -> dict[str, str]:
-        if not jobs:
+    def _start(self, makings: Sequence[tuple[Making, Mapping[str, str]]]) -> dict[str, str]:
+        if not makings:
             return {}
-        answers = self._client.run_each([(statements(job, self._catalog, self._endpoints), chosen) for job, chosen in jobs])
-        started = {job.name: str(answer[-1]["job"]) for (job, _), answer in zip(jobs, answers, strict=True)}
-        for job, _ in jobs:
-            self._wait(job, started[job.name])
+        sessions = [(statements(made, self._catalog, self._endpoints, self._generations), chosen) for made, chosen in makings]
+        answers = self._client.run_each(sessions)
+        started = {made.name: str(answer[-1]["job"]) for (made, _), answer in zip(makings, answers, strict=True)}
+        for name, identity in started.items():
+            self._wait(name, identity)
         return started
 
-    def _wait(self, job: Job, identity: str) -> None:
+    def _wait(self, name: str, identity: str) -> None:
         """Until every task runs."""
         deadline = time.monotonic() + START_SECONDS
         while True:
@@ -73,7 +85,7 @@ class Submitter:
                 return
             if details["state"] in ("FAILED", "CANCELED") or time.monotonic() > deadline:
                 cause = self._flink.cause(identity)
-                raise TransientError(f"job {job.name!r} does not run: {cause or details['state']}", "`switchboard flink status` tells more")
+                raise TransientError(f"job {name!r} does not run: {cause or details['state']}", "`switchboard flink status` tells more")
             time.sleep(0.2)
 
 

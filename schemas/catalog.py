@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import pkgutil
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
@@ -46,6 +46,20 @@ class Catalog:
     def captured(self) -> Catalog:
         """The tables that MySQL has, without those that jobs compute."""
         return Catalog(tuple(table for table in self.tables if not isinstance(table.source, Computed)))
+
+    @property
+    def computed(self) -> Catalog:
+        """The tables that jobs compute."""
+        return Catalog(tuple(table for table in self.tables if isinstance(table.source, Computed)))
+
+    def at(self, generations: Mapping[str, int]) -> Catalog:
+        """With computed tables in the generation given, those of which none is given as they are."""
+        return Catalog(tuple(replace(table, generation=generations.get(table.name, table.generation)) for table in self.tables))
+
+    def beside(self, generations: Callable[[str], Iterable[int]]) -> Catalog:
+        """With every generation of each computed table that `generations` tells of."""
+        made = (replace(table, generation=number) for table in self.computed for number in generations(table.name))
+        return Catalog((*self.captured, *made))
 
     def chosen(self, names: Iterable[str]) -> tuple[Table, ...]:
         """The named tables, or all of them if none is named."""

@@ -12,7 +12,12 @@ DLQ_PREFIX = "dlq."
 def topic_of(table: Table) -> str:
     """The change topic of a table over all its shards, or the result topic of a computed one."""
     tier = table.source.tier if isinstance(table.source, Computed) else "cdc"
-    return f"{tier}.{topic_part(table.name)}"
+    return f"{tier}.{topic_part(physical_name(table))}"
+
+
+def physical_name(table: Table) -> str:
+    """What the generation's own table and topic are called; readers know the table by its name."""
+    return table.name if table.generation == 1 else f"{table.name}__g{table.generation}"
 
 
 def topic_part(name: str) -> str:

@@ -128,6 +128,8 @@ class Table:
     clickhouse: ClickHouse = field(default_factory=ClickHouse)
     unknown_column: UnknownColumn = "evolve"
     keyed_by_all_columns: bool = False
+    generation: int = field(default=1, repr=False)
+    """Of a computed table: which making of it. Never written into a contract; the control database knows which is in force."""
 
     def __post_init__(self) -> None:
         faults = list(_faults(self))

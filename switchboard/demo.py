@@ -23,9 +23,8 @@ from consumers import freshness
 from core.control import ControlDatabase
 from core.errors import SwitchboardError, TransientError
 from core.settings import Context
-from flink_jobs import client as flink_client
+from flink_jobs.cli import make_submitter
 from flink_jobs.jobs import JOBS
-from flink_jobs.submit import Submitter
 from schemas.catalog import Catalog
 from schemas.catalog import load as load_catalog
 from simulator.source import accounts_of, create_source
@@ -69,7 +68,7 @@ def demo(
     watch = _start(context, "watch", "connectors", "watch")
     streamer = _start(context, "streamer", "stream", "--port", str(page_port), "--grpc-port", "0")
     try:
-        _start_jobs(context, catalog, console)
+        _start_jobs(context, console)
         page = _page(context, page_port)
         console.print(f"[bold]The supervisor's page[/bold]: {page}", soft_wrap=True)
         traffic = Traffic(server, SHARDS, context.settings.metadata_database, rate, seed=int(time.time()))
@@ -83,10 +82,9 @@ def demo(
     raise typer.Exit(0 if equal else 1)
 
 
-def _start_jobs(context: Context, catalog: Catalog, console: Console) -> None:
+def _start_jobs(context: Context, console: Console) -> None:
     console.print("[bold]Starting the Flink jobs[/bold]")
-    client = flink_client.load(context.settings.home, context.endpoints.flink)
-    for name in Submitter(context.endpoints, catalog, client).submit(JOBS):
+    for name in make_submitter(context).submit(JOBS):
         console.print(f"  {name} runs")
 
 

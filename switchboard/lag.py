@@ -12,8 +12,10 @@ from connectors.binlog import unread_since
 from connectors.rest import KafkaConnect
 from consumers import freshness
 from core.control import ControlDatabase
+from core.control.results import pointers
 from core.control.states import REMEDIES, standing
 from core.settings import Context, MySqlServer
+from schemas.catalog import Catalog
 from schemas.catalog import load as load_catalog
 from schemas.render.connect import connector_name
 
@@ -22,20 +24,19 @@ def lag(ctx: typer.Context, seconds: Annotated[int, typer.Option(help="Over how 
     """Show how far Connect is, what waits for landing, how long a commit took until it was queryable, and what is in doubt."""
     context: Context = ctx.obj
     console = Console(soft_wrap=True)
-    console.print(_tables(context, seconds))
+    control = ControlDatabase(context.endpoints.mysql[0], context.settings.control_database)
+    control.migrate()
+    console.print(_tables(context, load_catalog(context.settings.contracts).at(pointers(control)), seconds))
     connect = KafkaConnect(context.endpoints.connect)
     for server in context.endpoints.mysql:
         console.print(f"MySQL {server.name} to Kafka: {_source(connect, server)}", markup=False, highlight=False)
-    control = ControlDatabase(context.endpoints.mysql[0], context.settings.control_database)
-    control.migrate()
     for state in standing(control):
         since = f"since {state.since:%Y-%m-%d %H:%M:%S} UTC"
         console.print(f"{state.table} in {state.shard}: {state.state} {since}: {state.reason}", markup=False, highlight=False)
         console.print(f"    {REMEDIES[state.state]}", markup=False, highlight=False)
 
 
-def _tables(context: Context, seconds: int) -> Shown:
-    catalog = load_catalog(context.settings.contracts)
+def _tables(context: Context, catalog: Catalog, seconds: int) -> Shown:
     waiting = freshness.waiting(context.endpoints.kafka, context.settings.landing.group, catalog)
     shown = Shown("table", "waits in Kafka", "landed", "commit to queryable p50", "p99", "newest change", box=None)
     for item in freshness.measure(context.endpoints.clickhouse, catalog, seconds):

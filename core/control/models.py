@@ -94,3 +94,27 @@ class Run(Base):
     detail: Mapped[dict[str, Any]] = mapped_column(JSON)
     started_at: Mapped[dt.datetime] = mapped_column(DATETIME(fsp=6), default=utc_now)
     ended_at: Mapped[dt.datetime | None] = mapped_column(DateTime)
+
+
+class ResultGeneration(Base):
+    """A making of a computed table beside the first, which has no row until it is dropped: see `results`."""
+
+    __tablename__ = "result_generations"
+
+    table_name: Mapped[str] = mapped_column(String(200), primary_key=True)
+    generation: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    state: Mapped[str] = mapped_column(String(16))
+    begins: Mapped[dt.datetime | None] = mapped_column(DATETIME(fsp=3))
+    """Computed anew from this time on, taken over before it; None for all of it computed anew."""
+    changed_at: Mapped[dt.datetime] = mapped_column(DATETIME(fsp=6), default=utc_now, onupdate=utc_now)
+
+
+class ResultPointer(Base):
+    """The generation that views, landers, jobs and streamer follow; a table without a row is in its first."""
+
+    __tablename__ = "result_pointers"
+
+    table_name: Mapped[str] = mapped_column(String(200), primary_key=True)
+    generation: Mapped[int] = mapped_column(Integer)
+    previous: Mapped[int] = mapped_column(Integer)
+    moved_at: Mapped[dt.datetime] = mapped_column(DATETIME(fsp=6), default=utc_now, onupdate=utc_now)

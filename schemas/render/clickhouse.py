@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from schemas import types as t
-from schemas.names import ch_name
+from schemas.names import ch_name, physical_name
 from schemas.table import Column, Computed, Month, Table
 
 ROWS = "landed"
@@ -28,7 +28,7 @@ META_COLUMNS: tuple[tuple[str, str], ...] = (
 
 
 def rows_table(table: Table) -> str:
-    return f"{ROWS}.{ch_name(table.name)}"
+    return f"{ROWS}.{ch_name(physical_name(table))}"
 
 
 def read_view(table: Table) -> str:

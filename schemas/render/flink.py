@@ -1,6 +1,6 @@
 """Contract -> Flink's source: the change topic as an append-only log of Debezium's envelopes.
 
-``avro-confluent`` reads each record by its own schema and gives the fields that the DDL names. They have the types in
+``change-record`` (flink_jobs/plugin) reads each record by its own schema and gives the fields that the DDL names. They have the types in
 which Debezium sends them (`arriving_type`), so that every record of the topic can be read, whatever its values:
 
 - every column is nullable here: a reader that insists would fail its job on the first record that lacks the column or
@@ -110,8 +110,8 @@ def _options(table: Table, kafka: KafkaEndpoint, registry: RegistryEndpoint) -> 
         "properties.isolation.level": "read_committed",
         "scan.startup.mode": "earliest-offset",
         "scan.watermark.idle-timeout": "10 s",
-        "format": "avro-confluent",
-        "avro-confluent.url": registry.confluent,
+        "format": "change-record",
+        "change-record.url": registry.confluent,
     }
 
 

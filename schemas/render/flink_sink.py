@@ -50,13 +50,17 @@ def create_sink(table: Table, kafka: KafkaEndpoint, registry: RegistryEndpoint) 
     return f"CREATE TABLE {sink_table(table)} (\n    " + ",\n    ".join(columns) + f"\n) WITH (\n{lines}\n)"
 
 
-def insert_into(table: Table, query: str) -> str:
-    """Sends the rows of `query` to the sink. It gives the contract's columns by name, and ``committed_ms``: when the newest
-    change that they rest upon was committed in MySQL, in milliseconds since 1970."""
+def insert_into(table: Table, query: str, only: str = "") -> str:
+    """Sends the rows of `query` to the sink, those for which the condition `only` holds.
+
+    The query gives the contract's columns by name, and ``committed_ms``: when the newest change that they rest upon was
+    committed in MySQL, in milliseconds since 1970.
+    """
     row = ", ".join(f"CAST({name(column.name)} AS {sink_type(column.type)})" for column in table.columns)
     source = "ROW('flink', '', COALESCE(`committed_ms`, 0), CAST(NULL AS STRING), '', CAST(0 AS BIGINT), 0)"
     values = (*(f"CAST({name(part)} AS {sink_type(table.column(part).type)})" for part in table.key), f"CAST(NULL AS {_row(table)})")
-    return f"INSERT INTO {sink_table(table)}\nSELECT {', '.join(values)}, ROW({row}), {source}, 'u'\nFROM (\n{query}\n)"
+    condition = f"\nWHERE {only}" if only else ""
+    return f"INSERT INTO {sink_table(table)}\nSELECT {', '.join(values)}, ROW({row}), {source}, 'u'\nFROM (\n{query}\n){condition}"
 
 
 def _row(table: Table) -> str:

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from core.control import ControlDatabase
+from core.control.results import pointers
 from core.settings import Context
 from schemas.catalog import load as load_catalog
 from schemas.steps import Step
@@ -21,7 +22,7 @@ def rooms(ctx: Context) -> list[planning.Target]:
     endpoints, settings = ctx.endpoints, ctx.settings
     control = ControlDatabase(endpoints.mysql[0], settings.control_database)
     control.migrate()
-    return planning.targets(endpoints, settings, load_catalog(settings.contracts), control)
+    return planning.targets(endpoints, settings, load_catalog(settings.contracts).at(pointers(control)), control)
 
 
 def plan(ctx: typer.Context) -> None:

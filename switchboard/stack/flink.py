@@ -15,7 +15,7 @@ from core.errors import MisconfiguredError, TransientError
 from core.settings import FlinkEndpoint
 from flink_jobs import client as flink_client
 from flink_jobs.client import FlinkClient
-from switchboard.stack import jars
+from switchboard.stack import jars, plugins
 from switchboard.stack.program import HOST, Program, Tools
 from switchboard.stack.progress import Progress
 from switchboard.stack.state import State, write_private
@@ -25,9 +25,15 @@ JARS = ("flink",)
 SLOTS = 8
 
 
-def fetch(artefacts: Path, progress: Progress) -> None:
-    """Makes Flink's environment and brings its jars. Blocks on the network; safe to repeat and to kill."""
+def fetch(artefacts: Path, java: Path, progress: Progress) -> None:
+    """Makes Flink's environment, brings its jars and compiles ours. Blocks on the network; safe to repeat and to kill."""
     jars.fetch(artefacts, JARS, progress)
+    _make_environment(artefacts, progress)
+    ours = artefacts / "jars" / "flink"
+    plugins.build(plugins.FORMAT, java, artefacts / "jars", [*(_home(artefacts) / "lib").glob("*.jar"), *ours.glob("*.jar")], ours)
+
+
+def _make_environment(artefacts: Path, progress: Progress) -> None:
     folder = artefacts / "flink-venv"
     stamp = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()
     if (folder / ".complete").exists() and (folder / ".complete").read_text() == stamp:

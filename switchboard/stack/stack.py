@@ -14,7 +14,6 @@ from pathlib import Path
 from filelock import FileLock
 from pydantic import SecretStr
 
-from connectors.plugin import build as plugin
 from core.errors import MisconfiguredError
 from core.settings import (
     ClickHouseEndpoint,
@@ -26,7 +25,7 @@ from core.settings import (
     RegistryEndpoint,
 )
 from flink_jobs.client import FlinkClient
-from switchboard.stack import flink, jars, java, mysql, parts, seaweedfs, starting, state
+from switchboard.stack import flink, jars, java, mysql, parts, plugins, seaweedfs, starting, state
 from switchboard.stack.program import HOST, Program, Tools
 from switchboard.stack.progress import Progress
 from switchboard.stack.starting import PortTakenError
@@ -45,11 +44,11 @@ def setup(home: Path, progress: Progress, artefacts: Path | None = None, wanted:
     store.mkdir(parents=True, exist_ok=True)
     with FileLock(store / ".lock", timeout=1800):
         jars.fetch(store, JARS, progress)
-        if any(name.startswith("flink") for name in wanted):
-            flink.fetch(store, progress)
         runtime = java.find_or_fetch(store, progress)
+        if any(name.startswith("flink") for name in wanted):
+            flink.fetch(store, runtime, progress)
         converter = store / "jars" / "converter"
-        plugin.build(runtime, next((store / "jars" / "compiler").glob("ecj-*.jar")), sorted(converter.glob("*.jar")), converter)
+        plugins.build(plugins.CONVERTER, runtime, store / "jars", sorted(converter.glob("*.jar")), converter)
         return Tools(store, runtime, mysql.find_or_fetch(store, progress))
 
 
@@ -180,7 +179,7 @@ def endpoints(home: Path) -> Endpoints:
         ),
         kafka=KafkaEndpoint(bootstrap=f"{HOST}:{port['kafka']}"),
         registry=RegistryEndpoint(url=f"http://{HOST}:{port['registry']}"),
-        connect=ConnectEndpoint(url=f"http://{HOST}:{port['connect']}", value_converter=plugin.CLASS),
+        connect=ConnectEndpoint(url=f"http://{HOST}:{port['connect']}", value_converter=plugins.CONVERTER.provider),
         clickhouse=ClickHouseEndpoint(
             host=HOST,
             http_port=port["clickhouse_http"],

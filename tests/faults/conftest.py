@@ -14,7 +14,7 @@ from tests.faults.running import SHARDS
 from tests.pipeline import Pipeline, make_pipeline
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def faulty() -> Iterator[Pipeline]:
     home, endpoints = start("faults")
     create_source(endpoints.mysql[0], SHARDS, "metadata")

@@ -11,7 +11,7 @@ from switchboard import stack as local_stack
 from tests.conftest import start
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def home() -> Iterator[Path]:
     made, _ = start("journeys")
     yield made

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from connectors.plugin.build import CLASS
 from connectors.preflight import Finding, inspect
 from schemas import privacy as p
 from schemas import types as t
 from schemas.catalog import Catalog
 from schemas.table import Latest, Shards, Table, immutable
+from switchboard.stack.plugins import CONVERTER
 from tests.conftest import Space
 from tests.pipeline import Pipeline
 
@@ -69,7 +69,7 @@ def test_tables_are_inspected_all_at_once(pipeline: Pipeline, database: str) -> 
 def test_a_default_beside_null_is_no_fault_where_connect_has_our_converter(pipeline: Pipeline, database: str) -> None:
     pipeline.sql("CREATE TABLE things (id INT PRIMARY KEY, hint INT DEFAULT 3)", database=database)
     assert [finding.what.split(":")[0] for finding in findings(pipeline, database)] == ["column 'hint'"]
-    assert findings(pipeline, database, converter=CLASS) == []
+    assert findings(pipeline, database, converter=CONVERTER.provider) == []
 
 
 def test_a_shard_that_is_put_aside_is_not_inspected(pipeline: Pipeline, database: str) -> None:

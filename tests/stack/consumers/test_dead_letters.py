@@ -28,7 +28,7 @@ def send(pipeline: Pipeline, *values: bytes) -> None:
 
 def newest_value(pipeline: Pipeline, mark: bytes) -> bytes:
     """The raw record of the row whose comment is `mark`."""
-    reader = Consumer({"bootstrap.servers": pipeline.endpoints.kafka.bootstrap, "group.id": f"read-{mark.decode()}"})
+    reader = Consumer({"bootstrap.servers": pipeline.endpoints.kafka.bootstrap, "group.id": f"read-{mark.hex()}"})
     try:
         reader.assign([TopicPartition(TOPIC, partition, 0) for partition in range(4)])
         for _ in range(200):

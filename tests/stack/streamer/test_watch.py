@@ -40,10 +40,10 @@ class Server:
 
 
 @contextmanager
-def streaming(pipeline: Pipeline) -> Iterator[Server]:
+def streaming(pipeline: Pipeline, port: int = 0) -> Iterator[Server]:
     assert SETTINGS.jwt_secret is not None
     secret = {"SWITCHBOARD_STREAMER__JWT_SECRET": SETTINGS.jwt_secret.get_secret_value()}
-    command = [sys.executable, "-m", "switchboard", "stream", "--port", "0", "--grpc-port", "0"]
+    command = [sys.executable, "-m", "switchboard", "stream", "--port", str(port), "--grpc-port", "0"]
     place = pipeline.home / "logs" / "streamer.log"
     before = len(place.read_text().splitlines()) if place.exists() else 0
     with place.open("ab") as log:

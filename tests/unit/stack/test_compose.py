@@ -13,6 +13,7 @@ import yaml
 from switchboard.stack import parts
 from switchboard.stack.compose import endpoints, environment
 from switchboard.stack.jars import locked, versions
+from switchboard.stack.plugins import FORMAT
 from tests.pipeline import ROOT
 
 SERVICES = {
@@ -85,9 +86,9 @@ def test_the_users_may_do_what_they_may_in_the_local_stack() -> None:
         assert grant in local.replace('"\n        "', "")
 
 
-def test_flink_is_given_the_locked_jars() -> None:
+def test_flink_is_given_the_locked_jars_and_ours() -> None:
     given = [volume.split(":")[0].rpartition("/")[2] for volume in compose()["flink-jobmanager"]["volumes"]]
-    assert sorted(given) == sorted(jar.filename for jar in locked()["flink"])
+    assert sorted(given) == sorted([FORMAT.jar, *(jar.filename for jar in locked()["flink"])])
 
 
 def test_every_folder_of_jars_is_locked_at_its_pinned_version() -> None:

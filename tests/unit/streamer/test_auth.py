@@ -16,7 +16,7 @@ from streamer.auth import Authenticator, UnauthenticatedError, mint
 
 SECRET = "a secret that is long enough for HS256 to like it"
 SETTINGS = StreamerSettings(jwt_secret=SecretStr(SECRET))
-GOOD = {"sub": "ada", "aud": "switchboard", "tenant": 7, "exp": int(time.time()) + 60}
+GOOD = {"sub": "ada", "aud": "switchboard", "tenant": 7, "exp": int(time.time()) + 24 * 3600}
 
 
 def signed(key: str = SECRET, algorithm: str = "HS256", **changes: Any) -> str:

@@ -15,6 +15,6 @@ CREATE TABLE `interactions_log` (
     'properties.isolation.level' = 'read_committed',
     'scan.startup.mode' = 'earliest-offset',
     'scan.watermark.idle-timeout' = '10 s',
-    'format' = 'avro-confluent',
-    'avro-confluent.url' = 'http://registry/apis/ccompat/v7'
+    'format' = 'change-record',
+    'change-record.url' = 'http://registry/apis/ccompat/v7'
 );

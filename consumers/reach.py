@@ -1,0 +1,66 @@
+"""How far a consumer group has read topics, up to ends that were noted once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from core.clients.kafka import consumer
+from core.errors import TransientError
+from core.settings import KafkaEndpoint
+
+CONTROL_RECORDS = 100
+"""More than stand in a row at a log's end: for so few that seem to be left, it is tried whether there is one to read."""
+PATIENCE = 15.0
+
+
+class Reach:
+    """Blocks up to 15 s a partition; raises TransientError while Kafka is away. To be closed."""
+
+    def __init__(self, kafka: KafkaEndpoint, group: str, topics: Iterable[str]) -> None:
+        self._reader: Consumer = consumer(kafka, group, **{"enable.partition.eof": True, "auto.offset.reset": "earliest"})
+        self._ends: dict[tuple[str, int], tuple[int, int]] = {}
+        try:
+            live = self._reader.list_topics(timeout=PATIENCE).topics
+            for topic in topics:
+                for number in live[topic].partitions if topic in live else ():
+                    low, high = self._reader.get_watermark_offsets(TopicPartition(topic, number), timeout=PATIENCE)
+                    self._ends[topic, number] = int(low), int(high)
+        except KafkaException as error:
+            raise TransientError(f"Kafka at {kafka.bootstrap} does not tell its topics' ends: {error}", "is it running?") from error
+
+    @property
+    def total(self) -> int:
+        return sum(high - low for low, high in self._ends.values())
+
+    def left(self) -> int:
+        """Records before the ends that the group has not committed; control records, which nobody is handed, do not count."""
+        try:
+            places = self._reader.committed([TopicPartition(*place) for place in self._ends], timeout=PATIENCE)
+            return sum(self._left(place) for place in places)
+        except KafkaException as error:
+            raise TransientError(f"Kafka does not tell how far a group has read: {error}", "is it running?") from error
+
+    def _left(self, place: TopicPartition) -> int:
+        low, high = self._ends[place.topic, place.partition]
+        at = max(low, int(place.offset))
+        if high - at <= CONTROL_RECORDS and high > at and not self._readable(TopicPartition(place.topic, place.partition, at), high):
+            return 0
+        return max(0, high - at)
+
+    def _readable(self, place: TopicPartition, high: int) -> bool:
+        self._reader.assign([place])
+        try:
+            message = self._reader.poll(PATIENCE)
+            if message is None:
+                return True
+            error = message.error()
+            if error is not None and error.code() != KafkaError._PARTITION_EOF:
+                return True
+            return error is None and int(message.offset() or 0) < high
+        finally:
+            self._reader.unassign()
+
+    def close(self) -> None:
+        self._reader.close()

@@ -1,0 +1,26 @@
+"""Which generation of a computed table is in force, and which others there are."""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects.mysql import DATETIME
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    op.create_table(
+        "result_generations",
+        sa.Column("table_name", sa.String(200), primary_key=True),
+        sa.Column("generation", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("state", sa.String(16), nullable=False),
+        sa.Column("begins", DATETIME(fsp=3)),
+        sa.Column("changed_at", DATETIME(fsp=6), nullable=False),
+    )
+    op.create_table(
+        "result_pointers",
+        sa.Column("table_name", sa.String(200), primary_key=True),
+        sa.Column("generation", sa.Integer, nullable=False),
+        sa.Column("previous", sa.Integer, nullable=False),
+        sa.Column("moved_at", DATETIME(fsp=6), nullable=False),
+    )

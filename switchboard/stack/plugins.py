@@ -1,0 +1,70 @@
+"""Compiles what we add to Connect and Flink with a compiler that is itself a jar, so that a Java runtime is enough."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import tempfile
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import MisconfiguredError
+
+ROOT = Path(__file__).parents[2]
+OLDEST_JAVA = "17"
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """One source file, packed as `jar`, whose class `provider` Java's service loader finds as a `service`."""
+
+    source: Path
+    jar: str
+    service: str
+    provider: str
+
+
+CONVERTER = Plugin(
+    ROOT / "connectors" / "plugin" / "NullKeepingAvroConverter.java",
+    "switchboard-converter.jar",
+    "org.apache.kafka.connect.storage.Converter",
+    "switchboard.connect.NullKeepingAvroConverter",
+)
+FORMAT = Plugin(
+    ROOT / "flink_jobs" / "plugin" / "ChangeRecordFormat.java",
+    "switchboard-format.jar",
+    "org.apache.flink.table.factories.Factory",
+    "switchboard.flink.ChangeRecordFormat",
+)
+
+
+def build(plugin: Plugin, java: Path, jars: Path, libraries: Iterable[Path], target: Path) -> Path:
+    """Writes the plugin's jar into the folder `target`, unless it is there already, of this source.
+
+    `jars` has the compiler's folder. Raises MisconfiguredError with the compiler's words.
+    """
+    jar, source = target / plugin.jar, hashlib.sha256(plugin.source.read_bytes()).hexdigest().encode()
+    if jar.exists() and zipfile.ZipFile(jar).comment == source:
+        return jar
+    with tempfile.TemporaryDirectory(dir=target) as scratch:
+        compiler = next((jars / "compiler").glob("ecj-*.jar"))
+        classpath = ":".join(str(library) for library in libraries if library != jar)
+        options = (f"-{OLDEST_JAVA}", "-nowarn", "-cp", classpath, "-d", scratch)
+        command = [str(java), "-jar", str(compiler), *options, str(plugin.source)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        if done.returncode != 0:
+            said = " ".join((done.stderr + done.stdout).split())[:500]
+            raise MisconfiguredError(f"{plugin.source.name} does not compile: {said}", "do the pinned libraries and ECJ fit it?")
+        return _pack(plugin, Path(scratch), jar, source)
+
+
+def _pack(plugin: Plugin, classes: Path, jar: Path, source: bytes) -> Path:
+    half = classes / plugin.jar
+    with zipfile.ZipFile(half, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.comment = source
+        for path in sorted(classes.rglob("*.class")):
+            archive.write(path, path.relative_to(classes))
+        archive.writestr(f"META-INF/services/{plugin.service}", plugin.provider + "\n")
+    return half.replace(jar)
