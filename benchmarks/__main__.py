@@ -18,7 +18,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table as Shown
 
-from benchmarks import end_to_end, footprint, race
+from benchmarks import end_to_end, footprint, live, race
 from core.errors import MisconfiguredError, SwitchboardError
 from core.settings import Context
 from switchboard import context as contexts
@@ -26,7 +26,7 @@ from switchboard import stack
 
 RESULTS = Path(__file__).parent / "results.json"
 MOST_ROWS = 10_000_000
-PARTS = ("landing", "latency", "memory", "start", "setup")
+PARTS = ("landing", "latency", "live", "memory", "start", "setup")
 
 
 def main() -> int:
@@ -77,6 +77,8 @@ def _measure(context: Context, chosen: argparse.Namespace, say: Callable[..., No
     if "latency" in parts:
         seconds = 10 if chosen.quick else 30
         found["latency"] = asdict(end_to_end.measure(endpoints, context.settings, chosen.rate, 10, seconds))
+    if "live" in parts:
+        found["live"] = live.measure(context, chosen.quick, say)
     if "start" in parts:
         found["start"] = footprint.warm_start(home / "artefacts")
     if "setup" in parts:
@@ -96,6 +98,8 @@ def _tables(found: dict[str, Any]) -> list[Shown]:
         shown += [_landing(item["rows"], item["medians"]) for item in found["landing"]]
     if "latency" in found:
         shown.append(_latency(found["latency"]))
+    if "live" in found:
+        shown += live.tables(found["live"], _columns)
     if "memory" in found or "start" in found:
         shown.append(_parts(found.get("memory", {}), found.get("start", {})))
     if "setup" in found:

@@ -14,10 +14,10 @@ from core.clients import clickhouse
 from core.control import ControlDatabase
 from core.settings import Endpoints
 from schemas.catalog import Catalog
-from schemas.names import physical_name
+from schemas.names import ch_string, physical_name
 from schemas.render import clickhouse as render
 from schemas.steps import Step
-from schemas.table import Table
+from schemas.table import Computed, Table
 
 RESPELLED = (
     "; its records' keys change too, and with them their partitions, which loses the order of older changes: "
@@ -96,8 +96,18 @@ class ClickHouseTarget:
         if found.gone:
             lines = tuple(f"- {name}" for name in found.gone)
             yield Step(22, self.name, "drop", table.name, "columns that the contract no longer has", lines, destroys=True)
-        elif not found.lines and before.fingerprint != fingerprint(table):
+        if self._astray(table):
+            yield Step(23, self.name, "run", table.name, f"its view follows generation {table.generation}, which is in force")
+        elif not found.gone and not found.lines and before.fingerprint != fingerprint(table):
             yield Step(23, self.name, "run", table.name, "remember the contract; its table stands as it says")
+
+    def _astray(self, table: Table) -> bool:
+        """Whether a swap was interrupted between the pointer and the view."""
+        if not isinstance(table.source, Computed):
+            return False
+        client, place = clickhouse.connect(self._endpoint), f"database = '{render.read_database(table)}' AND name = {ch_string(table.name)}"
+        views = client.query(f"SELECT as_select FROM system.tables WHERE {place}").result_rows
+        return bool(views) and f"FROM {render.rows_table(table)} FINAL".replace("`", "") not in views[0][0].replace("`", "")
 
     def apply(self, step: Step) -> None:
         client = clickhouse.connect(self._endpoint)

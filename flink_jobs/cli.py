@@ -9,7 +9,6 @@ import typer
 from rich.console import Console
 from rich.table import Table as Shown
 
-from consumers.generations import newest
 from core.control import ControlDatabase
 from core.control.results import pointers
 from core.settings import Context
@@ -34,7 +33,7 @@ def make_submitter(context: Context) -> Submitter:
     control = ControlDatabase(context.endpoints.mysql[0], settings.control_database)
     control.migrate()
     catalog = load_catalog(settings.contracts).at(pointers(control))
-    return Submitter(context.endpoints, catalog, client.load(settings.home, context.endpoints.flink), newest(control))
+    return Submitter(context.endpoints, catalog, client.load(settings.home, context.endpoints.flink), control)
 
 
 @app.command("list")
@@ -54,9 +53,13 @@ def list_(ctx: typer.Context) -> None:
 
 
 @app.command()
-def submit(ctx: typer.Context, jobs: Annotated[list[str] | None, typer.Argument(help="All if none is named.")] = None) -> None:
-    """Start jobs that do not run yet, from the beginning of their topics."""
-    for name, identity in make_submitter(ctx.obj).submit([job_named(name) for name in jobs] if jobs else JOBS).items():
+def submit(
+    ctx: typer.Context,
+    jobs: Annotated[list[str] | None, typer.Argument(help="All if none is named.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin with the topics, whatever checkpoint there is.")] = False,
+) -> None:
+    """Start jobs that do not run yet: each from its newest checkpoint, if its SQL still fits it, else from the beginning of its topics."""
+    for name, identity in make_submitter(ctx.obj).submit([job_named(name) for name in jobs] if jobs else JOBS, fresh=fresh).items():
         console.print(f"{name}: {identity}")
 
 
@@ -100,10 +103,22 @@ def cancel(ctx: typer.Context, job: JobName) -> None:
 
 @app.command()
 def restore(
-    ctx: typer.Context, job: JobName, savepoint: Annotated[str, typer.Argument(help="As `stop` or `savepoint` printed it.")]
+    ctx: typer.Context,
+    job: JobName,
+    savepoint: Annotated[str, typer.Argument(help="As `stop` or `savepoint` printed it.")],
+    unchecked: Annotated[bool, typer.Option("--unchecked", help="Leave it to Flink whether the state fits.")] = False,
 ) -> None:
-    """Start a job from a savepoint."""
-    console.print(f"{job}: {make_submitter(ctx.obj).restore(job_named(job), savepoint)}")
+    """Start a job from a savepoint, if its SQL still fits it."""
+    console.print(f"{job}: {make_submitter(ctx.obj).restore(job_named(job), savepoint, unchecked=unchecked)}")
+
+
+@app.command()
+def fits(ctx: typer.Context, job: JobName) -> None:
+    """Say whether the state of a running job fits its SQL as it is now. Exit status 1 if not."""
+    misfits = make_submitter(ctx.obj).misfits(job_named(job))
+    console.print("\n".join(misfits) or f"the state of {job} fits")
+    if misfits:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 import requests
 
@@ -56,6 +57,24 @@ class Flink:
 
     def checkpoints(self, job: str) -> dict[str, Any]:
         return dict(self._call("GET", f"/jobs/{job}/checkpoints"))
+
+    def newest_state(self, job: str) -> str | None:
+        """Where the newest checkpoint or savepoint of a job is, be it one that the cluster no longer remembers; None if there is none."""
+        try:
+            latest = self.checkpoints(job)["latest"]
+        except MisconfiguredError:
+            return self._left_behind(job)
+        done = [latest[kind] for kind in ("completed", "savepoint") if latest.get(kind)]
+        return str(max(done, key=lambda found: found["id"])["external_path"]) if done else self._left_behind(job)
+
+    def _left_behind(self, job: str) -> str | None:
+        """From the folder of checkpoints, where that is one of this machine."""
+        config = {item["key"]: item["value"] for item in self._call("GET", "/jobmanager/config")}
+        place = urlsplit(config.get("execution.checkpointing.dir", ""))
+        if place.scheme not in ("", "file") or not place.path:
+            return None
+        done = [found.parent for found in (Path(unquote(place.path)) / job).glob("chk-*/_metadata")]
+        return max(done, key=lambda found: int(found.name.removeprefix("chk-"))).as_uri() if done else None
 
     def unreadable(self, job: str, vertex: str) -> int:
         """How many records the vertex's sources have left out since they started."""

@@ -1,20 +1,32 @@
-"""Starting a job, anew or from a savepoint."""
+"""Starting jobs: from where they were, from a savepoint, or anew; never on a state that does not fit."""
 
 from __future__ import annotations
 
+import json
+import re
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from sqlalchemy import select
+
+from consumers.generations import newest
+from core.control import ControlDatabase
+from core.control.models import JobPlan
 from core.errors import MisconfiguredError, TransientError
 from core.settings import Context, Endpoints, FlinkEndpoint
 from flink_jobs.client import FlinkClient
 from flink_jobs.jobs import Job, Making, result_of, settings, statements
+from flink_jobs.plans import Operators, differences, operators
 from flink_jobs.rest import Flink, JobStatus
 from schemas.catalog import Catalog
 
 START_SECONDS = 60.0
+REMEMBERED = 5
+"""So many runs of a job are looked through for a checkpoint: the newest may have ended before its first."""
 
 
 def endpoint_of(context: Context) -> FlinkEndpoint:
@@ -30,51 +42,118 @@ def running_job(flink: Flink, name: str) -> JobStatus:
     return found
 
 
-class Submitter:
-    """`catalog` has each result in the generation in force; `generations` are the topics'."""
+@dataclass(frozen=True)
+class Planned:
+    """A job's compiled plan, in a file of this machine, and the place of the state that it begins with."""
 
-    def __init__(self, endpoints: Endpoints, catalog: Catalog, client: FlinkClient, generations: Mapping[str, int] | None = None) -> None:
+    made: Making
+    file: Path
+    operators: Operators
+    state: str | None
+
+
+class Submitter:
+    """`catalog` has each result in the generation in force. Blocks on Flink and the control database."""
+
+    def __init__(self, endpoints: Endpoints, catalog: Catalog, client: FlinkClient, control: ControlDatabase) -> None:
         if endpoints.flink is None:
             raise MisconfiguredError("there is no Flink here", "run `switchboard up --all`")
         self._flink = Flink(endpoints.flink)
         self._endpoints = endpoints
         self._catalog = catalog
         self._client = client
-        self._generations = generations or {}
+        self._control = control
 
-    def submit(self, jobs: Sequence[Job]) -> dict[str, str]:
+    def submit(self, jobs: Sequence[Job], *, fresh: bool = False) -> dict[str, str]:
         """Job -> its id, once it runs; of one that runs already, the id that it has.
 
-        Raises MisconfiguredError if Flink refuses one, TransientError if one does not run within a minute.
+        Each goes on from the newest checkpoint of its last run, if there is one, or with `fresh` begins with its topics.
+        Raises MisconfiguredError if Flink refuses one, or its state does not fit, before any is started; TransientError if
+        one does not run within a minute.
         """
-        return self.begin([self._in_force(job) for job in jobs])
+        return self.begin([self._in_force(job) for job in jobs], fresh=fresh)
 
-    def begin(self, makings: Sequence[Making]) -> dict[str, str]:
+    def begin(self, makings: Sequence[Making], *, fresh: bool = False) -> dict[str, str]:
         """As `submit`, for jobs that fill any generation, by their names in Flink."""
         running = {made.name: found.id for made in makings if (found := self._flink.running(made.name)) is not None}
-        return running | self._start([(made, settings(made)) for made in makings if made.name not in running])
+        lacking = [made for made in makings if made.name not in running]
+        return running | self._start({made: None if fresh else self._checkpoint(made.name) for made in lacking})
 
-    def _in_force(self, job: Job) -> Making:
-        return Making(job, result_of(job, self._catalog))
-
-    def restore(self, job: Job, savepoint: str) -> str:
+    def restore(self, job: Job, savepoint: str, *, unchecked: bool = False) -> str:
         """Starts the job from a savepoint; its id. Raises as `submit` does, and if the job runs."""
         made = self._in_force(job)
         running = self._flink.running(made.name)
         if running is not None:
             raise MisconfiguredError(f"job {made.name!r} runs already, id {running.id}", f"`switchboard flink stop {made.name}` first")
         _check(savepoint)
-        return self._start([(made, {**settings(made), "execution.state-recovery.path": savepoint})])[made.name]
+        return self._start({made: savepoint}, unchecked=unchecked)[made.name]
 
-    def _start(self, makings: Sequence[tuple[Making, Mapping[str, str]]]) -> dict[str, str]:
+    def misfits(self, job: Job) -> list[str]:
+        """Why the state of the job that runs does not fit its SQL as it is now: a line each, none if it fits."""
+        made = self._in_force(job)
+        known = self._known(running_job(self._flink, made.name).id)
+        if known is None:
+            raise MisconfiguredError(f"job {made.name!r} was not submitted by switchboard", "its state cannot be told about")
+        with tempfile.TemporaryDirectory() as folder:
+            (planned,) = self._plan({made: None}, Path(folder))
+        return differences(known, planned.operators)
+
+    def _in_force(self, job: Job) -> Making:
+        return Making(job, result_of(job, self._catalog))
+
+    def _start(self, makings: Mapping[Making, str | None], *, unchecked: bool = False) -> dict[str, str]:
         if not makings:
             return {}
-        sessions = [(statements(made, self._catalog, self._endpoints, self._generations), chosen) for made, chosen in makings]
-        answers = self._client.run_each(sessions)
-        started = {made.name: str(answer[-1]["job"]) for (made, _), answer in zip(makings, answers, strict=True)}
+        with tempfile.TemporaryDirectory() as folder:
+            planned = self._plan(makings, Path(folder))
+            for plan in planned if not unchecked else ():
+                self._fits(plan)
+            answers = self._client.run_each([([f"EXECUTE PLAN '{plan.file.as_uri()}'"], _begins(plan)) for plan in planned])
+        started = {plan.made.name: str(answer[-1]["job"]) for plan, answer in zip(planned, answers, strict=True)}
+        with self._control.session() as session:
+            session.add_all(JobPlan(job_id=started[plan.made.name], name=plan.made.name, operators=plan.operators) for plan in planned)
         for name, identity in started.items():
             self._wait(name, identity)
         return started
+
+    def _plan(self, makings: Mapping[Making, str | None], folder: Path) -> list[Planned]:
+        generations = newest(self._control)
+        sessions = []
+        for made in makings:
+            *tables, insert = statements(made, self._catalog, self._endpoints, generations)
+            sessions.append(([*tables, f"COMPILE PLAN '{(folder / made.name).as_uri()}' FOR {insert}"], settings(made)))
+        self._client.run_each(sessions)
+        files = [folder / made.name for made in makings]
+        return [
+            Planned(made, file, operators(json.loads(file.read_text())), state)
+            for (made, state), file in zip(makings.items(), files, strict=True)
+        ]
+
+    def _fits(self, planned: Planned) -> None:
+        if planned.state is None:
+            return
+        known, name = self._known(_job_of(planned.state)), planned.made.name
+        if known is None:
+            raise MisconfiguredError(f"nobody remembers the plan of the job that left {planned.state}", "`--unchecked` lets Flink judge")
+        if lines := differences(known, planned.operators):
+            raise MisconfiguredError(
+                f"the SQL of job {name!r} has changed, and its state at {planned.state} does not fit: {'; '.join(lines)}",
+                f"`switchboard backfill plan {planned.made.job.name}` makes its result anew; `flink submit --fresh` begins again in place",
+            )
+
+    def _known(self, job_id: str) -> Operators | None:
+        """By the job's id or the beginning of it."""
+        with self._control.session() as session:
+            chosen = select(JobPlan).where(JobPlan.job_id.startswith(job_id, autoescape=True)).order_by(JobPlan.submitted_at.desc())
+            found = session.scalars(chosen).first() if job_id else None
+            return None if found is None else dict(found.operators)
+
+    def _checkpoint(self, name: str) -> str | None:
+        """The newest that is left of the job's last runs."""
+        with self._control.session() as session:
+            chosen = select(JobPlan.job_id).where(JobPlan.name == name).order_by(JobPlan.submitted_at.desc()).limit(REMEMBERED)
+            runs = list(session.scalars(chosen))
+        return next((place for run in runs if (place := self._flink.newest_state(run)) is not None), None)
 
     def _wait(self, name: str, identity: str) -> None:
         """Until every task runs."""
@@ -89,7 +168,23 @@ class Submitter:
             time.sleep(0.2)
 
 
+def _begins(planned: Planned) -> dict[str, str]:
+    place = {} if planned.state is None else {"execution.state-recovery.path": planned.state}
+    return {**settings(planned.made), **place}
+
+
+def _job_of(state: str) -> str:
+    """As much of a job's id as the place of a checkpoint or savepoint tells; empty if none."""
+    found = re.search(r"/([0-9a-f]{32})/chk-", state) or re.search(r"savepoint-([0-9a-f]{6})-", state)
+    return "" if found is None else found[1]
+
+
 def _check(savepoint: str) -> None:
-    place = urlsplit(savepoint)
-    if place.scheme in ("", "file") and not (Path(unquote(place.path)) / "_metadata").exists():
+    if not _stands(savepoint):
         raise MisconfiguredError(f"{savepoint} is no savepoint", "`switchboard flink stop` and `savepoint` print where theirs are")
+
+
+def _stands(savepoint: str) -> bool:
+    """Of a place that is not on this machine nothing can be said."""
+    place = urlsplit(savepoint)
+    return place.scheme not in ("", "file") or (Path(unquote(place.path)) / "_metadata").exists()

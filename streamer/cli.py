@@ -9,14 +9,12 @@ import os
 import secrets
 import signal
 import socket
-import threading
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 import uvicorn
 from pydantic import SecretStr
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from core import logging
 from core.errors import MisconfiguredError, TransientError
@@ -24,20 +22,18 @@ from core.settings import Context, Settings, StreamerSettings
 from schemas.catalog import Catalog
 from schemas.catalog import load as load_catalog
 from schemas.table import Table
-from streamer import snapshot
 from streamer.analytics import Analytics
 from streamer.auth import Authenticator, mint
+from streamer.feed import Feed
 from streamer.grpc_server import GrpcServer
 from streamer.hub import Hub
 from streamer.service import Supervisor
 from streamer.state import TABLES, State
-from streamer.tail import Tail
 from streamer.timeline import Timelines
 from streamer.web import Site, SupervisorApplication
 
 HOST = "127.0.0.1"
 KEY = "streamer.key"
-ZONES_SECONDS = 60.0
 log = logging.get("streamer")
 
 
@@ -92,15 +88,12 @@ def result_tables(catalog: Catalog) -> tuple[Table, ...]:
 
 class Streamer:
     def __init__(self, context: Context, settings: StreamerSettings, catalog: Catalog) -> None:
-        self._endpoints = context.endpoints
         self._settings = settings
-        self._tables = tables = result_tables(catalog)
-        self._state = State()
-        self._hub = Hub(self._state)
+        self._hub = Hub(State())
+        self._feed = Feed(context, result_tables(catalog), self._hub)
         self._authenticator = Authenticator(settings)
         self._supervisor = Supervisor(self._hub, Timelines(context.endpoints.clickhouse))
         self._analytics = Analytics(context.endpoints.clickhouse, catalog)
-        self._tail = Tail(context.endpoints.kafka, context.endpoints.registry, tables, {}, context.settings.landing.group)
 
     async def run(self, port: int, grpc_port: int) -> None:
         """Blocks until a signal; then lets streams end, within the drain's time."""
@@ -108,43 +101,24 @@ class Streamer:
         for sign in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(sign, stop.set)
         web = _listening(port)
-        places = await asyncio.to_thread(self._load)
-        tail = threading.Thread(target=self._tail.run, args=(places, lambda changes: loop.call_soon_threadsafe(self._hub.take, changes)))
-        tail.start()
+        await self._feed.begin()
         grpc_server = GrpcServer(self._settings, self._authenticator, self._supervisor, self._analytics)
         try:
             bound = await grpc_server.start(HOST, grpc_port)
             site = _Uvicorn(self._site(web))
-            work = (self._hub.run(), self._zones(), site.serve(sockets=[web]))
-            tasks = [asyncio.create_task(part) for part in work]
+            serving = asyncio.create_task(site.serve(sockets=[web]))
+            work = [asyncio.create_task(part) for part in (self._hub.run(), self._feed.follow(), self._feed.zones())]
             log.info("serving", page=f"http://{HOST}:{web.getsockname()[1]}/", grpc=f"{HOST}:{bound}")
-            await _first(stop, tasks)
+            await _first(stop, [serving, *work])
             await grpc_server.drain()
             self._supervisor.drain()
             site.should_exit = True
-            await asyncio.gather(grpc_server.stop(), tasks[2])
-            for task in tasks[:2]:
+            await asyncio.gather(grpc_server.stop(), serving)
+            for task in work:
                 task.cancel()
         finally:
-            self._tail.stop()
-            tail.join()
+            self._feed.end()
             log.info("stopped serving")
-
-    def _load(self) -> list[Any]:
-        """The landers' offsets first, then what ClickHouse holds: what lands in between is read twice and counts once."""
-        places: list[Any] = _patiently(self._tail.landed)
-        for change in _patiently(lambda: list(snapshot.changes(self._endpoints.clickhouse, self._tables))):
-            self._state.apply(change)
-        self._state.zones(_patiently(lambda: snapshot.zones(self._endpoints.clickhouse)))
-        return places
-
-    async def _zones(self) -> None:
-        while True:
-            await asyncio.sleep(ZONES_SECONDS)
-            try:
-                self._state.zones(await asyncio.to_thread(snapshot.zones, self._endpoints.clickhouse))
-            except Exception as error:
-                log.warning("time zones are not told", error=str(error))
 
     def _site(self, web: socket.socket) -> uvicorn.Config:
         application: Any = Site(SupervisorApplication(self._supervisor, self._authenticator))
@@ -185,8 +159,3 @@ async def _first(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
         if task is not waiting:
             task.result()
             raise TransientError("the web server ended by itself", "see the log above")
-
-
-def _patiently(call: Any) -> Any:
-    pause, limit = wait_exponential(multiplier=0.5, max=5), stop_after_delay(120)
-    return retry(retry=retry_if_exception_type(TransientError), stop=limit, wait=pause, reraise=True)(call)()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 
 from streamer import messages
@@ -108,6 +108,19 @@ class Hub:
     def take(self, changes: Iterable[Change]) -> None:
         for change in changes:
             self._state.apply(change)
+
+    def show(self, state: State) -> None:
+        """Another state from here on; every watcher is sent a snapshot of it."""
+        self._state = state
+        self._shown.clear()
+        for group, mailboxes in self._watchers.items():
+            shared = Shared(self._snapshot(group))
+            for mailbox in mailboxes:
+                mailbox.put(shared)
+
+    def zones(self, zones: Mapping[int, str]) -> None:
+        """As `State.zones`."""
+        self._state.zones(zones)
 
     def join(self, caller: Caller) -> Mailbox:
         """The mailbox already holds a snapshot."""

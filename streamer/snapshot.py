@@ -9,7 +9,7 @@ from clickhouse_connect.driver.client import Client
 from core.clients import clickhouse
 from core.settings import ClickHouseEndpoint
 from schemas.names import ch_name
-from schemas.render.clickhouse import read_view
+from schemas.render.clickhouse import rows_table
 from schemas.table import Table
 from streamer.state import KEPT, MINUTES, Change
 
@@ -22,7 +22,7 @@ def changes(endpoint: ClickHouseEndpoint, tables: Sequence[Table]) -> Iterator[C
     for table in tables:
         names = ", ".join(map(ch_name, table.names))
         recent = f" WHERE minute > now() - {int(KEPT.total_seconds())}" if table.name == MINUTES else ""
-        answer = client.query(f"SELECT {names}, _version, {TOLD} FROM {read_view(table)}{recent}")
+        answer = client.query(f"SELECT {names}, _version, {TOLD} FROM {rows_table(table)} FINAL{recent}")
         for *values, version, committed in answer.result_rows:
             row = dict(zip(table.names, values, strict=True))
             yield Change(table.name, tuple(row[name] for name in table.key), row, version, committed)

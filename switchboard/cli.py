@@ -23,6 +23,7 @@ COMMANDS = {
     "contracts": ("switchboard.contracts_cli:app", "Show what is rendered from a contract, or begin contracts."),
     "connectors": ("connectors.cli:app", "Manage the source connectors."),
     "flink": ("flink_jobs.cli:app", "Manage the Flink jobs."),
+    "backfill": ("flink_jobs.backfill_cli:app", "Make a job's result anew, compare it, and swap it in."),
     "land": ("consumers.cli:land", "Land change topics in ClickHouse, in the foreground."),
     "lag": ("switchboard.lag:lag", "Show how fresh each table is, stage by stage."),
     "dlq": ("consumers.cli:dlq", "List, show and replay dead letters."),

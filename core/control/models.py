@@ -118,3 +118,14 @@ class ResultPointer(Base):
     generation: Mapped[int] = mapped_column(Integer)
     previous: Mapped[int] = mapped_column(Integer)
     moved_at: Mapped[dt.datetime] = mapped_column(DATETIME(fsp=6), default=utc_now, onupdate=utc_now)
+
+
+class JobPlan(Base):
+    """A job as it was submitted to Flink: what of its plan its state hangs on (`flink_jobs.plans`)."""
+
+    __tablename__ = "job_plans"
+
+    job_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200), index=True)
+    operators: Mapped[dict[str, str]] = mapped_column(JSON)
+    submitted_at: Mapped[dt.datetime] = mapped_column(DATETIME(fsp=6), default=utc_now)

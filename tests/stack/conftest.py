@@ -10,12 +10,17 @@ import pytest
 from pyiceberg.catalog import Catalog
 from pyiceberg.catalog.rest import RestCatalog
 
+from core.control.results import pointers
 from core.settings import Endpoints, FlinkEndpoint
 from flink_jobs.client import FlinkClient
+from flink_jobs.jobs import JOBS
+from flink_jobs.rest import ENDED, Flink
+from flink_jobs.submit import Submitter
 from switchboard import stack as local_stack
 from switchboard.stack import parts
 from switchboard.stack.progress import Progress
 from tests.conftest import STATE, Servers
+from tests.pipeline import Pipeline
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,17 @@ def whole(servers: Servers, whole_home: Path) -> Iterator[Whole]:
     assert endpoints.flink is not None
     with iceberg(endpoints) as lake:
         yield Whole(endpoints, lake, endpoints.flink, local_stack.flink_client(servers.home, endpoints.flink, STATE / "artefacts"))
+
+
+@pytest.fixture(scope="session")
+def jobs(whole: Whole, pipeline: Pipeline) -> Iterator[Flink]:
+    """Every job, for the rest of the run."""
+    Submitter(whole.endpoints, pipeline.catalog.at(pointers(pipeline.control)), whole.client, pipeline.control).submit(JOBS)
+    flink = Flink(whole.flink)
+    yield flink
+    for running in flink.jobs():
+        if running.state not in ENDED:
+            flink.cancel(running.id)
 
 
 def iceberg(endpoints: Endpoints) -> RestCatalog:

@@ -8,9 +8,7 @@ from tests.pipeline import eventually
 from tests.stack.consumers.test_dead_letters import newest_value, send
 from tests.stack.flink_jobs import reference
 from tests.stack.flink_jobs.centre import Centre
-from tests.stack.flink_jobs.test_results import becomes, centre, jobs, structured
-
-__all__ = ["centre", "jobs"]
+from tests.stack.flink_jobs.results import becomes, structured
 
 JOB = "structured_interactions"
 

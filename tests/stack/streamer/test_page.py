@@ -12,9 +12,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.pipeline import ROOT, Pipeline
 from tests.stack.flink_jobs.centre import Centre
-from tests.stack.streamer.test_watch import Server, centre, jobs, server, streaming, token
-
-__all__ = ["centre", "jobs", "server"]
+from tests.stack.streamer.serving import Server, streaming, token
 
 SCREENS = ROOT / "docs" / "screens"
 QUIET = (

@@ -12,9 +12,7 @@ import pytest
 from streamer.gen.switchboard.v1 import live_pb2 as pb
 from tests.pipeline import Pipeline, eventually
 from tests.stack.flink_jobs.centre import Centre, utc_now
-from tests.stack.streamer.test_watch import Server, centre, jobs, server, token
-
-__all__ = ["centre", "jobs", "server"]
+from tests.stack.streamer.serving import Server, token
 
 
 def chunks(server: Server, authorization: str, name: str, **parameters: str) -> Iterator[bytes]:

@@ -2,126 +2,14 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import json
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
-
 import grpc
 import pytest
 import requests
-from pydantic import SecretStr
 
-from core.settings import StreamerSettings
-from flink_jobs.jobs import JOBS, job_named
-from flink_jobs.rest import Flink
-from flink_jobs.submit import Submitter
-from streamer.auth import mint
-from streamer.gen.switchboard.v1 import live_pb2 as pb
-from tests.conftest import Space
-from tests.pipeline import ROOT, Pipeline, end, eventually
-from tests.stack.conftest import Whole
+from tests.pipeline import Pipeline, eventually
 from tests.stack.flink_jobs import reference
 from tests.stack.flink_jobs.centre import Centre
-
-SETTINGS = StreamerSettings(jwt_secret=SecretStr("a secret that is long enough for HS256 to like it"))
-LIVE = ("agent_status", "queue_stats", "queue_minutes")
-
-
-@dataclass
-class Server:
-    page: str
-    grpc: str
-    process: subprocess.Popen[bytes]
-
-
-@contextmanager
-def streaming(pipeline: Pipeline, port: int = 0) -> Iterator[Server]:
-    assert SETTINGS.jwt_secret is not None
-    secret = {"SWITCHBOARD_STREAMER__JWT_SECRET": SETTINGS.jwt_secret.get_secret_value()}
-    command = [sys.executable, "-m", "switchboard", "stream", "--port", str(port), "--grpc-port", "0"]
-    place = pipeline.home / "logs" / "streamer.log"
-    before = len(place.read_text().splitlines()) if place.exists() else 0
-    with place.open("ab") as log:
-        process = subprocess.Popen(command, cwd=ROOT, env=pipeline.environment | secret, stdout=log, stderr=log, start_new_session=True)
-
-    def served() -> Any:
-        lines = place.read_text().splitlines()[before:]
-        return next((json.loads(line) for line in lines if '"event": "serving"' in line), None)
-
-    try:
-        told = eventually(served)
-        yield Server(told["page"], told["grpc"], process)
-    finally:
-        if process.poll() is None:
-            assert end(process) == 0
-
-
-@pytest.fixture(scope="module")
-def jobs(whole: Whole, pipeline: Pipeline) -> Iterator[None]:
-    Submitter(whole.endpoints, pipeline.catalog, whole.client).submit([job_named(name) for name in LIVE])
-    yield
-    flink = Flink(whole.flink)
-    for job in flink.jobs():
-        if job.state == "RUNNING" and job.name in [known.name for known in JOBS]:
-            flink.cancel(job.id)
-
-
-@pytest.fixture(scope="module")
-def server(jobs: None, pipeline: Pipeline) -> Iterator[Server]:
-    with streaming(pipeline) as made:
-        yield made
-
-
-@pytest.fixture
-def centre(server: Server, pipeline: Pipeline, space: Space) -> Centre:
-    assert server
-    return Centre(pipeline, space)
-
-
-def token(tenant: int, teams: list[int] | None = None, minutes: float = 10) -> str:
-    return "Bearer " + mint(SETTINGS, tenant, teams, dt.timedelta(minutes=minutes))
-
-
-def watch(server: Server, authorization: str, limit: float = 60) -> Iterator[pb.WatchResponse]:
-    with grpc.insecure_channel(server.grpc) as channel:
-        call = channel.unary_stream(
-            "/switchboard.v1.Supervisor/Watch",
-            request_serializer=lambda message: message.SerializeToString(),
-            response_deserializer=pb.WatchResponse.FromString,
-        )
-        yield from call(pb.WatchRequest(), metadata=(("authorization", authorization),), timeout=limit)
-
-
-class Page:
-    """What a client holds after the messages so far."""
-
-    def __init__(self) -> None:
-        self.agents: dict[int, pb.Agent] = {}
-        self.queues: dict[int, pb.Queue] = {}
-
-    def take(self, message: pb.WatchResponse) -> None:
-        if message.snapshot:
-            self.agents, self.queues = {}, {}
-        for identity in message.removed_agent_ids:
-            self.agents.pop(identity, None)
-        self.agents |= {item.agent_id: item for item in message.agents}
-        self.queues |= {item.queue_id: item for item in message.queues}
-
-    def until(self, messages: Iterator[pb.WatchResponse], what: Callable[[Page], Any]) -> Page:
-        for message in messages:
-            self.take(message)
-            if what(self):
-                return self
-        raise AssertionError("the stream ended before")
-
-
-def states(page: Page) -> dict[int, str]:
-    return {identity: agent.state for identity, agent in page.agents.items()}
+from tests.stack.streamer.serving import Page, Server, states, streaming, token, watch
 
 
 def test_a_change_reaches_who_watches_already_and_who_comes_later(server: Server, centre: Centre) -> None:

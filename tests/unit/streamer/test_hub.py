@@ -138,3 +138,19 @@ def test_watchers_of_one_view_share_one_message() -> None:
     hub._flush(beat=False)
     first, *others = (mailbox.pop() for mailbox in mailboxes)
     assert all(other is first for other in others)
+
+
+def test_another_state_reaches_every_watcher_as_a_snapshot() -> None:
+    hub, client = Hub(State()), Client()
+    hub.take([agent(1, 9, "break"), agent(2, 9)])
+    mailbox = hub.join(ALL)
+    client.take(taken(mailbox))
+    other = State()
+    other.apply(agent(1, 3, "available"))
+    hub.show(other)
+    client.take(taken(mailbox))
+    assert client.states == {1: "available"}
+    hub.take([agent(1, 4, "offline")])
+    hub._flush(beat=False)
+    client.take(taken(mailbox))
+    assert client.states == {1: "offline"}

@@ -1,4 +1,4 @@
-"""Which generation of a computed table is in force, and which others there are."""
+"""Which generation of a computed table is in force, which others there are, and the plans of the jobs that fill them."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -23,4 +23,11 @@ def upgrade() -> None:
         sa.Column("generation", sa.Integer, nullable=False),
         sa.Column("previous", sa.Integer, nullable=False),
         sa.Column("moved_at", DATETIME(fsp=6), nullable=False),
+    )
+    op.create_table(
+        "job_plans",
+        sa.Column("job_id", sa.String(32), primary_key=True),
+        sa.Column("name", sa.String(200), nullable=False, index=True),
+        sa.Column("operators", sa.JSON, nullable=False),
+        sa.Column("submitted_at", DATETIME(fsp=6), nullable=False),
     )

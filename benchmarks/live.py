@@ -1,0 +1,92 @@
+"""All that supervisors and analysts wait for, measured on the running stack with a lander, the jobs and a streamer of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import psutil
+from rich.table import Table as Shown
+
+from benchmarks import fan_out, pixels, queries, replay
+from benchmarks.serving import command, streamer, token
+from core.errors import MisconfiguredError
+from core.settings import Context
+from flink_jobs.cli import make_submitter
+from flink_jobs.jobs import JOBS, job_named
+from schemas.catalog import load as load_catalog
+from switchboard import stack
+
+STREAMS = 1000
+QUERY_ROWS = 4_000_000
+EVENTS_RATE = 500
+REPLAYED = ("agent_status", "queue_minutes", "structured_interactions")
+
+
+def measure(context: Context, quick: bool, say: Callable[[str], None]) -> dict[str, Any]:
+    """Needs `switchboard up --all`, applied contracts and the sample source, as `make demo` leaves them."""
+    if context.endpoints.flink is None:
+        raise MisconfiguredError("there is no Flink here", "run `make demo SECONDS=60` once, which starts all and fills the topics")
+    home, catalog = context.settings.home, load_catalog(context.settings.contracts)
+    say("starting a lander, the jobs and a streamer")
+    make_submitter(context).submit(JOBS)
+    found: dict[str, Any] = {}
+    with command(home, "lander", "land"):
+        with streamer(home) as served:
+            say(f"an event to the pixel, at {EVENTS_RATE} changes a second")
+            bearer = token(context.settings, pixels.TENANT)
+            events = 50 if quick else 300
+            found["pixels"] = asdict(
+                pixels.measure(served, bearer, context.endpoints, context.settings, catalog["agent_activity"], EVENTS_RATE, events)
+            )
+            say(f"{STREAMS:,} streams")
+            found["fan_out"] = asdict(fan_out.measure(served, bearer, STREAMS, 10 if quick else 30))
+        with streamer(home) as served:
+            say("the same rows in three ways")
+            table, rows = catalog["queue_minutes"], QUERY_ROWS // 10 if quick else QUERY_ROWS
+            bearer = token(context.settings, queries.TENANT)
+            found["queries"] = [asdict(item) for item in queries.measure(served, bearer, context.endpoints.clickhouse, table, rows)]
+        found["jobs"] = []
+        for name in REPLAYED[:1] if quick else REPLAYED:
+            say(f"replaying the topics of {name}")
+            found["jobs"].append(asdict(replay.measure(context, _taskmanager(context), job_named(name))))
+    return found
+
+
+def _taskmanager(context: Context) -> int:
+    root = next(status.pid for status in stack.statuses(context.settings.home) if status.name == "flink-taskmanager" and status.pid)
+    processes = [psutil.Process(root), *psutil.Process(root).children(recursive=True)]
+    return max(processes, key=lambda process: process.memory_info().rss).pid
+
+
+def tables(found: dict[str, Any], columns: Callable[..., Shown]) -> list[Shown]:
+    seen, many = found["pixels"], found["fan_out"]
+    first = columns(
+        f"An event to the pixel, {seen['changes_per_second']:.0f} changes/s, {seen['events']} events", "from", "p50 ms", "p99 ms"
+    )
+    for name, words in (("from_kafka", "its record in Kafka"), ("from_commit", "its commit in MySQL")):
+        first.add_row(words, f"{seen[f'{name}_p50_ms']:.0f}", f"{seen[f'{name}_p99_ms']:.0f}")
+    second = columns(
+        f"{many['streams']:,} streams for {many['seconds']:.0f} s",
+        "messages",
+        "added p50 ms",
+        "added p99 ms",
+        "streamer MB",
+        "its cores",
+    )
+    numbers = (many["added_p50_ms"], many["added_p99_ms"], many["streamer_mb"])
+    second.add_row(f"{many['messages']:,}", *(f"{number:.0f}" for number in numbers), f"{many['streamer_cpu_share']:.2f}")
+    third = columns("The same rows to one client, best of three", "way", "rows", "s", "first byte ms", "rows/s", "Arrow is")
+    best = found["queries"][0]["rows_per_second"]
+    for item in found["queries"]:
+        times = f"{best / item['rows_per_second']:.1f} times as fast" if item is not found["queries"][0] else ""
+        speeds = (f"{item['seconds']:.2f}", f"{item['first_byte_ms']:.0f}", f"{item['rows_per_second']:,.0f}", times)
+        third.add_row(item["way"], f"{item['rows']:,}", *speeds)
+    fourth = columns(
+        "Replaying a job's topics", "job", "records", "s", "records/s", "records/s a core", "state bytes", "rows", "bytes a row"
+    )
+    for item in found["jobs"]:
+        speeds = tuple(f"{item[name]:,.0f}" for name in ("seconds", "per_second", "per_core", "state_bytes", "entities"))
+        fourth.add_row(item["job"], f"{item['records']:,}", *speeds, f"{item['state_bytes'] / max(item['entities'], 1):,.0f}")
+    return [first, second, third, fourth]

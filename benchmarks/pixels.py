@@ -1,0 +1,159 @@
+"""From an event in Kafka to the pixel: an agent's state as a supervisor's browser paints it, under steady traffic."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import TopicPartition
+from playwright.sync_api import Page, sync_playwright
+
+from benchmarks.serving import Served
+from core.clients import mysql
+from core.clients.kafka import consumer
+from core.errors import MisconfiguredError
+from core.settings import Endpoints, KafkaEndpoint, Settings
+from schemas.names import topic_of
+from schemas.table import Table
+from simulator.source import accounts_of, agents_of
+from simulator.traffic import Traffic
+
+SHARD = "acc_1"
+TENANT = accounts_of(0)[0]
+PROBE = agents_of(TENANT)[-1] + 500
+"""An agent of ours: nobody else changes its state."""
+STATES = ("break", "available")
+BETWEEN_SECONDS = 0.7
+PATIENCE_MS = 15_000
+# The agent's row is watched for the state; the frame after next has been painted when it begins.
+WATCH = """([agent, state]) => new Promise((resolve) => {
+  const shown = () => document.querySelector(`[data-agent-id="${agent}"]`)?.dataset.state === state;
+  const painted = () => requestAnimationFrame(() => requestAnimationFrame(() => resolve(Date.now())));
+  if (shown()) return painted();
+  const observer = new MutationObserver(() => { if (shown()) { observer.disconnect(); painted(); } });
+  observer.observe(document.body, { subtree: true, childList: true, attributes: true, attributeFilter: ["data-state", "data-agent-id"] });
+})"""
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Milliseconds. The event is the change of `agent_activity`, as of its record's time in Kafka."""
+
+    changes_per_second: float
+    events: int
+    from_kafka_p50_ms: float
+    from_kafka_p99_ms: float
+    from_commit_p50_ms: float
+    from_commit_p99_ms: float
+
+
+def measure(served: Served, bearer: str, endpoints: Endpoints, settings: Settings, activities: Table, rate: float, events: int) -> Pixels:
+    """Blocks for about a second an event. The jobs and a lander have to run."""
+    activity = topic_of(activities)
+    with (
+        _probe(endpoints, settings),
+        _traffic(endpoints, settings, rate) as traffic,
+        _times(endpoints.kafka, activity) as written,
+        _page(served, bearer) as page,
+    ):
+        page.wait_for_selector(f"[data-agent-id='{PROBE}']", timeout=PATIENCE_MS * 4)
+        began, before = time.monotonic(), sum(traffic.changes().values())
+        seen = [_event(page, endpoints, number) for number in range(events)]
+        seconds, changes = time.monotonic() - began, sum(traffic.changes().values()) - before
+        time.sleep(1)
+    commit = sorted(pixel - committed for _, committed, pixel in seen)
+    kafka = sorted(pixel - written[identity] for identity, _, pixel in seen if identity in written)
+    return Pixels(changes / seconds, len(kafka), _at(kafka, 0.5), _at(kafka, 0.99), _at(commit, 0.5), _at(commit, 0.99))
+
+
+def _at(delays: list[float], quantile: float) -> float:
+    return delays[min(len(delays) - 1, int(quantile * len(delays)))]
+
+
+@contextmanager
+def _probe(endpoints: Endpoints, settings: Settings) -> Iterator[None]:
+    def told(statement: str, *arguments: Any) -> None:
+        with mysql.cursor(endpoints.mysql[0], settings.metadata_database) as cursor:
+            cursor.execute(statement, arguments)
+
+    told("REPLACE INTO agents (agent_id, account_id, team_id, display_name) VALUES (%s, %s, %s, 'Benchmark')", PROBE, TENANT, TENANT * 10)
+    try:
+        yield
+    finally:
+        told("DELETE FROM agents WHERE agent_id = %s", PROBE)
+
+
+def _event(page: Page, endpoints: Endpoints, number: int) -> tuple[int, float, float]:
+    """(activity's id, committed, painted), the times in ms since 1970."""
+    state = STATES[number % len(STATES)]
+    page.evaluate("([watch, wanted]) => { window.painted = eval(watch)(wanted); }", [WATCH, [PROBE, state]])
+    identity = time.time_ns() // 1000
+    now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
+    with mysql.cursor(endpoints.mysql[0], SHARD) as cursor:
+        cursor.execute("INSERT INTO agent_activity VALUES (%s, %s, %s, %s, NULL, %s)", (identity, TENANT, PROBE, state, now))
+    committed = time.time() * 1000
+    painted = float(
+        page.evaluate(f"Promise.race([window.painted, new Promise((_, no) => setTimeout(() => no('not seen'), {PATIENCE_MS}))])")
+    )
+    time.sleep(BETWEEN_SECONDS)
+    return identity, committed, painted
+
+
+@contextmanager
+def _page(served: Served, bearer: str) -> Iterator[Page]:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        raise MisconfiguredError("there is no browser to measure in", "install Debian's package chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.goto(f"{served.page}#token={bearer}")
+        yield page
+        browser.close()
+
+
+@contextmanager
+def _traffic(endpoints: Endpoints, settings: Settings, rate: float) -> Iterator[Traffic]:
+    stop = threading.Event()
+    traffic = Traffic(
+        endpoints.mysql[0], (SHARD, "acc_2"), settings.metadata_database, rate, seed=int(time.time()), spared=frozenset((PROBE,))
+    )
+    thread = threading.Thread(target=traffic.run, args=(stop,))
+    thread.start()
+    try:
+        yield traffic
+    finally:
+        stop.set()
+        thread.join()
+
+
+@contextmanager
+def _times(kafka: KafkaEndpoint, topic: str) -> Iterator[dict[int, float]]:
+    """Activity's id -> its record's time in ms since 1970, filled while the block runs."""
+    found: dict[int, float] = {}
+    stop = threading.Event()
+    reader = consumer(kafka, "bench-pixels", **{"auto.offset.reset": "latest"})
+    reader.assign([TopicPartition(topic, number) for number in reader.list_topics(topic, timeout=15).topics[topic].partitions])
+
+    def read() -> None:
+        while not stop.is_set():
+            for message in reader.consume(500, 0.2):
+                if message.error() is None and message.key() is not None:
+                    identity: Any = json.loads(message.key() or b"{}").get("activity_id", 0)
+                    found[int(identity)] = float(message.timestamp()[1])
+        reader.close()
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    try:
+        yield found
+    finally:
+        stop.set()
+        thread.join()

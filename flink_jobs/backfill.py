@@ -1,0 +1,271 @@
+"""A job's result made anew beside the one in force: planned, run, compared, and swapped in by one pointer.
+
+Each step can be repeated, and is resumed by repeating it: what stands is told by the control database, and what a step makes
+it makes only if it is missing.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from clickhouse_connect.driver.client import Client
+from confluent_kafka import KafkaError, KafkaException
+
+from consumers.reach import Reach
+from consumers.topics import TopicTarget
+from core.clients import clickhouse
+from core.clients.kafka import admin
+from core.control import ControlDatabase
+from core.control.models import Run, utc_now
+from core.control.results import DROPPED, PLANNED, READY, RUNNING, Generation, generations, point, pointer, pointers, remember
+from core.errors import MisconfiguredError, TransientError
+from core.settings import Endpoints, Settings
+from flink_jobs import compare
+from flink_jobs.client import FlinkClient
+from flink_jobs.jobs import Job, Making, result_of, time_column
+from flink_jobs.rest import ENDED, Flink
+from flink_jobs.submit import Submitter
+from schemas.catalog import Catalog
+from schemas.names import ch_name, dlq_of, topic_of
+from schemas.render.clickhouse import META_COLUMNS, create_read_view, create_rows_table, rows_table
+from schemas.table import Table
+
+LANDING_SECONDS = 120.0
+PAUSE = 0.5
+Tell = Callable[[str, int, int], None]
+"""Stage, done, of how many."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A generation of a result as it is now. `job` is Flink's state of the job that fills it."""
+
+    generation: int
+    state: str
+    begins: dt.datetime | None
+    in_force: bool
+    job: str
+
+
+class Backfills:
+    """Blocks on every server. `contracts` are as declared; the control database tells the generations in force."""
+
+    def __init__(self, endpoints: Endpoints, settings: Settings, contracts: Catalog, control: ControlDatabase, client: FlinkClient) -> None:
+        if endpoints.flink is None:
+            raise MisconfiguredError("there is no Flink here", "run `switchboard up --all`")
+        self._endpoints = endpoints
+        self._settings = settings
+        self._contracts = contracts
+        self._control = control
+        self._flink = Flink(endpoints.flink)
+        self._client = client
+
+    def status(self, job: Job) -> list[Standing]:
+        """Every generation that is not dropped."""
+        result = result_of(job, self._contracts)
+        live, known = pointer(self._control, result.name).generation, self._known(result)
+        states = {status.name: status.state for status in reversed(self._flink.jobs())}
+        return [
+            Standing(found.number, found.state, found.begins, found.number == live, states.get(self._making(job, found).name, ""))
+            for found in known
+            if found.state != DROPPED
+        ]
+
+    def plan(self, job: Job, begins: dt.datetime | None) -> Generation:
+        """Remembers what `run` is to do. Raises MisconfiguredError while another generation waits beside the one in force."""
+        result = result_of(job, self._contracts)
+        if begins is not None and time_column(result) is None:
+            raise MisconfiguredError(f"rows of {result.name!r} belong to no time", "leave out --from: its job is cheap to replay whole")
+        other = self._beside(result)
+        if other is not None and other.state != PLANNED:
+            raise MisconfiguredError(
+                f"generation {other.number} of {result.name!r} stands beside the one in force",
+                f"`switchboard backfill swap {job.name}` puts it in force, `switchboard backfill drop {job.name}` removes it",
+            )
+        number = other.number if other is not None else max(found.number for found in self._known(result)) + 1
+        planned = Generation(result.name, number, PLANNED, begins)
+        remember(self._control, planned)
+        self._record(job, "plan", {"generation": number, "begins": None if begins is None else begins.isoformat()})
+        return planned
+
+    def run(self, job: Job, tell: Tell, limit: float) -> Generation:
+        """Makes the planned generation and waits, `limit` seconds at most, until it has caught up and landed.
+
+        Raises MisconfiguredError if nothing is planned, TransientError if it takes longer or its job fails: then run it again.
+        """
+        result = result_of(job, self._contracts)
+        found = self._beside(result)
+        if found is None:
+            raise MisconfiguredError(f"no backfill of {job.name!r} is planned", f"`switchboard backfill plan {job.name}` plans one")
+        made = self._making(job, found)
+        if found.state == PLANNED:
+            tell("make its topic and table", 0, 1)
+            self._make(made)
+            found = replace(found, state=RUNNING)
+            remember(self._control, found)
+        tell("start its job", 0, 1)
+        catalog = self._contracts.at(pointers(self._control))
+        identity = Submitter(self._endpoints, catalog, self._client, self._control).begin([made])[made.name]
+        deadline = time.monotonic() + limit
+        self._read_whole(made, identity, tell, deadline)
+        self._landed_whole(made, tell, min(deadline, time.monotonic() + LANDING_SECONDS))
+        found = replace(found, state=READY)
+        remember(self._control, found)
+        self._record(job, "run", {"generation": found.number})
+        return found
+
+    def diff(self, job: Job, rest_seconds: float) -> list[compare.Day]:
+        """The result in force beside the other generation, each day since the backfill begins. See `compare.days`."""
+        result, found = self._ready(job)
+        live = self._at(result, pointer(self._control, result.name).generation)
+        return compare.days(self._clickhouse(), live, self._at(result, found.number), found.begins, rest_seconds)
+
+    def swap(self, job: Job) -> int:
+        """Puts the other generation in force; its number. Both jobs go on, so that `revert` takes it back without a gap."""
+        result, found = self._ready(job)
+        name = self._making(job, found).name
+        if self._flink.running(name) is None:
+            raise MisconfiguredError(f"job {name!r} does not run", f"`switchboard backfill run {job.name}` starts it and lets it catch up")
+        return self._point(job, result, found.number, "swap")
+
+    def revert(self, job: Job) -> int:
+        """Puts the generation before the last swap back in force; its number."""
+        result = result_of(job, self._contracts)
+        known, at = {found.number: found.state for found in self._known(result)}, pointer(self._control, result.name)
+        if at.previous == at.generation or known.get(at.previous) != READY:
+            raise MisconfiguredError(
+                f"{result.name!r} has no earlier generation to go back to", "`switchboard backfill status` shows what stands"
+            )
+        return self._point(job, result, at.previous, "revert")
+
+    def follow(self, job: Job) -> None:
+        """Makes the view read the generation in force. Safe to repeat."""
+        result = result_of(job, self._contracts)
+        live = self._at(result, pointer(self._control, result.name).generation)
+        self._clickhouse().command(create_read_view(live))
+
+    def drop(self, job: Job) -> list[int]:
+        """Ends the jobs of the generations that are not in force and removes their tables and topics; their numbers."""
+        result = result_of(job, self._contracts)
+        other = self._beside(result)
+        if other is not None:
+            remember(self._control, replace(other, state=DROPPED))
+        gone = [found for found in self._known(result) if found.state == DROPPED]
+        removed = [found.number for found in gone if self._remove(self._making(job, found))]
+        self._record(job, "drop", {"generations": removed})
+        return removed
+
+    def _point(self, job: Job, result: Table, number: int, verb: str) -> int:
+        point(self._control, result.name, number)
+        self.follow(job)
+        self._record(job, verb, {"generation": number})
+        return number
+
+    def _make(self, made: Making) -> None:
+        """Before its job was ever started: rows that an interrupted run took over are taken over anew."""
+        target = TopicTarget(self._endpoints, self._settings.topics, Catalog((made.result,)), self._control)
+        mine = {topic_of(made.result), dlq_of(topic_of(made.result))}
+        while steps := [step for step in target.plan() if step.subject in mine]:
+            for step in steps:
+                target.apply(step)
+        client = self._clickhouse()
+        client.command(create_rows_table(made.result))
+        column = time_column(made.result)
+        if made.begins is not None and column is not None:
+            live = self._at(made.result, pointer(self._control, made.result.name).generation)
+            client.command(f"TRUNCATE TABLE {rows_table(made.result)}")
+            client.command(taken_over(live, made.result, column, made.begins))
+
+    def _read_whole(self, made: Making, identity: str, tell: Tell, deadline: float) -> None:
+        catalog = self._contracts
+        reach = Reach(self._endpoints.kafka, made.name, [topic_of(catalog[name]) for name in made.job.reads])
+        try:
+            while left := reach.left():
+                tell("read its topics", reach.total - left, reach.total)
+                state = self._flink.details(identity)["state"]
+                if state in ENDED or time.monotonic() > deadline:
+                    reason = self._flink.cause(identity) or f"{left:,} records are left"
+                    raise TransientError(
+                        f"job {made.name!r}, {state}, has not caught up: {reason}", f"`switchboard backfill run {made.job.name}`"
+                    )
+                time.sleep(PAUSE)
+            tell("read its topics", reach.total, reach.total)
+        finally:
+            reach.close()
+
+    def _landed_whole(self, made: Making, tell: Tell, deadline: float) -> None:
+        reach = Reach(self._endpoints.kafka, self._settings.landing.group, [topic_of(made.result)])
+        try:
+            while left := reach.left():
+                tell("land its rows", reach.total - left, reach.total)
+                if time.monotonic() > deadline:
+                    raise TransientError(f"{left:,} records of {topic_of(made.result)} have not landed", "does `switchboard land` run?")
+                time.sleep(PAUSE)
+            tell("land its rows", reach.total, reach.total)
+        finally:
+            reach.close()
+
+    def _remove(self, made: Making) -> bool:
+        """Whether anything was left of it."""
+        running = self._flink.running(made.name)
+        if running is not None:
+            self._flink.cancel(running.id)
+        client, kafka = self._clickhouse(), admin(self._endpoints.kafka)
+        live = kafka.list_topics(timeout=15).topics
+        topics = [name for name in (topic_of(made.result), dlq_of(topic_of(made.result))) if name in live]
+        for name, future in kafka.delete_topics(topics, operation_timeout=30).items() if topics else ():
+            try:
+                future.result(30)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    raise TransientError(f"topic {name} cannot be deleted: {error}", "run it again") from error
+        stood = bool(client.query(f"EXISTS TABLE {rows_table(made.result)}").result_rows[0][0])
+        client.command(f"DROP TABLE IF EXISTS {rows_table(made.result)} SYNC")
+        return running is not None or bool(topics) or stood
+
+    def _ready(self, job: Job) -> tuple[Table, Generation]:
+        result = result_of(job, self._contracts)
+        found = self._beside(result)
+        if found is None or found.state != READY:
+            raise MisconfiguredError(
+                f"no other generation of {result.name!r} has caught up",
+                f"`switchboard backfill plan {job.name}`, then `switchboard backfill run {job.name}`",
+            )
+        return result, found
+
+    def _beside(self, result: Table) -> Generation | None:
+        """The one generation that is neither in force nor dropped."""
+        live = pointer(self._control, result.name).generation
+        return next((found for found in self._known(result) if found.number != live and found.state != DROPPED), None)
+
+    def _known(self, result: Table) -> list[Generation]:
+        """The first among them, which has no row of its own until it is dropped."""
+        known = {found.number: found for found in generations(self._control, result.name)}
+        return list(({1: Generation(result.name, 1, READY, None)} | known).values())
+
+    def _making(self, job: Job, found: Generation) -> Making:
+        return Making(job, self._at(result_of(job, self._contracts), found.number), found.begins)
+
+    @staticmethod
+    def _at(result: Table, number: int) -> Table:
+        return replace(result, generation=number)
+
+    def _clickhouse(self) -> Client:
+        return clickhouse.connect(self._endpoints.clickhouse)
+
+    def _record(self, job: Job, verb: str, detail: dict[str, object]) -> None:
+        with self._control.session() as session:
+            session.add(Run(kind=f"backfill {verb}", subject=job.name, status="COMPLETED", detail=detail, ended_at=utc_now()))
+
+
+def taken_over(live: Table, made: Table, column: str, begins: dt.datetime) -> str:
+    """The INSERT of the rows from before `begins`, as they stand; whatever the job tells of one of them beats it."""
+    names = [ch_name(name) for name in (*live.names, *(name for name, _ in META_COLUMNS))]
+    values = ["0" if name == ch_name("_version") else name for name in names]
+    return (
+        f"INSERT INTO {rows_table(made)} ({', '.join(names)})\nSELECT {', '.join(values)} FROM {rows_table(live)} FINAL\n"
+        f"WHERE {ch_name(column)} < toDateTime('{begins:%Y-%m-%d %H:%M:%S}', 'UTC')"
+    )

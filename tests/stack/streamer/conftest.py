@@ -1,0 +1,26 @@
+"""A streamer over the running jobs, and a contact centre of each test's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from flink_jobs.rest import Flink
+from tests.conftest import Space
+from tests.pipeline import Pipeline
+from tests.stack.flink_jobs.centre import Centre
+from tests.stack.streamer.serving import Server, streaming
+
+
+@pytest.fixture(scope="package")
+def server(jobs: Flink, pipeline: Pipeline) -> Iterator[Server]:
+    assert jobs
+    with streaming(pipeline) as made:
+        yield made
+
+
+@pytest.fixture
+def centre(server: Server, pipeline: Pipeline, space: Space) -> Centre:
+    assert server
+    return Centre(pipeline, space)

@@ -1,0 +1,81 @@
+"""What of a plan the state hangs on, and what of it may change."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from flink_jobs.plans import differences, operators
+
+VERSION = {"name": "version", "kind": "COMPUTED", "expression": "281474976710656 + offset * 2"}
+
+
+def plan() -> dict[str, Any]:
+    options = {"topic": "cdc.surveys", "properties.sasl.jaas.config": "a password"}
+    source = {"table": {"resolvedTable": {"schema": {"columns": [VERSION, {"name": "op", "dataType": "STRING"}]}, "options": options}}}
+    state = [{"index": 0, "ttl": "60 h", "name": "rankState"}]
+    return {
+        "nodes": [
+            {"id": 1, "type": "stream-exec-table-source-scan_1", "scanTableSource": source, "outputType": "ROW<a, b>"},
+            {"id": 2, "type": "stream-exec-calc_1", "projection": ["a"], "outputType": "ROW<a>"},
+            {"id": 3, "type": "stream-exec-rank_1", "partition": [0], "state": state, "description": "Rank(a)", "outputType": "ROW<a>"},
+        ],
+        "edges": [{"source": 1, "target": 2}, {"source": 2, "target": 3}],
+    }
+
+
+def changed(*path: Any, to: Any) -> list[str]:
+    other = copy.deepcopy(plan())
+    place: Any = other
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = to
+    return differences(operators(plan()), operators(other))
+
+
+def test_only_operators_with_state_are_known_and_no_option_s_value() -> None:
+    known = operators(plan())
+    assert list(known) == ["1 table-source-scan", "3 rank"]
+    assert "password" not in str(known)
+
+
+@pytest.mark.parametrize(
+    ("path", "to"),
+    [
+        (("nodes", 1, "projection"), ["b"]),
+        (("nodes", 2, "description"), "Rank(b)"),
+        (("nodes", 2, "state", 0, "ttl"), "90 h"),
+        (("nodes", 0, "scanTableSource", "table", "resolvedTable", "options", "properties.sasl.jaas.config"), "another"),
+        (("nodes", 0, "outputType"), "ROW<a, b, c>"),
+    ],
+)
+def test_what_no_state_hangs_on_may_change(path: tuple[Any, ...], to: Any) -> None:
+    assert changed(*path, to=to) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "to", "line"),
+    [
+        (("nodes", 1, "outputType"), "ROW<a BIGINT>", "operator 3 rank keeps another state"),
+        (("nodes", 2, "partition"), [1], "operator 3 rank keeps another state"),
+        (("nodes", 2, "state", 0, "name"), "other", "operator 3 rank keeps another state"),
+        (
+            ("nodes", 0, "scanTableSource", "table", "resolvedTable", "options", "topic"),
+            "cdc.other",
+            "operator 1 table-source-scan keeps another state",
+        ),
+        (
+            ("nodes", 0, "scanTableSource", "table", "resolvedTable", "schema", "columns", 0, "expression"),
+            "562949953421312 + offset * 2",
+            "operator 1 table-source-scan keeps another state",
+        ),
+    ],
+)
+def test_what_state_hangs_on_may_not(path: tuple[Any, ...], to: Any, line: str) -> None:
+    assert changed(*path, to=to) == [line]
+
+
+def test_an_operator_that_moves_is_lost_and_missing() -> None:
+    assert set(changed("nodes", 2, "id", to=4)) == {"operator 3 rank is gone", "operator 4 rank is new"}
