@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := streamer/gen/.complete
 PAGE := streamer/ui/dist/.complete
 
-.PHONY: help setup page demo up down test test-unit check format bench lock clean
+.PHONY: help setup page page-check demo up down test test-unit check format bench lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,6 +36,9 @@ $(PAGE): $(READY) $(wildcard streamer/proto/switchboard/v1/*.proto streamer/ui/p
 
 page: $(PAGE) ## Build the supervisor's page
 
+page-check: $(PAGE) ## Check the page's types and run its unit tests
+	@cd streamer/ui && export PATH="$$PATH:$(CURDIR)/$(BIN)" && npm run --silent check && npm test --silent
+
 setup: $(PAGE) ## Fetch everything: Python packages and the servers
 	@$(BIN)/switchboard setup
 
@@ -48,7 +51,7 @@ up: $(READY) ## Start the local stack
 down: ## Stop the local stack; its data stays
 	@$(BIN)/switchboard down
 
-test: check $(PAGE) ## Check the code and run all tests, those against the real servers included
+test: check page-check ## Check the code and run all tests, those against the real servers included
 	@$(BIN)/pytest tests
 
 test-unit: $(READY) ## Run the tests that need no server

@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import type { NodeServerRequest, NodeServerResponse } from "@connectrpc/connect-node";
+import type { connectNodeAdapter } from "@connectrpc/connect-node";
 import { extname, join, normalize } from "node:path";
 
 const TYPES: Record<string, string> = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
@@ -18,7 +18,9 @@ const POLICY = [
   "trusted-types svelte-trusted-html",
 ].join("; ");
 
-export async function serveBuiltPage(request: NodeServerRequest, response: NodeServerResponse): Promise<void> {
+type Handler = ReturnType<typeof connectNodeAdapter>;
+
+export async function serveBuiltPage(...[request, response]: Parameters<Handler>): Promise<void> {
   const { pathname } = new URL(request.url ?? "/", "http://localhost");
   const path = normalize(pathname === "/" ? "/index.html" : pathname);
   try {
@@ -26,6 +28,7 @@ export async function serveBuiltPage(request: NodeServerRequest, response: NodeS
     response.writeHead(200, { "Content-Type": TYPES[extname(path)] ?? "application/octet-stream", "Content-Security-Policy": POLICY });
     response.end(body);
   } catch {
-    response.writeHead(404).end("Not found");
+    response.writeHead(404);
+    response.end("Not found");
   }
 }
