@@ -7,10 +7,13 @@ from collections.abc import Iterator
 import pytest
 
 from flink_jobs.rest import Flink
+from tests.browser import browser, page
 from tests.conftest import Space
 from tests.pipeline import Pipeline
 from tests.stack.flink_jobs.centre import Centre
 from tests.stack.streamer.serving import Server, streaming
+
+__all__ = ["browser", "page"]
 
 
 @pytest.fixture(scope="package")

@@ -1,0 +1,59 @@
+"""A real headless Chromium for tests of the supervisor's page, and what they read from it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+)
+SOON = 30_000
+"""Milliseconds."""
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("the page cannot be tried without a browser: install Debian's package chromium")
+    with sync_playwright() as playwright:
+        made = playwright.chromium.launch(executable_path=chromium, args=list(QUIET))
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    made = browser.new_page(viewport={"width": 1280, "height": 900})
+    made.set_default_timeout(SOON)
+    expect.set_options(timeout=SOON)
+    yield made
+    made.close()
+
+
+def opened(page: Page, address: str, bearer: str) -> Page:
+    page.goto(f"{address}#token={bearer.removeprefix('Bearer ')}")
+    return page
+
+
+def badge(page: Page, state: str) -> None:
+    expect(page.get_by_test_id("badge")).to_have_attribute("data-state", state)
+
+
+def shows(page: Page, agent: int, state: str) -> None:
+    expect(page.locator(f"[data-agent-id='{agent}']")).to_have_attribute("data-state", state)
+
+
+def states(page: Page) -> dict[int, str]:
+    """Agent -> state, of the rows that the page draws."""
+    read = "rows => rows.map(row => [Number(row.dataset.agentId), row.dataset.state])"
+    return {int(agent): str(state) for agent, state in page.locator("[data-agent-id]").evaluate_all(read)}
