@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -84,10 +84,11 @@ class Alert:
 class Alerts:
     """Of one tenant."""
 
-    def __init__(self, tenant: int, rules: Mapping[str, Rule] = RULES) -> None:
+    def __init__(self, tenant: int, rules: Mapping[str, Rule] = RULES, standing: Iterable[Alert] = ()) -> None:
+        """`standing` were raised before, and not cleared."""
         self._tenant = tenant
         self._rules = rules
-        self._standing: dict[Subject, Alert] = {}
+        self._standing = {alert.subject: alert for alert in standing}
         self._cleared: dict[str, Alert] = {}
 
     @property

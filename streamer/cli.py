@@ -24,9 +24,10 @@ from schemas.catalog import load as load_catalog
 from schemas.table import Table
 from streamer.analytics import Analytics
 from streamer.auth import Authenticator, mint
-from streamer.feed import Feed
+from streamer.feed import Feed, patiently
 from streamer.grpc_server import GrpcServer
 from streamer.hub import Hub
+from streamer.ledger import Ledger
 from streamer.service import Supervisor
 from streamer.state import TABLES, State
 from streamer.timeline import Timelines
@@ -34,6 +35,7 @@ from streamer.web import Site, SupervisorApplication
 
 HOST = "127.0.0.1"
 KEY = "streamer.key"
+ALERTS = "alerts"
 log = logging.get("streamer")
 
 
@@ -89,7 +91,8 @@ def result_tables(catalog: Catalog) -> tuple[Table, ...]:
 class Streamer:
     def __init__(self, context: Context, settings: StreamerSettings, catalog: Catalog) -> None:
         self._settings = settings
-        self._hub = Hub(State())
+        self._ledger = next((Ledger(context.endpoints, table) for table in catalog if table.name == ALERTS), None)
+        self._hub = Hub(State()) if self._ledger is None else Hub(State(), self._ledger.write)
         self._feed = Feed(context, result_tables(catalog), self._hub)
         self._authenticator = Authenticator(settings)
         self._supervisor = Supervisor(self._hub, Timelines(context.endpoints.clickhouse))
@@ -102,6 +105,8 @@ class Streamer:
             loop.add_signal_handler(sign, stop.set)
         web = _listening(port)
         await self._feed.begin()
+        if self._ledger is not None:
+            self._hub.adopt(await asyncio.to_thread(patiently, self._ledger.standing))
         grpc_server = GrpcServer(self._settings, self._authenticator, self._supervisor, self._analytics)
         try:
             bound = await grpc_server.start(HOST, grpc_port)
@@ -118,6 +123,8 @@ class Streamer:
                 task.cancel()
         finally:
             self._feed.end()
+            if self._ledger is not None:
+                self._ledger.close()
             log.info("stopped serving")
 
     def _site(self, web: socket.socket) -> uvicorn.Config:

@@ -43,7 +43,7 @@ class Feed:
 
     async def begin(self) -> None:
         """Shows what stands and goes on from there. Raises TransientError if the servers are away for minutes."""
-        await self._show(await asyncio.to_thread(_patiently, self._in_force))
+        await self._show(await asyncio.to_thread(patiently, self._in_force))
 
     async def follow(self) -> None:
         """Moves to another generation when the pointer moves: every watcher is sent a snapshot of it."""
@@ -96,14 +96,15 @@ class Feed:
     def _load(self, tail: Tail, tables: Sequence[Table]) -> tuple[list[TopicPartition], State]:
         """The landers' offsets first, then what ClickHouse holds: what lands in between is read twice and counts once."""
         state = State()
-        places = _patiently(tail.landed)
-        for change in _patiently(lambda: list(snapshot.changes(self._endpoints.clickhouse, tables))):
+        places = patiently(tail.landed)
+        for change in patiently(lambda: list(snapshot.changes(self._endpoints.clickhouse, tables))):
             state.apply(change)
-        state.zones(_patiently(lambda: snapshot.zones(self._endpoints.clickhouse)))
+        state.zones(patiently(lambda: snapshot.zones(self._endpoints.clickhouse)))
         return places, state
 
 
-def _patiently(call: Callable[[], T]) -> T:
+def patiently(call: Callable[[], T]) -> T:
+    """Calls again for two minutes while servers are away; blocks."""
     pause, limit = wait_exponential(multiplier=0.5, max=5), stop_after_delay(120)
     again = retry(retry=retry_if_exception_type(TransientError), stop=limit, wait=pause, reraise=True)
     return again(call)()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 
 from streamer import messages
@@ -92,8 +92,10 @@ def merged(older: pb.WatchResponse, newer: pb.WatchResponse) -> pb.WatchResponse
 class Hub:
     """Owned by one loop."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, write: Callable[[int, list[Alert]], None] = lambda tenant, alerts: None) -> None:
+        """`write` is told of each alert of a tenant as it changes."""
         self._state = state
+        self._write = write
         self._watchers: dict[Group, set[Mailbox]] = defaultdict(set)
         self._shown: dict[Group, set[int]] = defaultdict(set)
         """The agents that a group's watchers may hold: of no other are they told that it is gone."""
@@ -144,7 +146,15 @@ class Hub:
         alert = mine.acknowledge(identity, caller.name, utc_now())
         if alert is not None:
             self._changed_alerts[caller.tenant].append(alert)
+            self._write(caller.tenant, [alert])
         return alert
+
+    def adopt(self, standing: Iterable[tuple[int, Alert]]) -> None:
+        """The alerts (tenant, alert) that stood when a streamer ended, from before the first is judged."""
+        by_tenant: dict[int, list[Alert]] = defaultdict(list)
+        for tenant, alert in standing:
+            by_tenant[tenant].append(alert)
+        self._alerts = {tenant: Alerts(tenant, standing=alerts) for tenant, alerts in by_tenant.items()}
 
     def _concerns(self, alert: Alert, group: Group) -> bool:
         """A queue's alerts are the whole tenant's, an agent's are of who sees the agent."""
@@ -173,9 +183,12 @@ class Hub:
             self._flush(beat=beat)
 
     def _judge(self, now: dt.datetime) -> None:
-        for number, tenant in self._state.tenants.items():
+        for number in self._alerts.keys() | self._state.tenants.keys():
             mine = self._alerts.setdefault(number, Alerts(number))
-            self._changed_alerts[number] += mine.step(values(tenant, now), now)
+            changed = mine.step(values(self._state.tenants[number], now), now)
+            if changed:
+                self._changed_alerts[number] += changed
+                self._write(number, changed)
 
     def _flush(self, *, beat: bool) -> None:
         now = utc_now()

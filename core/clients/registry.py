@@ -1,4 +1,4 @@
-"""The schema registry's Confluent API, as much of it as landing needs."""
+"""The schema registry's Confluent API, as much of it as we need."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import requests
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_exponential
 
-from core.errors import TransientError
+from core.errors import MisconfiguredError, TransientError
 from core.settings import RegistryEndpoint
 
 TIMEOUT = (5, 10)
@@ -43,7 +43,23 @@ class Registry:
     def subjects(self) -> list[str]:
         return list(self._get("/subjects") or [])
 
+    def register(self, subject: str, schema: dict[str, Any]) -> int:
+        """The schema's id, the same for a schema that stands already. Raises MisconfiguredError if the registry refuses it."""
+        return int(self._again(lambda: self._posted(f"/subjects/{subject}/versions", {"schema": json.dumps(schema)})))
+
+    def _posted(self, path: str, body: dict[str, str]) -> int:
+        headers = {"Content-Type": "application/vnd.schemaregistry.v1+json"}
+        response = self._answered(lambda: self._session.post(self._endpoint.confluent + path, json=body, headers=headers, timeout=TIMEOUT))
+        if 400 <= response.status_code < 500:
+            raise MisconfiguredError(
+                f"the schema registry refuses a schema for {path}: {response.text[:300]}", "is it compatible with the last?"
+            )
+        return int(_read(response, path)["id"])
+
     def _get(self, path: str, patience: float | None = None) -> Any:
+        return self._again(lambda: self._once(path), patience)
+
+    def _again(self, call: Callable[[], Any], patience: float | None = None) -> Any:
         delay = stop_after_delay(self._patience if patience is None else patience)
         again = retry(
             retry=retry_if_exception_type(TransientError),
@@ -51,18 +67,23 @@ class Registry:
             wait=wait_exponential(multiplier=0.2, max=5),
             reraise=True,
         )
-        return again(self._once)(path)
+        return again(call)()
 
     def _once(self, path: str) -> Any:
+        response = self._answered(lambda: self._session.get(self._endpoint.confluent + path, timeout=TIMEOUT))
+        return None if response.status_code == 404 else _read(response, path)
+
+    def _answered(self, call: Callable[[], requests.Response]) -> requests.Response:
         try:
-            response = self._session.get(self._endpoint.confluent + path, timeout=TIMEOUT)
+            return call()
         except requests.RequestException as error:
             raise TransientError(
                 f"the schema registry at {self._endpoint.url} does not answer",
                 "is it running? `switchboard status` tells",
             ) from error
-        if response.status_code == 404:
-            return None
-        if response.status_code >= 400:
-            raise TransientError(f"the schema registry answered {response.status_code} to {path}")
-        return response.json()
+
+
+def _read(response: requests.Response, path: str) -> Any:
+    if response.status_code >= 400:
+        raise TransientError(f"the schema registry answered {response.status_code} to {path}")
+    return response.json()
