@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import time
 from dataclasses import dataclass
@@ -42,8 +43,14 @@ class Authenticator:
         if settings.jwks_url is None and settings.jwt_secret is None:
             raise MisconfiguredError("the streamer has neither jwks_url nor jwt_secret", "set one of them in [streamer]")
         self._audience = settings.audience
-        self._keys = None if settings.jwks_url is None else jwt.PyJWKClient(settings.jwks_url, cache_keys=True, timeout=5)
+        self._keys = None if settings.jwks_url is None else jwt.PyJWKClient(settings.jwks_url, timeout=5)
         self._secret = None if settings.jwt_secret is None else settings.jwt_secret.get_secret_value()
+
+    async def admit(self, authorization: str | None, peer: str, method: str) -> Caller:
+        """As `caller`, without holding up the loop while keys are fetched."""
+        if self._keys is None:
+            return self.caller(authorization, peer, method)
+        return await asyncio.to_thread(self.caller, authorization, peer, method)
 
     def caller(self, authorization: str | None, peer: str, method: str) -> Caller:
         """Raises UnauthenticatedError; each refusal is logged."""

@@ -24,6 +24,7 @@ from schemas.catalog import load as load_catalog
 from schemas.table import Table
 from streamer.analytics import Analytics
 from streamer.auth import Authenticator, mint
+from streamer.connect import AnalyticsApplication, SupervisorApplication
 from streamer.feed import Feed, patiently
 from streamer.grpc_server import GrpcServer
 from streamer.hub import Hub
@@ -31,7 +32,7 @@ from streamer.ledger import Ledger
 from streamer.service import Supervisor
 from streamer.state import TABLES, State
 from streamer.timeline import Timelines
-from streamer.web import Site, SupervisorApplication
+from streamer.web import Site
 
 HOST = "127.0.0.1"
 KEY = "streamer.key"
@@ -128,7 +129,11 @@ class Streamer:
             log.info("stopped serving")
 
     def _site(self, web: socket.socket) -> uvicorn.Config:
-        application: Any = Site(SupervisorApplication(self._supervisor, self._authenticator))
+        applications = (
+            SupervisorApplication(self._supervisor, self._authenticator),
+            AnalyticsApplication(self._analytics, self._authenticator),
+        )
+        application: Any = Site(*applications)
         return uvicorn.Config(
             application,
             lifespan="off",

@@ -83,7 +83,7 @@ class GrpcServer:
     async def _caller(self, context: Any, method: str) -> Caller:
         given = dict(context.invocation_metadata() or ()).get("authorization")
         try:
-            return self._authenticator.caller(None if given is None else str(given), str(context.peer()), method)
+            return await self._authenticator.admit(None if given is None else str(given), str(context.peer()), method)
         except UnauthenticatedError as error:
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, str(error))
             raise

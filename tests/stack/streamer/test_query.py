@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import struct
 from collections.abc import Iterator
 
 import grpc
 import pyarrow as pa
 import pytest
+import requests
 
 from streamer.gen.switchboard.v1 import live_pb2 as pb
 from tests.pipeline import Pipeline, eventually
@@ -42,6 +44,31 @@ def test_rows_come_as_arrow_of_the_token_s_tenant_alone(server: Server, centre: 
     eventually(lambda: set(rows(server, mine, "interactions.rows", **day()).column("interaction_id").to_pylist()) == wanted)
     assert rows(server, other, "interactions.rows", **day()).num_rows == 0
     assert rows(server, mine, "interactions.by_day", **day()).column("rows").to_pylist() == [5]
+
+
+def test_a_browser_is_sent_the_same_bytes(server: Server, centre: Centre) -> None:
+    centre.contact()
+    mine = token(centre.account)
+    eventually(lambda: rows(server, mine, "interactions.rows", **day()).num_rows == 1)
+    request = pb.QueryRequest(name="interactions.rows", parameters=day()).SerializeToString()
+    headers = {"Content-Type": "application/connect+proto", "Connect-Protocol-Version": "1", "Authorization": mine}
+    answer = requests.post(
+        f"{server.page}switchboard.v1.Analytics/Query", data=struct.pack(">BI", 0, len(request)) + request, headers=headers, timeout=60
+    )
+    stream, end = enveloped(answer.content)
+    assert pa.ipc.open_stream(stream).read_all().equals(rows(server, mine, "interactions.rows", **day()))
+    assert b"error" not in end
+
+
+def enveloped(body: bytes) -> tuple[bytes, bytes]:
+    """The chunks end to end, and the last message: Connect's frames are a flag, a length, and so many bytes."""
+    stream = b""
+    while True:
+        flag, length = struct.unpack(">BI", body[:5])
+        message, body = body[5 : 5 + length], body[5 + length :]
+        if flag & 2:
+            return stream, message
+        stream += pb.QueryResponse.FromString(message).chunk
 
 
 @pytest.mark.parametrize(

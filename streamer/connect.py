@@ -1,0 +1,130 @@
+"""The services over the Connect protocol, which browsers speak without a proxy."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable
+from typing import Any
+
+from connectrpc.code import Code
+from connectrpc.codec import Codec
+from connectrpc.compat import google_protobuf_binary_codec, google_protobuf_json_codec
+from connectrpc.errors import ConnectError
+from connectrpc.method import IdempotencyLevel, MethodInfo, StreamType
+from connectrpc.request import RequestContext
+from connectrpc.server import ConnectASGIApplication, Endpoint
+
+from streamer.analytics import Analytics
+from streamer.auth import Authenticator, Caller, UnauthenticatedError
+from streamer.gen.switchboard.v1 import live_pb2 as pb
+from streamer.hub import Shared
+from streamer.refusals import RefusalError
+from streamer.service import Supervisor
+
+SUPERVISOR, ANALYTICS = (pb.DESCRIPTOR.services_by_name[name].full_name for name in ("Supervisor", "Analytics"))
+CODES = {
+    "unauthenticated": Code.UNAUTHENTICATED,
+    "unavailable": Code.UNAVAILABLE,
+    "not_found": Code.NOT_FOUND,
+    "invalid_argument": Code.INVALID_ARGUMENT,
+}
+
+
+class SharedCodec(Codec[Any, Any]):
+    """Sends a shared message's bytes, made once for all of its watchers; everything else as the codec beneath does."""
+
+    def __init__(self, beneath: Codec[Any, Any]) -> None:
+        self._beneath = beneath
+
+    def name(self) -> str:
+        return self._beneath.name()
+
+    def encode(self, message: Any) -> bytes:
+        if not isinstance(message, Shared):
+            return self._beneath.encode(message)
+        return message.data if self.name() == "proto" else self._beneath.encode(message.message)
+
+    def decode(self, data: bytes | bytearray, message_class: Any) -> Any:
+        return self._beneath.decode(data, message_class)
+
+
+class SupervisorApplication(ConnectASGIApplication[Supervisor]):
+    def __init__(self, supervisor: Supervisor, authenticator: Authenticator) -> None:
+        codecs = [SharedCodec(google_protobuf_binary_codec()), SharedCodec(google_protobuf_json_codec())]
+        super().__init__(service=supervisor, endpoints=self._endpoints_of, codecs=codecs, compressions=())
+        self._authenticator = authenticator
+
+    @property
+    def path(self) -> str:
+        return f"/{SUPERVISOR}"
+
+    def _endpoints_of(self, supervisor: Supervisor) -> dict[str, Any]:
+        async def watch(request: pb.WatchRequest, context: RequestContext[Any, Any]) -> AsyncIterator[Any]:
+            caller = await _caller(self._authenticator, context, "Watch")
+            try:
+                async for shared in supervisor.watch(caller):
+                    yield shared
+            except RefusalError as error:
+                raise ConnectError(CODES[error.code], str(error)) from error
+
+        async def timeline(request: pb.TimelineRequest, context: RequestContext[Any, Any]) -> Any:
+            return await _answered(supervisor.timeline(await _caller(self._authenticator, context, "Timeline"), request))
+
+        async def acknowledge(request: pb.AcknowledgeRequest, context: RequestContext[Any, Any]) -> Any:
+            return await _answered(supervisor.acknowledge(await _caller(self._authenticator, context, "Acknowledge"), request))
+
+        return {
+            f"{self.path}/Watch": Endpoint.server_stream(_method(SUPERVISOR, "Watch", pb.WatchRequest, pb.WatchResponse), watch),
+            f"{self.path}/Timeline": Endpoint.unary(_method(SUPERVISOR, "Timeline", pb.TimelineRequest, pb.TimelineResponse), timeline),
+            f"{self.path}/Acknowledge": Endpoint.unary(
+                _method(SUPERVISOR, "Acknowledge", pb.AcknowledgeRequest, pb.AcknowledgeResponse), acknowledge
+            ),
+        }
+
+
+class AnalyticsApplication(ConnectASGIApplication[Analytics]):
+    def __init__(self, analytics: Analytics, authenticator: Authenticator) -> None:
+        codecs = [google_protobuf_binary_codec(), google_protobuf_json_codec()]
+        super().__init__(service=analytics, endpoints=self._endpoints_of, codecs=codecs, compressions=())
+        self._authenticator = authenticator
+
+    @property
+    def path(self) -> str:
+        return f"/{ANALYTICS}"
+
+    def _endpoints_of(self, analytics: Analytics) -> dict[str, Any]:
+        async def query(request: pb.QueryRequest, context: RequestContext[Any, Any]) -> AsyncIterator[Any]:
+            caller = await _caller(self._authenticator, context, "Query")
+            try:
+                async with contextlib.aclosing(analytics.query(caller, request.name, request.parameters)) as chunks:
+                    async for chunk in chunks:
+                        yield pb.QueryResponse(chunk=chunk)
+            except RefusalError as error:
+                raise ConnectError(CODES[error.code], str(error)) from error
+
+        return {f"{self.path}/Query": Endpoint.server_stream(_method(ANALYTICS, "Query", pb.QueryRequest, pb.QueryResponse), query)}
+
+
+async def _caller(authenticator: Authenticator, context: RequestContext[Any, Any], method: str) -> Caller:
+    try:
+        return await authenticator.admit(context.request_headers.get("authorization"), str(context.client_address), method)
+    except UnauthenticatedError as error:
+        raise ConnectError(Code.UNAUTHENTICATED, str(error)) from error
+
+
+async def _answered(answer: Awaitable[Any]) -> Any:
+    try:
+        return await answer
+    except RefusalError as error:
+        raise ConnectError(CODES[error.code], str(error)) from error
+
+
+def _method(service: str, name: str, request: type[Any], response: type[Any]) -> MethodInfo[Any, Any]:
+    return MethodInfo(
+        name=name,
+        service_name=service,
+        input=request,
+        output=response,
+        idempotency_level=IdempotencyLevel.UNKNOWN,
+        stream_type=StreamType.SERVER_STREAM if name in ("Watch", "Query") else StreamType.UNARY,
+    )
