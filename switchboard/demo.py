@@ -23,8 +23,6 @@ from consumers import freshness
 from core.control import ControlDatabase
 from core.errors import SwitchboardError, TransientError
 from core.settings import Context
-from flink_jobs.cli import make_submitter
-from flink_jobs.jobs import JOBS
 from schemas.catalog import Catalog
 from schemas.catalog import load as load_catalog
 from simulator.source import accounts_of, create_source
@@ -41,6 +39,7 @@ from verify.engine import verify
 
 SHARDS = ("acc_1", "acc_2")
 PARTS = (*parts.BASE, "flink-jobmanager", "flink-taskmanager")
+JOBS_SECONDS = 120
 Counts = dict[str, tuple[int, int]]
 """Table -> (landed records, dead letters)."""
 
@@ -67,25 +66,31 @@ def demo(
     lander = _start(context, "lander", "land", "--metrics-port", str(metrics_port))
     watch = _start(context, "watch", "connectors", "watch")
     streamer = _start(context, "streamer", "stream", "--port", str(page_port), "--grpc-port", "0")
+    jobs = _start(context, "jobs", "flink", "submit")
     try:
-        _start_jobs(context, console)
         page = _page(context, page_port)
-        console.print(f"[bold]The supervisor's page[/bold]: {page}", soft_wrap=True)
+        console.print(f"[bold]The supervisor's page[/bold], live as soon as the Flink jobs have started: {page}", soft_wrap=True)
         traffic = Traffic(server, SHARDS, context.settings.metadata_database, rate, seed=int(time.time()))
         _watch(context, catalog, traffic, stop, seconds, lander, metrics_port, console)
         _wait_snapshots(context, catalog)
+        _wait_jobs(context, jobs)
         equal = _prove(context, catalog.captured, console)
     finally:
-        for process in (streamer, watch, lander):
+        for process in (jobs, streamer, watch, lander):
             _end(process)
     _where_next(console)
     raise typer.Exit(0 if equal else 1)
 
 
-def _start_jobs(context: Context, console: Console) -> None:
-    console.print("[bold]Starting the Flink jobs[/bold]")
-    for name in make_submitter(context).submit(JOBS):
-        console.print(f"  {name} runs")
+def _wait_jobs(context: Context, jobs: subprocess.Popen[bytes]) -> None:
+    """They start beside the traffic, and may take longer than it."""
+    try:
+        failed = jobs.wait(JOBS_SECONDS) != 0
+    except subprocess.TimeoutExpired:
+        failed = True
+    if failed:
+        log = context.settings.home / "logs" / "jobs.log"
+        raise TransientError(f"the Flink jobs do not start; the end of {log}: {log.read_text().strip()[-300:]}", "`switchboard flink list`")
 
 
 def _page(context: Context, port: int) -> str:
