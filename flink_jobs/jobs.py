@@ -131,6 +131,10 @@ def settings(made: Making) -> dict[str, str]:
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
         "table.exec.state.ttl": f"{job.state_hours} h",
         "table.exec.source.idle-timeout": "10 s",
+        # Changes that come together are worked off together: state is read once for them, and what they cancel out is not sent.
+        "table.exec.mini-batch.enabled": "true",
+        "table.exec.mini-batch.allow-latency": "100 ms",
+        "table.exec.mini-batch.size": "1000",
         "restart-strategy.type": "exponential-delay",
         "restart-strategy.exponential-delay.max-backoff": "10 s",
     }

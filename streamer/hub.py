@@ -19,7 +19,8 @@ from streamer.gen.switchboard.v1 import live_pb2 as pb
 from streamer.state import Change, State, Tenant
 
 FLUSH_SECONDS = 0.1
-BEAT_SECONDS = 1.0
+COHORTS = 10
+"""Each watcher is sent a beat once in so many flushes, a tenth of them at each: a thousand at once would wait for each other."""
 Group = tuple[int, frozenset[int] | None]
 
 
@@ -38,7 +39,8 @@ class Shared:
 class Mailbox:
     """What one watcher has not taken yet."""
 
-    def __init__(self, first: Shared) -> None:
+    def __init__(self, first: Shared, cohort: int = 0) -> None:
+        self.cohort = cohort
         self._waiting: Shared | None = first
         self._filled = asyncio.Event()
         self._filled.set()
@@ -101,7 +103,8 @@ class Hub:
         """The agents that a group's watchers may hold: of no other are they told that it is gone."""
         self._alerts: dict[int, Alerts] = {}
         self._changed_alerts: dict[int, list[Alert]] = defaultdict(list)
-        self._beaten = 0.0
+        self._joined = 0
+        self._flushes = 0
 
     @property
     def watchers(self) -> int:
@@ -127,7 +130,8 @@ class Hub:
     def join(self, caller: Caller) -> Mailbox:
         """The mailbox already holds a snapshot."""
         group = (caller.tenant, caller.teams)
-        mailbox = Mailbox(Shared(self._snapshot(group)))
+        self._joined += 1
+        mailbox = Mailbox(Shared(self._snapshot(group)), self._joined % COHORTS)
         self._watchers[group].add(mailbox)
         return mailbox
 
@@ -172,15 +176,13 @@ class Hub:
 
     async def run(self) -> None:
         """Sends on what changed ten times a second, and every queue's windows each second, as time moves them too."""
-        loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(FLUSH_SECONDS)
-            beat = loop.time() - self._beaten >= BEAT_SECONDS
-            if beat:
-                self._beaten = loop.time()
+            self._flushes += 1
+            if self._flushes % COHORTS == 0:
                 self._state.forget(utc_now())
                 self._judge(utc_now())
-            self._flush(beat=beat)
+            self._flush(self._flushes % COHORTS)
 
     def _judge(self, now: dt.datetime) -> None:
         for number in self._alerts.keys() | self._state.tenants.keys():
@@ -190,41 +192,50 @@ class Hub:
                 self._changed_alerts[number] += changed
                 self._write(number, changed)
 
-    def _flush(self, *, beat: bool) -> None:
+    def _flush(self, cohort: int | None = None) -> None:
+        """To everyone what changed; to the cohort the windows of every queue, too."""
         now = utc_now()
         for group, mailboxes in list(self._watchers.items()):
             tenant = self._state.tenants[group[0]]
-            agents, queues = tenant.changed_agents, set(tenant.queues) if beat else tenant.changed_queues
-            alerts = self._changed_alerts.get(group[0], [])
-            if not (beat or agents or queues or alerts):
-                continue
-            message = self._message(group, agents, queues, tenant.changed_queues, now)
-            message.alerts.extend(messages.alert(alert) for alert in alerts if self._concerns(alert, group))
-            shared = Shared(message)
-            for mailbox in mailboxes:
-                mailbox.put(shared)
+            alerts = [messages.alert(alert) for alert in self._changed_alerts.get(group[0], []) if self._concerns(alert, group)]
+            beaten = [mailbox for mailbox in mailboxes if mailbox.cohort == cohort]
+            others = [mailbox for mailbox in mailboxes if mailbox.cohort != cohort]
+            removed = self._removed(group, tenant)
+            if beaten:
+                self._send(beaten, self._message(group, tenant.changed_agents, set(tenant.queues), now), removed, alerts)
+            if others and (tenant.changed_agents or tenant.changed_queues or alerts):
+                self._send(others, self._message(group, tenant.changed_agents, tenant.changed_queues, now), removed, alerts)
+            self._shown[group] -= removed
         for tenant in self._state.tenants.values():
             tenant.changed_agents, tenant.changed_queues = set(), set()
         self._changed_alerts.clear()
 
-    def _message(self, group: Group, agents: set[int], queues: set[int], changed: set[int], now: dt.datetime) -> pb.WatchResponse:
-        tenant = self._state.tenants[group[0]]
-        message, shown = self._empty(now), self._shown[group]
+    def _removed(self, group: Group, tenant: Tenant) -> set[int]:
+        """Agents whom the group's watchers hold, and must not any more."""
+        shown = self._shown[group] & tenant.changed_agents
+        return {agent for agent in shown if agent not in tenant.agents or not _seen(tenant, agent, group[1])}
+
+    @staticmethod
+    def _send(mailboxes: list[Mailbox], message: pb.WatchResponse, removed: set[int], alerts: list[pb.Alert]) -> None:
+        message.removed_agent_ids.extend(removed)
+        message.alerts.extend(alerts)
+        shared = Shared(message)
+        for mailbox in mailboxes:
+            mailbox.put(shared)
+
+    def _message(self, group: Group, agents: set[int], queues: set[int], now: dt.datetime) -> pb.WatchResponse:
+        tenant, message, shown = self._state.tenants[group[0]], self._empty(now), self._shown[group]
         for identity in agents:
             if identity in tenant.agents and _seen(tenant, identity, group[1]):
                 message.agents.append(messages.agent(tenant.agents[identity]))
                 shown.add(identity)
-            elif identity in shown:
-                message.removed_agent_ids.append(identity)
-                shown.discard(identity)
         message.queues.extend(messages.queue(tenant.queues[identity], tenant, now) for identity in queues if identity in tenant.queues)
-        message.removed_queue_ids.extend(identity for identity in changed if identity not in tenant.queues)
+        message.removed_queue_ids.extend(identity for identity in tenant.changed_queues if identity not in tenant.queues)
         return message
 
     def _snapshot(self, group: Group) -> pb.WatchResponse:
         tenant, now = self._state.tenants[group[0]], utc_now()
-        visible = {identity for identity in tenant.agents if _seen(tenant, identity, group[1])}
-        message = self._message(group, visible, set(tenant.queues), set(), now)
+        message = self._message(group, set(tenant.agents), set(tenant.queues), now)
         message.snapshot = True
         if group[0] in self._alerts:
             message.alerts.extend(messages.alert(alert) for alert in self._alerts[group[0]].shown if self._concerns(alert, group))

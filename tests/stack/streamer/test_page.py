@@ -87,6 +87,7 @@ def test_a_keyboard_is_enough(page: Page, server: Server, centre: Centre) -> Non
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     expect(page.get_by_test_id("timeline")).to_be_visible()
+    expect(page.get_by_test_id("timeline")).not_to_contain_text("Reading")
     keep(page, "timeline.png")
     page.keyboard.press("Escape")
     expect(page.get_by_test_id("timeline")).to_have_count(0)

@@ -75,7 +75,7 @@ def test_teams_of_the_token_narrow_the_agents_down() -> None:
     assert message is not None
     assert [item.agent_id for item in message.agents] == [2]
     hub.take([agent(2, 5, team=10)])
-    hub._flush(beat=False)
+    hub._flush()
     assert list((taken(mailbox) or pb.WatchResponse()).removed_agent_ids) == [2], "it went to another team"
 
 
@@ -100,11 +100,11 @@ def test_fast_and_slow_watchers_hold_in_the_end_what_is_true(seed: int) -> None:
         if random.random() < 0.05:
             clients.append((hub.join(ALL), Client(), random.random()))
         if random.random() < 0.3:
-            hub._flush(beat=False)
+            hub._flush()
         for mailbox, client, pace in clients:
             if random.random() < pace:
                 client.take(taken(mailbox))
-    hub._flush(beat=False)
+    hub._flush()
     truth = {identity: row["state"] for identity, row in hub._state.tenants[1].agents.items()}
     for mailbox, client, _ in clients:
         client.take(taken(mailbox))
@@ -118,11 +118,11 @@ def test_a_beat_tells_time_though_nothing_changed_and_queues_move_with_it() -> N
     hub.take([Change(QUEUES, (1, 9), row, 1, 50)])
     mailbox = hub.join(ALL)
     taken(mailbox)
-    hub._flush(beat=False)
+    hub._flush()
     taken(mailbox)
-    hub._flush(beat=False)
+    hub._flush()
     assert taken(mailbox) is None
-    hub._flush(beat=True)
+    hub._flush(1)
     message = taken(mailbox)
     assert message is not None
     assert [window.span for window in message.queues[0].windows] == ["15m", "30m", "60m", "day"]
@@ -135,7 +135,7 @@ def test_watchers_of_one_view_share_one_message() -> None:
     for mailbox in mailboxes:
         taken(mailbox)
     hub.take([agent(1, 1)])
-    hub._flush(beat=False)
+    hub._flush()
     first, *others = (mailbox.pop() for mailbox in mailboxes)
     assert all(other is first for other in others)
 
@@ -151,6 +151,6 @@ def test_another_state_reaches_every_watcher_as_a_snapshot() -> None:
     client.take(taken(mailbox))
     assert client.states == {1: "available"}
     hub.take([agent(1, 4, "offline")])
-    hub._flush(beat=False)
+    hub._flush()
     client.take(taken(mailbox))
     assert client.states == {1: "offline"}
