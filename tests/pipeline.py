@@ -69,13 +69,26 @@ class Pipeline:
     def verify(self, *tables: str) -> list[TableResult]:
         return list(verify(self.endpoints, self.settings.landing.group, self.catalog.captured.chosen(tables)))
 
+    def decided(self, *tables: str, shards: tuple[str, ...] = ()) -> list[TableResult]:
+        """Verify's results (of these shards) once none is unsettled: the pipeline may be behind a moment longer than verify waits."""
+        found: list[TableResult] = []
+
+        def settled() -> bool:
+            found[:] = [result for result in self.verify(*tables) if not shards or result.shard in shards]
+            for result in found:
+                if result.answer == "unsettled":
+                    print(result.table, result.shard, result.answer, result.reason)
+            return bool(found) and all(result.answer != "unsettled" for result in found)
+
+        eventually(settled, within=120)
+        return found
+
     def equal(self, *tables: str, shards: tuple[str, ...] = ()) -> bool:
         """Whether verify finds every copy equal (in these shards); prints what is not, for the test's report."""
-        results = [result for result in self.verify(*tables) if not shards or result.shard in shards]
-        for result in results:
-            if result.answer != "equal":
-                print(result.table, result.shard, result.answer, result.reason, result.differences[:3])
-        return bool(results) and all(result.answer == "equal" for result in results)
+        different = [result for result in self.decided(*tables, shards=shards) if result.answer != "equal"]
+        for result in different:
+            print(result.table, result.shard, result.answer, result.differences[:3])
+        return not different
 
     def heal(self) -> None:
         """Lets the watch restart what failed, until every connector runs."""

@@ -8,7 +8,7 @@ from schemas.catalog import load
 from simulator.traffic import Traffic
 from tests.pipeline import Pipeline, eventually
 
-SHARDS = ("acc_1", "acc_2")
+SHARDS = ("acc_first", "acc_second")
 SAMPLE = tuple(table.name for table in load("schemas.contracts").captured)
 
 
@@ -36,5 +36,4 @@ def made(traffic: Traffic, more: int) -> None:
 
 
 def settled(pipeline: Pipeline) -> bool:
-    eventually(lambda: all(result.answer != "unsettled" for result in pipeline.verify(*SAMPLE)), within=120)
     return pipeline.equal(*SAMPLE)

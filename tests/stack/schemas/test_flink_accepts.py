@@ -9,7 +9,7 @@ from schemas import types as t
 from schemas.render.flink import create_source, log_table
 from schemas.table import Table, optional
 from tests.conftest import Space
-from tests.pipeline import Pipeline, eventually
+from tests.pipeline import Pipeline
 from tests.stack.conftest import Whole
 from tests.stack.consumers.test_landing import HIGH, LOW, make_types
 
@@ -66,7 +66,7 @@ def test_every_change_is_read_with_its_values(whole: Whole, pipeline: Pipeline, 
     pipeline.sql("INSERT INTO every_type (id) VALUES (3)", database=shard)
     pipeline.sql("UPDATE every_type SET tiny = 3 WHERE id = 3", database=shard)
     pipeline.sql("DELETE FROM every_type WHERE id = 3", database=shard)
-    eventually(lambda: pipeline.equal("every_type", shards=(shard,)))
+    assert pipeline.equal("every_type", shards=(shard,))
     table = with_column(pipeline.catalog["every_type"], "not_sent_yet")
     wanted = ", ".join(map(shown, EXPECTED))
     from_shard = f"FROM {log_table(table)} WHERE `source`.`db` = '{shard}'"

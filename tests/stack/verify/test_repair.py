@@ -19,7 +19,8 @@ def tamper(pipeline: Pipeline, shard: str, identity: int, replacing: str) -> Non
 
 
 def only(pipeline: Pipeline, shard: str) -> TableResult:
-    return next(result for result in pipeline.verify("interactions") if result.shard == shard)
+    (found,) = pipeline.decided("interactions", shards=(shard,))
+    return found
 
 
 def test_missing_extra_and_differing_rows_are_found_and_mended(pipeline: Pipeline, space: Space) -> None:
