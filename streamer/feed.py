@@ -95,12 +95,16 @@ class Feed:
 
     def _load(self, tail: Tail, tables: Sequence[Table]) -> tuple[list[TopicPartition], State]:
         """The landers' offsets first, then what ClickHouse holds: what lands in between is read twice and counts once."""
-        state = State()
         places = patiently(tail.landed)
-        for change in patiently(lambda: list(snapshot.changes(self._endpoints.clickhouse, tables))):
-            state.apply(change)
+        state = patiently(lambda: self._standing(tables))
         state.zones(patiently(lambda: snapshot.zones(self._endpoints.clickhouse)))
         return places, state
+
+    def _standing(self, tables: Sequence[Table]) -> State:
+        state = State()
+        for change in snapshot.changes(self._endpoints.clickhouse, tables):
+            state.apply(change)
+        return state
 
 
 def patiently(call: Callable[[], T]) -> T:

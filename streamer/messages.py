@@ -24,7 +24,7 @@ def agent(row: Row) -> pb.Agent:
         reason=row["reason"] or "",
         since=moment(row["since"]),
         contacts={channel: count for channel, count in json.loads(row["contacts"]).items() if count > 0},
-        queue_ids=sorted(json.loads(row["queues"])),
+        queue_ids=row["queues"],
         changed_at=of_ms(row["committed_ms"]),
     )
 
@@ -32,7 +32,7 @@ def agent(row: Row) -> pb.Agent:
 def queue(row: Row, tenant: Tenant, now: dt.datetime) -> pb.Queue:
     """With its windows as of `now`, in UTC."""
     minutes = tenant.counts(row["queue_id"])
-    begin = starts(now, tenant.zone)
+    begin, occupancies = starts(now, tenant.zone), tenant.occupancies.get(row["queue_id"], {})
     return pb.Queue(
         queue_id=row["queue_id"],
         name=row["name"] or "",
@@ -44,13 +44,13 @@ def queue(row: Row, tenant: Tenant, now: dt.datetime) -> pb.Queue:
         agents_available=row["agents_available"],
         agents_busy=row["agents_busy"],
         agents_offline=row["agents_offline"],
-        windows=[window(name, begin[name], counts) for name, counts in sums(minutes, now, tenant.zone).items()],
+        windows=[window(name, begin[name], counts, occupancies.get(name)) for name, counts in sums(minutes, now, tenant.zone).items()],
         trend=_trend(trend(minutes, now)),
         changed_at=of_ms(row["committed_ms"]),
     )
 
 
-def window(span: str, begin: dt.datetime, counts: Counts) -> pb.Window:
+def window(span: str, begin: dt.datetime, counts: Counts, occupancy: float | None) -> pb.Window:
     message = pb.Window(
         span=span,
         offered=counts.offered,
@@ -62,6 +62,7 @@ def window(span: str, begin: dt.datetime, counts: Counts) -> pb.Window:
         asa_seconds=counts.asa_seconds,
         aht_seconds=counts.aht_seconds,
         service_level=counts.service_level,
+        occupancy=occupancy,
     )
     getattr(message, "from").FromDatetime(begin)
     return message

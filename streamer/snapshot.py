@@ -1,4 +1,4 @@
-"""The result tables as ClickHouse holds them, for a streamer that starts."""
+"""The result tables and the agents' activities as ClickHouse holds them, for a streamer that starts."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from core.settings import ClickHouseEndpoint
 from schemas.names import ch_name
 from schemas.render.clickhouse import rows_table
 from schemas.table import Table
-from streamer.state import KEPT, MINUTES, Change
+from streamer.state import ACTIVITIES, KEPT, MINUTES, Change
 
+WEEK = 604_800
 TOLD = "toUnixTimestamp64Milli(_committed_at)"
 
 
@@ -20,12 +21,30 @@ def changes(endpoint: ClickHouseEndpoint, tables: Sequence[Table]) -> Iterator[C
     """Blocks on ClickHouse."""
     client = clickhouse.connect(endpoint)
     for table in tables:
+        if table.name == ACTIVITIES:
+            yield from _activities(client, table)
+            continue
         names = ", ".join(map(ch_name, table.names))
         recent = f" WHERE minute > now() - {int(KEPT.total_seconds())}" if table.name == MINUTES else ""
         answer = client.query(f"SELECT {names}, _version, {TOLD} FROM {rows_table(table)} FINAL{recent}")
         for *values, version, committed in answer.result_rows:
             row = dict(zip(table.names, values, strict=True))
             yield Change(table.name, tuple(row[name] for name in table.key), row, version, committed)
+
+
+def _activities(client: Client, table: Table) -> Iterator[Change]:
+    """Those of the time that is kept, and of each agent the last before: a state that has lasted for a week counts for nothing."""
+    begins = f"now() - {int(KEPT.total_seconds())}"
+    select = (
+        f"SELECT account_id, agent_id, activity_id, state, occurred_at, {TOLD} AS told FROM {rows_table(table)} FINAL WHERE occurred_at"
+    )
+    last = f"{select} BETWEEN {begins} - {WEEK} AND {begins} ORDER BY occurred_at DESC, activity_id DESC LIMIT 1 BY account_id, agent_id"
+    kept = f"{select} > {begins} ORDER BY occurred_at, activity_id"
+    for query in (last, kept):
+        with client.query_row_block_stream(query) as blocks:
+            for tenant, agent, identity, state, at, told in (row for block in blocks for row in block):
+                row = {"activity_id": identity, "state": state, "occurred_at": at}
+                yield Change(table.name, (tenant, agent), row, 0, told)
 
 
 def zones(endpoint: ClickHouseEndpoint) -> dict[int, str]:

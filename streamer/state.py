@@ -1,32 +1,35 @@
-"""What the result topics say as of now, by tenant: rows by key, each as new as its version."""
+"""What the result topics say as of now, by tenant: rows by key, each as new as its version; and the agents' activities of the last day."""
 
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from streamer.windows import Counts, Minutes
+from streamer.occupancy import Step, Tracks, occupancy
+from streamer.windows import Counts, Minutes, starts
 
-AGENTS, QUEUES, MINUTES = "agent_status", "queue_stats", "queue_minutes"
-TABLES = (AGENTS, QUEUES, MINUTES)
+AGENTS, QUEUES, MINUTES, ACTIVITIES = "agent_status", "queue_stats", "queue_minutes", "agent_activity"
+TABLES = (AGENTS, QUEUES, MINUTES, ACTIVITIES)
 UTC = ZoneInfo("UTC")
+EPOCH, MILLISECOND = dt.datetime(1970, 1, 1), dt.timedelta(milliseconds=1)
 KEPT = dt.timedelta(hours=26)
-"""Of the minutes: the longest day that a change of clocks makes, and one more hour."""
+"""Of minutes and activities: the longest day that a change of clocks makes, and one more hour."""
 Key = tuple[Any, ...]
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Change:
-    """A record of a result topic. `row` is None where the key is gone; `committed_ms` is since 1970, 0 if not known."""
+    """A record of one of the topics. `row` is None where the key is gone; `committed_ms` is since 1970, 0 if not known."""
 
     table: str
     key: Key
-    """The tenant first."""
+    """The tenant first, then, of an agent's state or activity, the agent."""
     row: Row | None
     version: int
     committed_ms: int
@@ -37,12 +40,28 @@ class Tenant:
     agents: dict[int, Row] = field(default_factory=dict)
     queues: dict[int, Row] = field(default_factory=dict)
     minutes: dict[int, dict[dt.datetime, Counts]] = field(default_factory=lambda: defaultdict(dict))
+    tracks: Tracks = field(default_factory=Tracks)
+    occupancies: dict[int, dict[str, float | None]] = field(default_factory=dict)
+    """Queue -> span -> occupancy, as `measure` found them last."""
     zone: ZoneInfo = UTC
     changed_agents: set[int] = field(default_factory=set)
     changed_queues: set[int] = field(default_factory=set)
 
     def counts(self, queue: int) -> Minutes:
         return self.minutes.get(queue, {})
+
+    def measure(self, now: dt.datetime) -> None:
+        """Computes every queue's occupancies as of now, in UTC; a microsecond or two for each agent and window."""
+        begins = starts(now, self.zone)
+        spent = self.tracks.spent(self.agents, [_ms(begin) for begin in begins.values()], _ms(now))
+        members: dict[int, list[int]] = defaultdict(list)
+        for agent in spent:
+            for queue in self.agents[agent]["queues"]:
+                members[queue].append(agent)
+        self.occupancies = {
+            queue: {span: occupancy(spent[agent][place] for agent in agents) for place, span in enumerate(begins)}
+            for queue, agents in members.items()
+        }
 
 
 class State:
@@ -56,6 +75,8 @@ class State:
 
     def apply(self, change: Change) -> bool:
         """Whether it told anything new: what is as old as what is known, or older, changes nothing."""
+        if change.table == ACTIVITIES:
+            return _step(self.tenants[change.key[0]], change)
         place = (change.table, change.key)
         self.newest_ms = max(self.newest_ms, change.committed_ms)
         if change.version <= self._versions.get(place, -1):
@@ -64,6 +85,8 @@ class State:
         tenant = self.tenants[change.key[0]]
         if change.table == AGENTS:
             _put(tenant.agents, change)
+            if change.row is not None:
+                tenant.agents[change.key[1]]["queues"] = sorted(json.loads(change.row["queues"]))
             tenant.changed_agents.add(change.key[1])
         elif change.table == QUEUES:
             _put(tenant.queues, change)
@@ -77,8 +100,9 @@ class State:
             self.tenants[tenant].zone = zone_named(name)
 
     def forget(self, now: dt.datetime) -> None:
-        """Lets go of minutes that no window reaches any more."""
+        """Lets go of minutes and activities that no window reaches any more."""
         for number, tenant in self.tenants.items():
+            tenant.tracks.forget(_ms(now - KEPT))
             for queue, minutes in tenant.minutes.items():
                 for minute in [minute for minute in minutes if minute < now - KEPT]:
                     del minutes[minute]
@@ -98,6 +122,19 @@ def _put(rows: dict[int, Row], change: Change) -> None:
         rows.pop(change.key[1], None)
     else:
         rows[change.key[1]] = {**change.row, "committed_ms": change.committed_ms}
+
+
+def _step(tenant: Tenant, change: Change) -> bool:
+    """An activity that claims to come from the future counts as of its commit. None is ever taken back."""
+    if change.row is None:
+        return False
+    at = _ms(change.row["occurred_at"])
+    tenant.tracks.add(change.key[1], Step(min(at, change.committed_ms or at), change.row["activity_id"], change.row["state"]))
+    return True
+
+
+def _ms(moment: dt.datetime) -> int:
+    return (moment - EPOCH) // MILLISECOND
 
 
 def _count(tenant: Tenant, change: Change) -> None:

@@ -1,4 +1,4 @@
-"""The result topics from given offsets on, read by one thread, as changes."""
+"""The result topics, and the agents' activities, from given offsets on, read by one thread, as changes."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ from core.settings import KafkaEndpoint, RegistryEndpoint
 from core.wire import confluent
 from schemas.names import topic_of
 from schemas.table import Table
-from streamer.state import Change, Row
+from streamer.state import ACTIVITIES, EPOCH, Change, Row
 
 BATCH = 1000
+WAIT_SECONDS = 0.2
 log = logging.get("streamer")
 
 
@@ -51,8 +52,9 @@ class Tail:
         self._reader.assign(places)
         try:
             while not self._stopping.is_set():
-                changes = [change for message in self._reader.consume(BATCH, 0.05) if (change := self._read(message)) is not None]
-                if changes:
+                first = self._reader.poll(WAIT_SECONDS)  # `consume` alone waits for a whole batch, or as long as it may
+                messages = [] if first is None else [first, *self._reader.consume(BATCH, 0)]
+                if changes := [change for message in messages if (change := self._read(message)) is not None]:
                     take(changes)
         finally:
             self._reader.close()
@@ -71,7 +73,9 @@ class Tail:
             log.error("a record cannot be read", topic=topic, partition=message.partition(), offset=offset, error=str(error))
             return None
 
-    def _change(self, table: Table, key: bytes | None, value: bytes | None, version: int) -> Change:
+    def _change(self, table: Table, key: bytes | None, value: bytes | None, version: int) -> Change | None:
+        if table.name == ACTIVITIES:
+            return self._activity(table, value)
         if value is None:
             parts = json.loads(key or b"{}")
             return Change(table.name, tuple(_plain(table, name, parts[name]) for name in table.key), None, version, 0)
@@ -80,6 +84,15 @@ class Tail:
         gone = envelope["after"] is None
         committed = int(envelope["source"]["ts_ms"])
         return Change(table.name, tuple(row[name] for name in table.key), None if gone else row, version, committed)
+
+    def _activity(self, table: Table, value: bytes | None) -> Change | None:
+        """None of what takes an activity back."""
+        envelope = None if value is None else self._decoded(value)
+        if envelope is None or envelope["after"] is None:
+            return None
+        row: Row = {name: envelope["after"][name] for name in ("account_id", "agent_id", "activity_id", "state")}
+        row["occurred_at"] = EPOCH + dt.timedelta(microseconds=envelope["after"]["occurred_at"])
+        return Change(table.name, (row["account_id"], row["agent_id"]), row, 0, int(envelope["source"]["ts_ms"]))
 
     def _decoded(self, value: bytes) -> dict[str, Any]:
         identity = confluent.schema_id(value)

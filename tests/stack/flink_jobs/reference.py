@@ -90,6 +90,22 @@ def minutes(world: World) -> dict[tuple[int, dt.datetime], tuple[int, ...]]:
     return {key: tuple(values) for key, values in sums.items()}
 
 
+def occupancy(world: World, since: dt.datetime, until: dt.datetime) -> dict[int, float | None]:
+    """Queue -> its agents' time on contact / (on contact + available) between the two moments, by their own activities."""
+    spent: dict[int, Counter[str]] = defaultdict(Counter)
+    for agent, rows in _by(world.activities, "agent_id").items():
+        steps = sorted((row["occurred_at"], row["activity_id"], row["state"]) for row in rows)
+        for (start, _, state), (end, *_) in itertools.pairwise([*steps, (until, 0, "")]):
+            spent[agent][state] += max(dt.timedelta(), min(end, until) - max(start, since)) // dt.timedelta(milliseconds=1)
+    found: dict[int, float | None] = {}
+    for queue in world.queues:
+        mine = [spent[row["agent_id"]] for row in world.members if row["queue_id"] == queue["queue_id"]]
+        contact = sum(each["on contact"] + each["after-contact work"] for each in mine)
+        idle = sum(each["available"] for each in mine)
+        found[queue["queue_id"]] = contact / (contact + idle) if contact + idle else None
+    return found
+
+
 def structured(world: World) -> dict[int, tuple[Any, ...]]:
     """Interaction -> (state, queue's name, agent's name, team's name, wait, talk, hold, wrap in ms, score)."""
     agents, teams = ({row[key]: row for row in rows} for key, rows in (("agent_id", world.agents), ("team_id", world.teams)))

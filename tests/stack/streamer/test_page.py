@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
+from typing import Literal
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser import badge, opened, shows
@@ -13,6 +16,28 @@ from tests.stack.flink_jobs.centre import Centre
 from tests.stack.streamer.serving import Server, streaming, token
 
 SCREENS = ROOT / "docs" / "screens"
+READABLE = 4.5
+"""The contrast that WCAG 2.2 asks of text, success criterion 1.4.3."""
+# The least contrast of any text with what stands behind it: (lighter + 0.05) / (darker + 0.05) of the relative luminances.
+CONTRAST = """() => {
+  const pixel = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+  const over = (colours) => {
+    pixel.clearRect(0, 0, 1, 1);
+    for (const colour of colours) { pixel.fillStyle = colour; pixel.fillRect(0, 0, 1, 1); }
+    return [...pixel.getImageData(0, 0, 1, 1).data].slice(0, 3);
+  };
+  const part = (value) => value / 255 <= 0.04045 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4;
+  const luminance = ([r, g, b]) => 0.2126 * part(r) + 0.7152 * part(g) + 0.0722 * part(b);
+  const behind = (node) => node ? [...behind(node.parentElement), getComputedStyle(node).backgroundColor] : ["white"];
+  const own = (node) => [...node.childNodes].some((child) => child.nodeType === Node.TEXT_NODE && child.textContent.trim());
+  const seen = (node) => own(node) && node.checkVisibility() && !node.closest("[disabled]");
+  const texts = [...document.querySelectorAll("body *")].filter(seen);
+  return texts.map((node) => {
+    const ground = behind(node);
+    const lights = [luminance(over(ground)), luminance(over([...ground, getComputedStyle(node).color]))].sort((a, b) => b - a);
+    return { text: node.textContent.trim().slice(0, 30), ratio: (lights[0] + 0.05) / (lights[1] + 0.05) };
+  }).sort((a, b) => a.ratio - b.ratio)[0];
+}"""
 
 
 def keep(page: Page, name: str) -> None:
@@ -32,8 +57,29 @@ def test_a_change_of_state_is_shown(page: Page, server: Server, centre: Centre) 
     expect(page.locator("[data-agent-id]")).to_have_count(len(centre.agents))
     expect(page.locator("[data-queue-id]")).to_have_count(len(centre.queues))
     badge(page, "live")
+    expect(page.locator("[data-figure='occupancy']").first).to_have_text(re.compile(r"\d+%"))
     keep(page, "page.png")
     assert "token" not in page.url
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_stands_out(page: Page, server: Server, centre: Centre, scheme: Literal["light", "dark"]) -> None:
+    page.emulate_media(color_scheme=scheme)
+    opened(page, server.page, token(centre.account))
+    expect(page.locator("[data-agent-id]")).to_have_count(len(centre.agents))
+    least = page.evaluate(CONTRAST)
+    assert least["ratio"] >= READABLE, least
+    keep(page, f"{scheme}.png")
+
+
+def test_it_fits_a_phone(page: Page, server: Server, centre: Centre) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    opened(page, server.page, token(centre.account))
+    expect(page.locator("[data-agent-id]")).to_have_count(len(centre.agents))
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    for row in page.locator("[data-agent-id]").all():
+        expect(row.get_by_text("offline")).to_be_in_viewport()
+    keep(page, "phone.png")
 
 
 def test_what_stands_still_turns_stale_and_comes_alive_again(page: Page, server: Server, centre: Centre) -> None:

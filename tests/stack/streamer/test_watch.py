@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import grpc
 import pytest
 import requests
 
 from tests.pipeline import Pipeline, eventually
 from tests.stack.flink_jobs import reference
-from tests.stack.flink_jobs.centre import Centre
+from tests.stack.flink_jobs.centre import STATES, Centre, utc_now
 from tests.stack.streamer.serving import Page, Server, states, streaming, token, watch
 
 
@@ -37,6 +39,24 @@ def test_figures_are_those_of_the_formulas_after_traffic_and_a_kill(server: Serv
         Page().until(watch(other, token(centre.account)), right)
         other.process.kill()
         other.process.wait()
+    with streaming(pipeline) as again:
+        Page().until(watch(again, token(centre.account)), right)
+
+
+def test_occupancy_is_of_the_agents_own_activities_and_the_same_after_a_restart(server: Server, centre: Centre, pipeline: Pipeline) -> None:
+    begin = utc_now() - dt.timedelta(minutes=20)
+    for agent in centre.agents:
+        for minute in centre.random.sample(range(15), 8):  # in no order
+            centre.activity(agent, centre.random.choice(STATES), begin + dt.timedelta(minutes=minute))
+        centre.activity(agent, "offline", begin + dt.timedelta(minutes=15))  # so that time alone changes nothing
+    wanted = reference.occupancy(centre.world(), begin, utc_now())
+    assert all(value is not None and 0 < value < 1 for value in wanted.values())
+
+    def right(page: Page) -> bool:
+        found = {number: queue.windows[1].occupancy for number, queue in page.queues.items()}
+        return found == pytest.approx(wanted)
+
+    Page().until(watch(server, token(centre.account)), right)
     with streaming(pipeline) as again:
         Page().until(watch(again, token(centre.account)), right)
 

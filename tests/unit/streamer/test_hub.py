@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from random import Random
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from streamer.auth import Caller
 from streamer.gen.switchboard.v1 import live_pb2 as pb
 from streamer.hub import Hub, Mailbox
-from streamer.state import AGENTS, QUEUES, Change, State
+from streamer.state import ACTIVITIES, AGENTS, QUEUES, Change, State
 
 FOREVER = 4e9
 ALL = Caller("ada", 1, None, FOREVER)
@@ -30,6 +31,12 @@ def agent(identity: int, version: int, state: str = "available", tenant: int = 1
         "queues": "[2,1]",
     }
     return Change(AGENTS, (tenant, identity), row, version, 1_000 + version)
+
+
+def queue(identity: int) -> Change:
+    row: dict[str, Any] = dict.fromkeys(("waiting", "in_service", "agents_available", "agents_busy", "agents_offline"), 0)
+    row |= {"account_id": 1, "queue_id": identity, "name": "Nine", "channel": "voice", "target_seconds": 20, "oldest_waiting_since": None}
+    return Change(QUEUES, (1, identity), row, 1, 50)
 
 
 def gone(identity: int, version: int, tenant: int = 1) -> Change:
@@ -113,9 +120,7 @@ def test_fast_and_slow_watchers_hold_in_the_end_what_is_true(seed: int) -> None:
 
 def test_a_beat_tells_time_though_nothing_changed_and_queues_move_with_it() -> None:
     hub = Hub(State())
-    row: dict[str, Any] = dict.fromkeys(("waiting", "in_service", "agents_available", "agents_busy", "agents_offline"), 0)
-    row |= {"account_id": 1, "queue_id": 9, "name": "Nine", "channel": "voice", "target_seconds": 20, "oldest_waiting_since": None}
-    hub.take([Change(QUEUES, (1, 9), row, 1, 50)])
+    hub.take([queue(9)])
     mailbox = hub.join(ALL)
     taken(mailbox)
     hub._flush()
@@ -127,6 +132,28 @@ def test_a_beat_tells_time_though_nothing_changed_and_queues_move_with_it() -> N
     assert message is not None
     assert [window.span for window in message.queues[0].windows] == ["15m", "30m", "60m", "day"]
     assert not message.queues[0].windows[0].HasField("service_level")
+
+
+def test_a_queue_s_occupancy_is_of_its_agents_and_newer_each_second() -> None:
+    now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
+
+    def activity(identity: int, minutes: int, state: str) -> Change:
+        row = {"activity_id": minutes, "state": state, "occurred_at": now - dt.timedelta(minutes=minutes)}
+        return Change(ACTIVITIES, (1, identity), row, 0, 0)
+
+    hub = Hub(State())
+    hub.take([agent(1, 1), agent(2, 1), queue(2), activity(1, 8, "on contact"), activity(1, 6, "offline"), activity(2, 9, "available")])
+    hub.take([activity(2, 1, "offline")])
+    mailbox = hub.join(ALL)
+    message = taken(mailbox)
+    assert message is not None
+    assert message.queues[0].windows[0].occupancy == pytest.approx(0.2)
+    hub.take([activity(1, 2, "on contact"), activity(1, 1, "offline")])
+    hub._measure(now)
+    hub._flush(1)
+    message = taken(mailbox)
+    assert message is not None
+    assert message.queues[0].windows[0].occupancy == pytest.approx(3 / 11)
 
 
 def test_watchers_of_one_view_share_one_message() -> None:
