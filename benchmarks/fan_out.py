@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 import psutil
 
+from benchmarks.quantiles import quantile
 from benchmarks.serving import Served
 from streamer.gen.switchboard.v1 import live_pb2 as pb
 
@@ -49,11 +50,15 @@ def measure(served: Served, bearer: str, streams: int, seconds: float) -> FanOut
     for client in clients:
         client.join(30)
     cpu = (after.user + after.system - before.user - before.system) / took
-    return FanOut(streams, seconds, len(delays), _at(delays, 0.5), _at(delays, 0.99), server.memory_info().rss / (1 << 20), cpu)
-
-
-def _at(delays: list[float], quantile: float) -> float:
-    return 1000 * delays[min(len(delays) - 1, int(quantile * len(delays)))]
+    return FanOut(
+        streams,
+        seconds,
+        len(delays),
+        1000 * quantile(delays, 0.5),
+        1000 * quantile(delays, 0.99),
+        server.memory_info().rss / (1 << 20),
+        cpu,
+    )
 
 
 def _clients(address: str, bearer: str, streams: int, seconds: float, told: Any) -> None:

@@ -9,18 +9,21 @@ from typing import Any
 import psutil
 from rich.table import Table as Shown
 
-from benchmarks import fan_out, pixels, queries, replay
+from benchmarks import fan_out, frames, pixels, queries, replay
 from benchmarks.serving import command, streamer, token
 from core.errors import MisconfiguredError
 from core.settings import Context
 from flink_jobs.cli import make_submitter
 from flink_jobs.jobs import JOBS, job_named
 from schemas.catalog import load as load_catalog
+from streamer.cli import resolved
 from switchboard import stack
 
 STREAMS = 1000
+AGENTS = 1000
 QUERY_ROWS = 4_000_000
 EVENTS_RATE = 500
+LEAST_CORES = 0.02
 REPLAYED = ("agent_status", "queue_minutes", "structured_interactions")
 
 
@@ -32,16 +35,21 @@ def measure(context: Context, quick: bool, say: Callable[[str], None]) -> dict[s
     say("starting a lander, the jobs and a streamer")
     make_submitter(context).submit(JOBS)
     found: dict[str, Any] = {}
-    with command(home, "lander", "land"):
+    with command(home, "lander", "land") as (lander, _):
         with streamer(home) as served:
             say(f"an event to the pixel, at {EVENTS_RATE} changes a second")
             bearer = token(context.settings, pixels.TENANT)
             events = 50 if quick else 300
             found["pixels"] = asdict(
-                pixels.measure(served, bearer, context.endpoints, context.settings, catalog["agent_activity"], EVENTS_RATE, events)
+                pixels.measure(
+                    served, lander.pid, bearer, context.endpoints, context.settings, catalog["agent_activity"], EVENTS_RATE, events
+                )
             )
             say(f"{STREAMS:,} streams")
             found["fan_out"] = asdict(fan_out.measure(served, bearer, STREAMS, 10 if quick else 30))
+        say(f"the page while {AGENTS:,} agents change every second")
+        bearer = token(context.settings, frames.TENANT)
+        found["frames"] = asdict(frames.measure(resolved(context.settings), bearer, AGENTS, 5 if quick else 20))
         with streamer(home) as served:
             say("the same rows in three ways")
             table, rows = catalog["queue_minutes"], QUERY_ROWS // 10 if quick else QUERY_ROWS
@@ -67,6 +75,10 @@ def tables(found: dict[str, Any], columns: Callable[..., Shown]) -> list[Shown]:
     )
     for name, words in (("from_kafka", "its record in Kafka"), ("from_commit", "its commit in MySQL")):
         first.add_row(words, f"{seen[f'{name}_p50_ms']:.0f}", f"{seen[f'{name}_p99_ms']:.0f}")
+    share = columns("Whose the cores were meanwhile", "process", "cores")
+    for name, cores in seen["cores"].items():
+        if cores >= LEAST_CORES:
+            share.add_row(name, f"{cores:.2f}")
     second = columns(
         f"{many['streams']:,} streams for {many['seconds']:.0f} s",
         "messages",
@@ -77,6 +89,15 @@ def tables(found: dict[str, Any], columns: Callable[..., Shown]) -> list[Shown]:
     )
     numbers = (many["added_p50_ms"], many["added_p99_ms"], many["streamer_mb"])
     second.add_row(f"{many['messages']:,}", *(f"{number:.0f}" for number in numbers), f"{many['streamer_cpu_share']:.2f}")
+    drawn = found["frames"]
+    shown = columns(
+        f"The page, {drawn['agents']:,} agents, {drawn['changes_per_second']:.0f} changes/s",
+        "between frames p50 ms",
+        "p99 ms",
+        "longest ms",
+        "p99 ms at rest",
+    )
+    shown.add_row(*(f"{drawn[name]:.0f}" for name in ("frame_p50_ms", "frame_p99_ms", "longest_ms", "idle_p99_ms")))
     third = columns("The same rows to one client, best of three", "way", "rows", "s", "first byte ms", "rows/s", "Arrow is")
     best = found["queries"][0]["rows_per_second"]
     for item in found["queries"]:
@@ -89,4 +110,4 @@ def tables(found: dict[str, Any], columns: Callable[..., Shown]) -> list[Shown]:
     for item in found["jobs"]:
         speeds = tuple(f"{item[name]:,.0f}" for name in ("seconds", "per_second", "per_core", "state_bytes", "entities"))
         fourth.add_row(item["job"], f"{item['records']:,}", *speeds, f"{item['state_bytes'] / max(item['entities'], 1):,.0f}")
-    return [first, second, third, fourth]
+    return [first, share, second, shown, third, fourth]

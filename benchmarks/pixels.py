@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -15,10 +14,12 @@ from typing import Any
 from confluent_kafka import TopicPartition
 from playwright.sync_api import Page, sync_playwright
 
+from benchmarks.chromium import FLAGS, chromium
+from benchmarks.cores import Cores
+from benchmarks.quantiles import quantile
 from benchmarks.serving import Served
 from core.clients import mysql
 from core.clients.kafka import consumer
-from core.errors import MisconfiguredError
 from core.settings import Endpoints, KafkaEndpoint, Settings
 from schemas.names import topic_of
 from schemas.table import Table
@@ -53,10 +54,14 @@ class Pixels:
     from_kafka_p99_ms: float
     from_commit_p50_ms: float
     from_commit_p99_ms: float
+    cores: dict[str, float]
+    """Whose the machine's cores were meanwhile, by process."""
 
 
-def measure(served: Served, bearer: str, endpoints: Endpoints, settings: Settings, activities: Table, rate: float, events: int) -> Pixels:
-    """Blocks for about a second an event. The jobs and a lander have to run."""
+def measure(
+    served: Served, lander: int, bearer: str, endpoints: Endpoints, settings: Settings, activities: Table, rate: float, events: int
+) -> Pixels:
+    """Blocks for about a second an event. The jobs and a lander, whose process is named, have to run."""
     activity = topic_of(activities)
     with (
         _probe(endpoints, settings),
@@ -66,17 +71,17 @@ def measure(served: Served, bearer: str, endpoints: Endpoints, settings: Setting
     ):
         page.wait_for_selector(f"[data-agent-id='{PROBE}']", timeout=PATIENCE_MS * 4)
         _event(page, endpoints, -1, WARM_UP_MS)  # until the jobs have caught up
+        cores = Cores(settings.home, {"lander": lander, "streamer": served.pid})
         began, before = time.monotonic(), sum(traffic.changes().values())
         seen = [_event(page, endpoints, number) for number in range(events)]
         seconds, changes = time.monotonic() - began, sum(traffic.changes().values()) - before
+        used = cores.used()
         time.sleep(1)
     commit = sorted(pixel - committed for _, committed, pixel in seen)
     kafka = sorted(pixel - written[identity] for identity, _, pixel in seen if identity in written)
-    return Pixels(changes / seconds, len(kafka), _at(kafka, 0.5), _at(kafka, 0.99), _at(commit, 0.5), _at(commit, 0.99))
-
-
-def _at(delays: list[float], quantile: float) -> float:
-    return delays[min(len(delays) - 1, int(quantile * len(delays)))]
+    return Pixels(
+        changes / seconds, len(kafka), quantile(kafka, 0.5), quantile(kafka, 0.99), quantile(commit, 0.5), quantile(commit, 0.99), used
+    )
 
 
 @contextmanager
@@ -108,11 +113,8 @@ def _event(page: Page, endpoints: Endpoints, number: int, patience: int = PATIEN
 
 @contextmanager
 def _page(served: Served, bearer: str) -> Iterator[Page]:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        raise MisconfiguredError("there is no browser to measure in", "install Debian's package chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.goto(f"{served.page}#token={bearer}")
         yield page
