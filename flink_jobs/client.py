@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from subprocess import PIPE
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 from core.errors import MisconfiguredError, TransientError
@@ -20,37 +24,79 @@ FILE = Path("flink") / "client.json"
 """Under the stack's home: which Python and which environment variables the client's process needs."""
 
 
+Sessions = Sequence[tuple[Sequence[str], Mapping[str, str]]]
+"""Statements and settings of each; they know nothing of each other."""
+Answers = list[dict[str, Any]]
+
+
 @dataclass(frozen=True)
 class FlinkClient:
     python: Path
     environment: dict[str, str]
     settings: dict[str, str]
 
-    def run(self, statements: Sequence[str], settings: Mapping[str, str] | None = None, limit: float = 300) -> list[dict[str, Any]]:
+    def run(self, statements: Sequence[str], settings: Mapping[str, str] | None = None, limit: float = 300) -> Answers:
         """The runner's answer to each statement. Blocks until queries have given their last row.
 
         Raises MisconfiguredError with Flink's reason if a statement fails, TransientError after `limit` seconds.
         """
-        return self.run_each([(statements, settings or {})], limit)[0]
+        with self.open(limit) as runner:
+            return runner.run_each([(statements, settings or {})])[0]
 
-    def run_each(self, sessions: Sequence[tuple[Sequence[str], Mapping[str, str]]], limit: float = 300) -> list[list[dict[str, Any]]]:
-        """As `run` for each of the sessions (statements, settings), which know nothing of each other, by one process."""
-        request = [{"settings": {**self.settings, **settings}, "statements": list(statements)} for statements, settings in sessions]
-        environment = {**os.environ, **self.environment}
-        command = [str(self.python), str(RUNNER)]
-        try:
-            done = subprocess.run(
-                command, input=json.dumps(request), env=environment, capture_output=True, text=True, timeout=limit, check=False
-            )
-        except subprocess.TimeoutExpired as error:
-            raise TransientError(f"Flink's client has not answered in {limit:.0f} s", "see `switchboard logs flink-jobmanager`") from error
-        answers: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-        if done.returncode == 0:
-            told = iter(answers)
-            return [list(itertools.islice(told, len(statements))) for statements, _ in sessions]
-        if not answers or "error" not in answers[-1]:
-            raise TransientError(f"Flink's client failed: {(done.stderr.strip() or 'no message').splitlines()[-1]}")
-        raise MisconfiguredError(f"Flink refuses statement {len(answers)}: {answers[-1]['error']}")
+    @contextmanager
+    def open(self, limit: float = 300) -> Iterator[Runner]:
+        """One process for all that is run in the block, as it takes seconds to start; it is killed after `limit` seconds."""
+        command, environment = [str(self.python), str(RUNNER)], {**os.environ, **self.environment}
+        with (
+            tempfile.TemporaryFile("w+") as errors,
+            subprocess.Popen(command, stdin=PIPE, stdout=PIPE, stderr=errors, env=environment, text=True) as process,
+        ):
+            runner = Runner(process, errors, self.settings, limit)
+            timer = threading.Timer(limit, process.kill)
+            timer.start()
+            try:
+                yield runner
+                process.communicate()  # at the end of its input it ends
+            finally:
+                timer.cancel()
+                process.kill()
+
+
+class Runner:
+    """Flink's client while it runs."""
+
+    def __init__(self, process: subprocess.Popen[str], errors: IO[str], settings: Mapping[str, str], limit: float) -> None:
+        self._process = process
+        self._errors = errors
+        self._settings = dict(settings)
+        self._limit = limit
+        self._ends = time.monotonic() + limit
+
+    def run_each(self, sessions: Sessions) -> list[Answers]:
+        """The answer to each statement of each session; raises as `FlinkClient.run` does."""
+        request = [{"settings": {**self._settings, **settings}, "statements": list(statements)} for statements, settings in sessions]
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):  # why it has ended is told below
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+        return [[self._answer(number) for number, _ in enumerate(statements, 1)] for statements, _ in sessions]
+
+    def _answer(self, number: int) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = next((line for line in self._process.stdout if line.startswith("{")), None)
+        if line is None:
+            raise self._silence()
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise MisconfiguredError(f"Flink refuses statement {number}: {answer['error']}")
+        return answer
+
+    def _silence(self) -> TransientError:
+        if time.monotonic() >= self._ends:
+            return TransientError(f"Flink's client has not answered in {self._limit:.0f} s", "see `switchboard logs flink-jobmanager`")
+        self._process.wait()
+        self._errors.seek(0)
+        return TransientError(f"Flink's client failed: {(self._errors.read().strip() or 'no message').splitlines()[-1]}")
 
 
 def make(python: Path, environment: Mapping[str, str], at: FlinkEndpoint) -> FlinkClient:

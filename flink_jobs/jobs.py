@@ -13,7 +13,7 @@ from schemas.catalog import Catalog
 from schemas.names import topic_of
 from schemas.render.flink import create_source, name, newest_view, text
 from schemas.render.flink_sink import create_sink, insert_into
-from schemas.table import Computed, Shards, Table
+from schemas.table import Computed, Metadata, Shards, Table
 
 SQL = Path(__file__).parent / "sql"
 
@@ -27,28 +27,28 @@ class Job:
     files: tuple[str, ...]
     checkpoint_seconds: float
     """Exactly-once results are seen when a checkpoint is done; for the others it is how far a restart steps back."""
-    state_hours: int
-    """What has not been touched for so long is forgotten."""
+    state_days: float
+    """What of contacts has not been touched for so long is forgotten; who the agents and the queues are never is."""
 
 
 JOBS = (
-    Job("agent_status", ("agents", "teams", "queue_members", "agent_activity", "interactions"), ("agents_now", "agent_status"), 10, 36),
+    Job("agent_status", ("agents", "teams", "queue_members", "agent_activity", "interactions"), ("agents_now", "agent_status"), 10, 14),
     Job(
         "queue_stats",
         ("agents", "teams", "queues", "queue_members", "agent_activity", "interactions"),
         ("agents_now", "queue_stats"),
         10,
-        36,
+        14,
     ),
-    Job("queue_minutes", ("queues", "interactions", "interaction_segments"), ("queue_minutes",), 10, 60),
+    Job("queue_minutes", ("queues", "interactions", "interaction_segments"), ("queue_minutes",), 10, 14),
     Job(
         "structured_interactions",
         ("accounts", "agents", "teams", "queues", "interactions", "interaction_segments", "surveys"),
         ("structured_interactions",),
         2,
-        24 * 100,
+        100,
     ),
-    Job("agent_sessions", ("agent_activity",), ("agent_sessions",), 2, 72),
+    Job("agent_sessions", ("agent_activity",), ("agent_sessions",), 2, 3),
 )
 
 
@@ -81,6 +81,13 @@ class Making:
     def name(self) -> str:
         """Flink's name of it, and its consumer group's."""
         return self.job.name if self.result.generation == 1 else f"{self.job.name}.g{self.result.generation}"
+
+
+def lasting(job: Job, catalog: Catalog) -> tuple[set[str], set[str]]:
+    """The topics, of those that the job reads, which grow with the tenants alone; and the columns that name what they are about."""
+    tables = [catalog[name] for name in job.reads if isinstance(catalog[name].source, Metadata)]
+    named = {column for table in tables for column in (*table.key, table.tenant) if column is not None}
+    return {topic_of(table) for table in tables}, named
 
 
 def time_column(result: Table) -> str | None:
@@ -129,12 +136,14 @@ def settings(made: Making) -> dict[str, str]:
         "parallelism.default": "1",
         "execution.checkpointing.interval": f"{int(job.checkpoint_seconds * 1000)} ms",
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
-        "table.exec.state.ttl": f"{job.state_hours} h",
+        "table.exec.state.ttl": f"{round(job.state_days * 86_400)} s",
         "table.exec.source.idle-timeout": "10 s",
         # Changes that come together are worked off together: state is read once for them, and what they cancel out is not sent.
         "table.exec.mini-batch.enabled": "true",
-        "table.exec.mini-batch.allow-latency": "100 ms",
+        "table.exec.mini-batch.allow-latency": "50 ms",
         "table.exec.mini-batch.size": "1000",
+        # Flink's default of 100 ms is waited for between any two operators, and a result has some five of them behind it.
+        "execution.buffer-timeout.interval": "5 ms",
         "restart-strategy.type": "exponential-delay",
         "restart-strategy.exponential-delay.max-backoff": "10 s",
     }

@@ -1,17 +1,29 @@
-"""What of a job's compiled plan its state hangs on, so that a changed query says whether its state still fits.
+"""A job's compiled plan: what its state hangs on, so that a changed query says whether it still fits, and what of it is kept for good.
 
 A job is submitted by its plan, in which every operator has an id of its own: Flink finds an operator's state by it again.
-The ids are numbers from the sources on, the same each time the same query is planned.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
+from collections.abc import Set as AbstractSet
 from typing import Any
 
+FOR_GOOD = "0 ms"
+"""A time to live, as Flink writes that there is none."""
 Operators = dict[str, str]
 """Of each operator that keeps state: ``4 rank`` -> a digest of all that the form of its state follows from."""
+
+
+def number(plan: dict[str, Any]) -> None:
+    """Gives the operators ids from 1 on, in place: Flink's go on from the plan before, if one process compiles several."""
+    numbers = {node["id"]: place for place, node in enumerate(plan["nodes"], 1)}
+    for node in plan["nodes"]:
+        node["id"] = numbers[node["id"]]
+    for edge in plan["edges"]:
+        edge["source"], edge["target"] = numbers[edge["source"]], numbers[edge["target"]]
 
 
 def operators(plan: dict[str, Any]) -> Operators:
@@ -42,7 +54,7 @@ def _form(node: dict[str, Any]) -> Any:
     if "state" not in node:
         return None
     kept = {name: value for name, value in node.items() if name not in ("id", "description", "configuration", "state", "inputProperties")}
-    return [kept, [state["name"] for state in node["state"]]]
+    return [kept, [[state["name"], state["ttl"] == FOR_GOOD] for state in node["state"]]]
 
 
 def differences(old: Operators, new: Operators) -> list[str]:
@@ -52,3 +64,32 @@ def differences(old: Operators, new: Operators) -> list[str]:
         *(f"operator {name} is new" for name in new if name not in old),
         *(f"operator {name} keeps another state" for name in old if name in new and old[name] != new[name]),
     ]
+
+
+def keep(plan: dict[str, Any], lasting: AbstractSet[str], entities: AbstractSet[str]) -> None:
+    """Takes the time to live from the state that cannot grow with time, in place: who an agent is must not be forgotten over a weekend.
+
+    Such is what is kept of the topics `lasting`, whose tables grow with the tenants alone, and what is kept once for each
+    value of columns of `entities`, the keys of those tables.
+    """
+    sources: dict[int, list[int]] = {}
+    for edge in plan["edges"]:
+        sources.setdefault(edge["target"], []).append(edge["source"])
+    bounded: dict[int, bool] = {}
+    for node in plan["nodes"]:  # each stands after what it reads
+        inputs = [bounded[source] for source in sources.get(node["id"], [])]
+        once_each = "grouping" in node and _grouped(node) <= entities
+        if "scanTableSource" in node:
+            bounded[node["id"]] = node["scanTableSource"]["table"]["resolvedTable"]["options"]["topic"] in lasting
+        else:
+            bounded[node["id"]] = once_each or all(inputs)
+        for state in node.get("state", ()):
+            if once_each or (inputs[state["index"]] if len(inputs) > 1 else all(inputs)):
+                state["ttl"] = FOR_GOOD
+
+
+def _grouped(node: dict[str, Any]) -> set[str]:
+    """The columns that an aggregation groups by: its output begins with them."""
+    form = node["outputType"]  # text, or an object if a column is a time
+    names = re.findall(r"`([^`]+)` ", form) if isinstance(form, str) else [field["name"] for field in form["fields"]]
+    return set(names[: len(node["grouping"])])

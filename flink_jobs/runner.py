@@ -1,9 +1,9 @@
 """Runs SQL statements on a Flink cluster. The one file that runs in Flink's environment, so it imports nothing of ours.
 
-``python runner.py`` reads ``[{"settings": {name: value}, "statements": [sql, ...]}, ...]`` from its standard input, each a
-session of its own, and writes a line of JSON for each statement: ``{"rows": [[...], ...]}`` for what answers with rows,
-``{"job": id}`` for what goes on by itself. It stops at the first statement that fails, with ``{"error": text}`` and exit
-status 1.
+``python runner.py`` reads lines of ``[{"settings": {name: value}, "statements": [sql, ...]}, ...]`` from its standard input until it
+ends, each element a session of its own, and writes a line of JSON for each statement: ``{"rows": [[...], ...]}`` for what answers
+with rows, ``{"job": id}`` for what goes on by itself. It stops at the first statement that fails, with ``{"error": text}`` and
+exit status 1.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pyflink.table import EnvironmentSettings, TableEnvironment, TableResult
 
 
 def main() -> int:
-    for session in json.load(sys.stdin):
+    for session in (session for line in sys.stdin for session in json.loads(line)):
         environment = connect(session["settings"])
         for statement in session["statements"]:
             try:

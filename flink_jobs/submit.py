@@ -18,9 +18,9 @@ from core.control import ControlDatabase
 from core.control.models import JobPlan
 from core.errors import MisconfiguredError, TransientError
 from core.settings import Context, Endpoints, FlinkEndpoint
-from flink_jobs.client import FlinkClient
-from flink_jobs.jobs import Job, Making, result_of, settings, statements
-from flink_jobs.plans import Operators, differences, operators
+from flink_jobs.client import FlinkClient, Runner
+from flink_jobs.jobs import Job, Making, lasting, result_of, settings, statements
+from flink_jobs.plans import Operators, differences, keep, number, operators
 from flink_jobs.rest import Flink, JobStatus
 from schemas.catalog import Catalog
 
@@ -94,8 +94,8 @@ class Submitter:
         known = self._known(running_job(self._flink, made.name).id)
         if known is None:
             raise MisconfiguredError(f"job {made.name!r} was not submitted by switchboard", "its state cannot be told about")
-        with tempfile.TemporaryDirectory() as folder:
-            (planned,) = self._plan({made: None}, Path(folder))
+        with tempfile.TemporaryDirectory() as folder, self._client.open() as runner:
+            (planned,) = self._plan(runner, {made: None}, Path(folder))
         return differences(known, planned.operators)
 
     def _in_force(self, job: Job) -> Making:
@@ -104,11 +104,11 @@ class Submitter:
     def _start(self, makings: Mapping[Making, str | None], *, unchecked: bool = False) -> dict[str, str]:
         if not makings:
             return {}
-        with tempfile.TemporaryDirectory() as folder:
-            planned = self._plan(makings, Path(folder))
+        with tempfile.TemporaryDirectory() as folder, self._client.open() as runner:
+            planned = self._plan(runner, makings, Path(folder))
             for plan in planned if not unchecked else ():
                 self._fits(plan)
-            answers = self._client.run_each([([f"EXECUTE PLAN '{plan.file.as_uri()}'"], _begins(plan)) for plan in planned])
+            answers = runner.run_each([([f"EXECUTE PLAN '{plan.file.as_uri()}'"], _begins(plan)) for plan in planned])
         started = {plan.made.name: str(answer[-1]["job"]) for plan, answer in zip(planned, answers, strict=True)}
         with self._control.session() as session:
             session.add_all(JobPlan(job_id=started[plan.made.name], name=plan.made.name, operators=plan.operators) for plan in planned)
@@ -116,18 +116,21 @@ class Submitter:
             self._wait(name, identity)
         return started
 
-    def _plan(self, makings: Mapping[Making, str | None], folder: Path) -> list[Planned]:
+    def _plan(self, runner: Runner, makings: Mapping[Making, str | None], folder: Path) -> list[Planned]:
         generations = newest(self._control)
         sessions = []
         for made in makings:
             *tables, insert = statements(made, self._catalog, self._endpoints, generations)
             sessions.append(([*tables, f"COMPILE PLAN '{(folder / made.name).as_uri()}' FOR {insert}"], settings(made)))
-        self._client.run_each(sessions)
-        files = [folder / made.name for made in makings]
-        return [
-            Planned(made, file, operators(json.loads(file.read_text())), state)
-            for (made, state), file in zip(makings.items(), files, strict=True)
-        ]
+        runner.run_each(sessions)
+        return [self._planned(made, folder / made.name, state) for made, state in makings.items()]
+
+    def _planned(self, made: Making, file: Path, state: str | None) -> Planned:
+        plan = json.loads(file.read_text())
+        number(plan)
+        keep(plan, *lasting(made.job, self._catalog))
+        file.write_text(json.dumps(plan))
+        return Planned(made, file, operators(plan), state)
 
     def _fits(self, planned: Planned) -> None:
         if planned.state is None:

@@ -24,6 +24,8 @@ STATE = ROOT / ".switchboard"
 HOMES = os.environ.get("SWITCHBOARD_TEST_HOMES", "")
 """Runs beside each other name their stacks apart with this; one run needs none."""
 _numbers = itertools.count(1)
+# A test's servers run for minutes: a third of their time would go to HotSpot's second compiler, and never be won back.
+os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 
 def start(name: str) -> tuple[Path, Endpoints]:

@@ -11,17 +11,33 @@ FROM interactions_log
 WHERE op <> 'd' AND `after`.`agent_id` IS NOT NULL AND `after`.`state` IN ('ringing', 'talking', 'wrap')
 GROUP BY `source`.`db`, `after`.`interaction_id`, `after`.`agent_id`, `after`.`state`;
 
--- An agent's newest activity by its own time. One that claims to come from the future counts as of its commit.
+-- An agent's newest activity by its own time. One that claims to come from the future counts as of its commit. Read from the
+-- log, not from the table as it stands: activities are only ever added, and so nothing but the newest has to be kept.
 CREATE TEMPORARY VIEW activities AS
-SELECT account_id, agent_id, state, reason, since FROM (
-    SELECT account_id, agent_id, state, reason, since,
-        ROW_NUMBER() OVER (PARTITION BY account_id, agent_id ORDER BY since DESC, activity_id DESC) AS place
+SELECT account_id, agent_id, SPLIT_INDEX(newest, '|', 2) AS state,
+    NULLIF(SUBSTRING(newest FROM 46 + CHAR_LENGTH(SPLIT_INDEX(newest, '|', 2)) + 1), '') AS reason,
+    CAST(SPLIT_INDEX(newest, '|', 0) AS TIMESTAMP(3)) AS since
+FROM (
+    SELECT account_id, agent_id,
+        MAX(DATE_FORMAT(since, 'yyyy-MM-dd HH:mm:ss.SSS') || '|' || LPAD(CAST(activity_id AS STRING), 20, '0') || '|' || state || '|' || reason) AS newest
     FROM (
-        SELECT account_id, agent_id, activity_id, state, reason,
-            CASE WHEN occurred_at < committed_at THEN occurred_at ELSE committed_at END AS since
-        FROM (SELECT *, CAST(TO_TIMESTAMP_LTZ(committed_ms, 3) AS TIMESTAMP(3)) AS committed_at FROM agent_activity)
+        SELECT `after`.`account_id` AS account_id, `after`.`agent_id` AS agent_id, `after`.`activity_id` AS activity_id,
+            `after`.`state` AS state, COALESCE(`after`.`reason`, '') AS reason,
+            CAST(TO_TIMESTAMP_LTZ(LEAST(`after`.`occurred_at` / 1000, `source`.`ts_ms`), 3) AS TIMESTAMP(3)) AS since
+        FROM agent_activity_log WHERE op IN ('c', 'r')
+    ) GROUP BY account_id, agent_id
+);
+
+-- Whoever is deleted goes, although there are activities; whoever was never told of stays.
+CREATE TEMPORARY VIEW deleted_agents AS
+SELECT account_id, agent_id FROM (
+    SELECT *, ROW_NUMBER() OVER (PARTITION BY agent_id ORDER BY version DESC) AS place
+    FROM (
+        SELECT op, version, COALESCE(`after`.`account_id`, `before`.`account_id`) AS account_id,
+            COALESCE(`after`.`agent_id`, `before`.`agent_id`) AS agent_id
+        FROM agents_log WHERE op <> 't'
     )
-) WHERE place = 1;
+) WHERE place = 1 AND op = 'd';
 
 CREATE TEMPORARY VIEW claims AS
 SELECT account_id, agent_id,
@@ -44,7 +60,11 @@ UNION ALL
 SELECT a.account_id, a.agent_id, 10, 'offline', CAST(NULL AS STRING), CAST(NULL AS TIMESTAMP(3)), CAST(NULL AS STRING), CAST(NULL AS BIGINT),
     a.team_id, t.name, a.display_name, CASE WHEN a.is_active = 0 THEN 1 ELSE 0 END
 FROM agents AS a
-LEFT JOIN teams AS t ON t.team_id = a.team_id;
+LEFT JOIN teams AS t ON t.team_id = a.team_id
+UNION ALL
+SELECT account_id, agent_id, 10, 'offline', CAST(NULL AS STRING), CAST(NULL AS TIMESTAMP(3)), CAST(NULL AS STRING), CAST(NULL AS BIGINT),
+    CAST(NULL AS BIGINT), CAST(NULL AS STRING), CAST(NULL AS STRING), 1
+FROM deleted_agents;
 
 CREATE TEMPORARY VIEW agents_now AS
 SELECT account_id, agent_id, MAX(team_id) AS team_id, MAX(team) AS team, MAX(agent_name) AS name,

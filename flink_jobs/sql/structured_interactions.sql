@@ -1,11 +1,11 @@
 -- An interaction with its dimensions as they were when it started. Of each dimension's versions that one counts which was
 -- valid then: the newest from before, and for what started before the first version, the first. A change of any input, of
--- the dimensions' past too, changes the row.
+-- the dimensions' past too, changes the row. Of versions of one transaction, which have one time, the last counts.
 
 CREATE TEMPORARY VIEW agent_versions AS
-SELECT a.agent_id, a.display_name, a.team_id, a.valid_from, a.gone FROM (
+SELECT a.agent_id, a.display_name, a.team_id, a.valid_from, a.version, a.gone FROM (
     SELECT COALESCE(`after`.`agent_id`, `before`.`agent_id`) AS agent_id, `after`.`display_name` AS display_name, `after`.`team_id` AS team_id,
-        CAST(TO_TIMESTAMP_LTZ(`source`.`ts_ms`, 3) AS TIMESTAMP(3)) AS valid_from, op = 'd' AS gone
+        CAST(TO_TIMESTAMP_LTZ(`source`.`ts_ms`, 3) AS TIMESTAMP(3)) AS valid_from, version, op = 'd' AS gone
     FROM agents_log WHERE op <> 't'
 ) AS a;
 
@@ -28,13 +28,14 @@ SELECT * FROM (
     SELECT i.*, a.display_name AS agent_name, a.team_id,
         ROW_NUMBER() OVER (PARTITION BY i.db, i.interaction_id
             ORDER BY CASE WHEN a.valid_from <= i.started_at THEN 0 ELSE 1 END,
-                CASE WHEN a.valid_from <= i.started_at THEN a.valid_from END DESC, a.valid_from) AS agent_place
+                CASE WHEN a.valid_from <= i.started_at THEN a.valid_from END DESC, a.valid_from,
+                CASE WHEN a.valid_from <= i.started_at THEN -a.version ELSE a.version END) AS agent_place
     FROM interactions AS i
     LEFT JOIN agent_versions AS a ON a.agent_id = i.agent_id AND NOT a.gone
 ) WHERE agent_place = 1;
 
 CREATE TEMPORARY VIEW team_versions AS
-SELECT `after`.`team_id` AS team_id, `after`.`name` AS name, CAST(TO_TIMESTAMP_LTZ(`source`.`ts_ms`, 3) AS TIMESTAMP(3)) AS valid_from
+SELECT `after`.`team_id` AS team_id, `after`.`name` AS name, CAST(TO_TIMESTAMP_LTZ(`source`.`ts_ms`, 3) AS TIMESTAMP(3)) AS valid_from, version
 FROM teams_log WHERE op IN ('c', 'u', 'r');
 
 CREATE TEMPORARY VIEW with_team AS
@@ -42,13 +43,14 @@ SELECT * FROM (
     SELECT i.*, t.name AS team_name,
         ROW_NUMBER() OVER (PARTITION BY i.db, i.interaction_id
             ORDER BY CASE WHEN t.valid_from <= i.started_at THEN 0 ELSE 1 END,
-                CASE WHEN t.valid_from <= i.started_at THEN t.valid_from END DESC, t.valid_from) AS team_place
+                CASE WHEN t.valid_from <= i.started_at THEN t.valid_from END DESC, t.valid_from,
+                CASE WHEN t.valid_from <= i.started_at THEN -t.version ELSE t.version END) AS team_place
     FROM with_agent AS i
     LEFT JOIN team_versions AS t ON t.team_id = i.team_id
 ) WHERE team_place = 1;
 
 CREATE TEMPORARY VIEW queue_versions AS
-SELECT `after`.`queue_id` AS queue_id, `after`.`name` AS name, CAST(TO_TIMESTAMP_LTZ(`source`.`ts_ms`, 3) AS TIMESTAMP(3)) AS valid_from
+SELECT `after`.`queue_id` AS queue_id, `after`.`name` AS name, CAST(TO_TIMESTAMP_LTZ(`source`.`ts_ms`, 3) AS TIMESTAMP(3)) AS valid_from, version
 FROM queues_log WHERE op IN ('c', 'u', 'r');
 
 CREATE TEMPORARY VIEW with_queue AS
@@ -56,14 +58,15 @@ SELECT * FROM (
     SELECT i.*, q.name AS queue_name,
         ROW_NUMBER() OVER (PARTITION BY i.db, i.interaction_id
             ORDER BY CASE WHEN q.valid_from <= i.started_at THEN 0 ELSE 1 END,
-                CASE WHEN q.valid_from <= i.started_at THEN q.valid_from END DESC, q.valid_from) AS queue_place
+                CASE WHEN q.valid_from <= i.started_at THEN q.valid_from END DESC, q.valid_from,
+                CASE WHEN q.valid_from <= i.started_at THEN -q.version ELSE q.version END) AS queue_place
     FROM with_team AS i
     LEFT JOIN queue_versions AS q ON q.queue_id = i.queue_id
 ) WHERE queue_place = 1;
 
 CREATE TEMPORARY VIEW account_versions AS
 SELECT `after`.`account_id` AS account_id, `after`.`name` AS name, `after`.`time_zone` AS time_zone, `after`.`tier` AS tier,
-    CAST(TO_TIMESTAMP_LTZ(`source`.`ts_ms`, 3) AS TIMESTAMP(3)) AS valid_from
+    CAST(TO_TIMESTAMP_LTZ(`source`.`ts_ms`, 3) AS TIMESTAMP(3)) AS valid_from, version
 FROM accounts_log WHERE op IN ('c', 'u', 'r');
 
 CREATE TEMPORARY VIEW with_account AS
@@ -71,7 +74,8 @@ SELECT * FROM (
     SELECT i.*, c.name AS account_name, c.time_zone, c.tier,
         ROW_NUMBER() OVER (PARTITION BY i.db, i.interaction_id
             ORDER BY CASE WHEN c.valid_from <= i.started_at THEN 0 ELSE 1 END,
-                CASE WHEN c.valid_from <= i.started_at THEN c.valid_from END DESC, c.valid_from) AS account_place
+                CASE WHEN c.valid_from <= i.started_at THEN c.valid_from END DESC, c.valid_from,
+                CASE WHEN c.valid_from <= i.started_at THEN -c.version ELSE c.version END) AS account_place
     FROM with_queue AS i
     LEFT JOIN account_versions AS c ON c.account_id = i.account_id
 ) WHERE account_place = 1;

@@ -79,17 +79,24 @@ def newest_view(table: Table) -> str:
 
     The contract's columns, times as TIMESTAMP(3) in UTC, with ``db`` (the shard) and ``committed_ms`` (since 1970).
     """
-    fields = {column.name: name(avro_field(column.name)) for column in table.columns}
-    key = ", ".join(f"COALESCE(`after`.{fields[part]}, `before`.{fields[part]})" for part in table.key)
-    values = ", ".join(f"{_read(column.type, f'`after`.{fields[column.name]}')} AS {name(column.name)}" for column in table.columns)
+    columns = ", ".join(name(column.name) for column in table.columns)
+    values = ", ".join(f"{_read(column.type, _field(table, column.name))} AS {name(column.name)}" for column in table.columns)
+    key = ", ".join(map(name, table.key))
     return (
         f"CREATE TEMPORARY VIEW {name(table.name)} AS\n"
-        f"SELECT `db`, `committed_ms`, {', '.join(name(column.name) for column in table.columns)} FROM (\n"
-        f"    SELECT `source`.`db` AS `db`, `source`.`ts_ms` AS `committed_ms`, `op`, {values},\n"
-        f"        ROW_NUMBER() OVER (PARTITION BY `source`.`db`, {key} ORDER BY `version` DESC) AS `place`\n"
-        f"    FROM {log_table(table)} WHERE `op` <> 't'\n"
+        f"SELECT `db`, `committed_ms`, {columns} FROM (\n"
+        f"    SELECT *, ROW_NUMBER() OVER (PARTITION BY `db`, {key} ORDER BY `version` DESC) AS `place` FROM (\n"
+        f"        SELECT `source`.`db` AS `db`, `source`.`ts_ms` AS `committed_ms`, `op`, `version`, {values}\n"
+        f"        FROM {log_table(table)} WHERE `op` <> 't'\n"
+        "    )\n"
         ") WHERE `place` = 1 AND `op` <> 'd'"
     )
+
+
+def _field(table: Table, column: str) -> str:
+    """A delete has its key in `before` alone."""
+    field = name(avro_field(column))
+    return f"COALESCE(`after`.{field}, `before`.{field})" if column in table.key else f"`after`.{field}"
 
 
 def _read(kind: t.Type, field: str) -> str:

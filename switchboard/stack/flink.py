@@ -23,6 +23,8 @@ from switchboard.stack.state import State, write_private
 REQUIREMENTS = Path(__file__).parents[2] / "requirements" / "flink.txt"
 JARS = ("flink",)
 SLOTS = 8
+SHORT_LIVED = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+"""For a Java that plans a few queries and ends: it would end before better compiled code had paid for itself."""
 
 
 def fetch(artefacts: Path, java: Path, progress: Progress) -> None:
@@ -64,7 +66,8 @@ def client(home: Path, artefacts: Path, java: Path, at: FlinkEndpoint) -> FlinkC
     """Submits to the cluster `at`. What the process needs is written under `home`, where `flink_jobs.client.load` finds it."""
     artefacts = artefacts.resolve()
     python = artefacts / "flink-venv" / "bin" / "python"
-    conf = _configure(home, "client", {"python.client.executable": python, "env.java.opts.all": _java_options(python)})
+    options = f"{_java_options(python)} {SHORT_LIVED}"
+    conf = _configure(home, "client", {"python.client.executable": python, "env.java.opts.all": options})
     environment = {**_environment(home, artefacts, java), "FLINK_CONF_DIR": str(conf)}
     write_private(home / flink_client.FILE, json.dumps({"python": str(python), "environment": environment}))
     return flink_client.make(python, environment, at)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
+from core.clients import mysql
 from tests.pipeline import eventually
 from tests.stack.flink_jobs import reference
 from tests.stack.flink_jobs.centre import Centre, utc_now
@@ -72,6 +73,30 @@ def test_a_minute_of_which_nothing_is_left_goes(centre: Centre) -> None:
     eventually(lambda: structured(centre) == {})
 
 
+def test_a_change_of_weeks_ago_changes_no_minute(centre: Centre) -> None:
+    told, late = centre.contact(), centre.contact(utc_now() - dt.timedelta(days=20))
+    centre.move(late, "talking", centre.agents[0])
+    world = centre.world()
+    world.interactions = [row for row in world.interactions if row["interaction_id"] == told]
+    eventually(lambda: late in structured(centre))
+    becomes(minutes, centre, reference.minutes(world))
+
+
+def test_an_interaction_has_its_agent_as_the_agent_was_when_it_started(centre: Centre) -> None:
+    agent, name = centre.agents[0], f"Agent {centre.agents[0]} 🦊"
+    earlier = centre.contact()
+    centre.move(earlier, "ringing", agent)
+    eventually(lambda: structured(centre).get(earlier, (None,) * 3)[2] == name)
+    with mysql.cursor(centre.pipeline.endpoints.mysql[0], "metadata") as cursor:
+        cursor.execute("START TRANSACTION")
+        for changed in ("For No Time", "Married Name"):
+            cursor.execute("UPDATE agents SET display_name = %s WHERE agent_id = %s", (changed, agent))
+        cursor.execute("COMMIT")
+    later = centre.contact()
+    centre.move(later, "ringing", agent)
+    eventually(lambda: {identity: row[2] for identity, row in structured(centre).items()} == {earlier: name, later: "Married Name"})
+
+
 def test_an_agent_whom_the_source_has_not_told_is_shown_without_a_name_until_it_does(centre: Centre) -> None:
     stranger = centre.account * 100 + 77
     centre.activity(stranger, "available")
@@ -98,7 +123,8 @@ def test_an_activity_that_is_an_hour_late_changes_nothing(centre: Centre) -> Non
 
 def test_an_agent_who_is_deleted_goes(centre: Centre) -> None:
     agent = centre.agents[0]
-    eventually(lambda: agent in status(centre))
+    centre.activity(agent, "break")
+    eventually(lambda: status(centre).get(agent, (None,) * 3)[2] == "break")
     centre.meta("DELETE FROM agents WHERE agent_id = %s", agent)
     centre.meta("DELETE FROM queue_members WHERE agent_id = %s", agent)
     eventually(lambda: agent not in status(centre))

@@ -52,6 +52,11 @@ def with_sql(monkeypatch: pytest.MonkeyPatch, folder: Path, old: str, new: str) 
     monkeypatch.setattr(known_jobs, "SQL", folder)
 
 
+def test_the_state_of_a_job_fits_whether_it_was_submitted_alone_or_with_others(jobs: Flink, submitter: Submitter) -> None:
+    assert jobs
+    assert submitter.misfits(job_named("agent_sessions")) == []
+
+
 def test_what_changes_while_it_is_stopped_is_counted_once_it_is_restored(
     pipeline: Pipeline, jobs: Flink, centre: Centre, submitter: Submitter
 ) -> None:

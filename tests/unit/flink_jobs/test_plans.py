@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from flink_jobs.plans import differences, operators
+from flink_jobs.plans import FOR_GOOD, differences, keep, number, operators
 
 VERSION = {"name": "version", "kind": "COMPUTED", "expression": "281474976710656 + offset * 2"}
 
@@ -61,6 +61,7 @@ def test_what_no_state_hangs_on_may_change(path: tuple[Any, ...], to: Any) -> No
         (("nodes", 1, "outputType"), "ROW<a BIGINT>", "operator 3 rank keeps another state"),
         (("nodes", 2, "partition"), [1], "operator 3 rank keeps another state"),
         (("nodes", 2, "state", 0, "name"), "other", "operator 3 rank keeps another state"),
+        (("nodes", 2, "state", 0, "ttl"), FOR_GOOD, "operator 3 rank keeps another state"),
         (
             ("nodes", 0, "scanTableSource", "table", "resolvedTable", "options", "topic"),
             "cdc.other",
@@ -79,3 +80,49 @@ def test_what_state_hangs_on_may_not(path: tuple[Any, ...], to: Any, line: str) 
 
 def test_an_operator_that_moves_is_lost_and_missing() -> None:
     assert set(changed("nodes", 2, "id", to=4)) == {"operator 3 rank is gone", "operator 4 rank is new"}
+
+
+def test_ids_do_not_hang_on_what_was_planned_before() -> None:
+    later = copy.deepcopy(plan())
+    for node in later["nodes"]:
+        node["id"] += 70
+    for edge in later["edges"]:
+        edge["source"], edge["target"] = edge["source"] + 70, edge["target"] + 70
+    number(later)
+    assert later == plan()
+
+
+def kept(node: dict[str, Any], *sources: str) -> list[bool]:
+    """Which of the states of a node that reads these topics are kept for good."""
+    scans = [
+        {"id": number, "scanTableSource": {"table": {"resolvedTable": {"options": {"topic": topic}}}}}
+        for number, topic in enumerate(sources, 1)
+    ]
+    states = [{"index": index, "ttl": "14 d", "name": str(index)} for index in range(len(sources) if node["type"] == "join" else 1)]
+    plan = {
+        "nodes": [*scans, {**node, "id": 9, "state": states}],
+        "edges": [{"source": scan["id"], "target": 9} for scan in scans],
+    }
+    keep(plan, {"cdc.agents", "cdc.teams"}, {"agent_id", "account_id"})
+    return [state["ttl"] == FOR_GOOD for state in states]
+
+
+def grouped(*columns: str) -> dict[str, Any]:
+    return {
+        "type": "aggregate",
+        "grouping": list(range(len(columns))),
+        "outputType": f"ROW<{', '.join(f'`{name}` BIGINT' for name in columns)}>",
+    }
+
+
+def test_what_is_kept_of_metadata_is_kept_for_good_and_of_contacts_is_not() -> None:
+    assert kept({"type": "rank"}, "cdc.agents") == [True]
+    assert kept({"type": "rank"}, "cdc.interactions") == [False]
+    assert kept({"type": "join"}, "cdc.interactions", "cdc.agents") == [False, True]
+
+
+def test_what_is_kept_once_an_agent_is_kept_for_good() -> None:
+    assert kept(grouped("account_id", "agent_id"), "cdc.interactions") == [True]
+    assert kept(grouped("account_id", "interaction_id"), "cdc.interactions") == [False]
+    times = {"type": "ROW", "fields": [{"name": "agent_id"}, {"name": "minute"}]}
+    assert kept({**grouped("agent_id", "minute"), "outputType": times}, "cdc.interactions") == [False]
