@@ -23,6 +23,8 @@ STREAMS = 1000
 AGENTS = 1000
 QUERY_ROWS = 4_000_000
 EVENTS_RATE = 500
+WARM_SECONDS = 60
+"""By then the Java of Flink has compiled what it runs."""
 LEAST_CORES = 0.02
 REPLAYED = ("agent_status", "queue_minutes", "structured_interactions")
 
@@ -42,7 +44,7 @@ def measure(context: Context, quick: bool, say: Callable[[str], None]) -> dict[s
             events = 50 if quick else 300
             found["pixels"] = asdict(
                 pixels.measure(
-                    served, lander.pid, bearer, context.endpoints, context.settings, catalog["agent_activity"], EVENTS_RATE, events
+                    served, lander.pid, bearer, context, catalog["agent_activity"], EVENTS_RATE, events, 20 if quick else WARM_SECONDS
                 )
             )
             say(f"{STREAMS:,} streams")

@@ -20,7 +20,7 @@ from benchmarks.quantiles import quantile
 from benchmarks.serving import Served
 from core.clients import mysql
 from core.clients.kafka import consumer
-from core.settings import Endpoints, KafkaEndpoint, Settings
+from core.settings import Context, Endpoints, KafkaEndpoint, Settings
 from schemas.names import topic_of
 from schemas.table import Table
 from simulator.source import accounts_of, agents_of
@@ -58,11 +58,9 @@ class Pixels:
     """Whose the machine's cores were meanwhile, by process."""
 
 
-def measure(
-    served: Served, lander: int, bearer: str, endpoints: Endpoints, settings: Settings, activities: Table, rate: float, events: int
-) -> Pixels:
-    """Blocks for about a second an event. The jobs and a lander, whose process is named, have to run."""
-    activity = topic_of(activities)
+def measure(served: Served, lander: int, bearer: str, context: Context, activities: Table, rate: float, events: int, warm: float) -> Pixels:
+    """Blocks for `warm` seconds of the same traffic, then for about a second an event. The jobs have to run, and the lander named."""
+    activity, endpoints, settings = topic_of(activities), context.endpoints, context.settings
     with (
         _probe(endpoints, settings),
         _traffic(endpoints, settings, rate) as traffic,
@@ -71,6 +69,7 @@ def measure(
     ):
         page.wait_for_selector(f"[data-agent-id='{PROBE}']", timeout=PATIENCE_MS * 4)
         _event(page, endpoints, -1, WARM_UP_MS)  # until the jobs have caught up
+        time.sleep(warm)
         cores = Cores(settings.home, {"lander": lander, "streamer": served.pid})
         began, before = time.monotonic(), sum(traffic.changes().values())
         seen = [_event(page, endpoints, number) for number in range(events)]

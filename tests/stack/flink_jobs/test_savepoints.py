@@ -13,7 +13,7 @@ from flink_jobs import jobs as known_jobs
 from flink_jobs.jobs import Making, job_named, result_of
 from flink_jobs.rest import Flink
 from flink_jobs.submit import Submitter
-from tests.pipeline import Pipeline
+from tests.pipeline import Pipeline, eventually
 from tests.stack.conftest import Whole
 from tests.stack.flink_jobs import reference
 from tests.stack.flink_jobs.centre import Centre
@@ -76,6 +76,8 @@ def test_a_place_without_a_savepoint_is_refused_and_a_submission_goes_on_from_th
 ) -> None:
     centre.work(30)
     becomes(minutes, centre, reference.minutes(centre.world()))
+    jobs.ask_checkpoint(running_id(pipeline, jobs))
+    eventually(lambda: jobs.newest_state(running_id(pipeline, jobs)))
     jobs.cancel(running_id(pipeline, jobs))
     with pytest.raises(MisconfiguredError, match="/nowhere is no savepoint"):
         submitter.restore(JOB, "file:///nowhere")
