@@ -26,7 +26,7 @@ EVENTS_RATE = 500
 WARM_SECONDS = 60
 """By then the Java of Flink has compiled what it runs."""
 LEAST_CORES = 0.02
-REPLAYED = ("agent_status", "queue_minutes", "structured_interactions")
+REPLAYED = ("agent_status", "queue_minutes")
 
 
 def measure(context: Context, quick: bool, say: Callable[[str], None]) -> dict[str, Any]:
@@ -37,30 +37,35 @@ def measure(context: Context, quick: bool, say: Callable[[str], None]) -> dict[s
     say("starting a lander, the jobs and a streamer")
     make_submitter(context).submit(JOBS)
     found: dict[str, Any] = {}
+
+    def keep(name: str, value: Any) -> None:
+        """Told at once, too: what comes later may fail."""
+        found[name] = value
+        say(f"  {value}")
+
     with command(home, "lander", "land") as (lander, _):
         with streamer(home) as served:
             say(f"an event to the pixel, at {EVENTS_RATE} changes a second")
             bearer = token(context.settings, pixels.TENANT)
             events = 50 if quick else 300
-            found["pixels"] = asdict(
-                pixels.measure(
-                    served, lander.pid, bearer, context, catalog["agent_activity"], EVENTS_RATE, events, 20 if quick else WARM_SECONDS
-                )
-            )
+            warm = 20 if quick else WARM_SECONDS
+            seen = pixels.measure(served, lander.pid, bearer, context, catalog["agent_activity"], EVENTS_RATE, events, warm)
+            keep("pixels", asdict(seen))
             say(f"{STREAMS:,} streams")
-            found["fan_out"] = asdict(fan_out.measure(served, bearer, STREAMS, 10 if quick else 30))
+            keep("fan_out", asdict(fan_out.measure(served, bearer, STREAMS, 10 if quick else 30)))
         say(f"the page while {AGENTS:,} agents change every second")
         bearer = token(context.settings, frames.TENANT)
-        found["frames"] = asdict(frames.measure(resolved(context.settings), bearer, AGENTS, 5 if quick else 20))
+        keep("frames", asdict(frames.measure(resolved(context.settings), bearer, AGENTS, 5 if quick else 20)))
         with streamer(home) as served:
             say("the same rows in three ways")
             table, rows = catalog["queue_minutes"], QUERY_ROWS // 10 if quick else QUERY_ROWS
             bearer = token(context.settings, queries.TENANT)
-            found["queries"] = [asdict(item) for item in queries.measure(served, bearer, context.endpoints.clickhouse, table, rows)]
-        found["jobs"] = []
+            keep("queries", [asdict(item) for item in queries.measure(served, bearer, context.endpoints.clickhouse, table, rows)])
+        replayed = []
         for name in REPLAYED[:1] if quick else REPLAYED:
             say(f"replaying the topics of {name}")
-            found["jobs"].append(asdict(replay.measure(context, _taskmanager(context), job_named(name))))
+            replayed.append(asdict(replay.measure(context, _taskmanager(context), job_named(name))))
+        keep("jobs", replayed)
     return found
 
 

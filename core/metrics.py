@@ -18,6 +18,12 @@ VERIFY_CHUNKS = Counter("switchboard_verify_chunks_total", "Chunks compared by v
 CONNECTOR_FAILED = Gauge("switchboard_connector_failed", "1 while a connector or its task has failed", ["connector"])
 CONNECTOR_RESTARTS = Counter("switchboard_connector_restarts_total", "Restarts of a failed connector by the watch", ["connector"])
 BINLOG_HOURS_LEFT = Gauge("switchboard_binlog_hours_left", "Hours until the connector's position is purged", ["server"])
+WATCHERS = Gauge("switchboard_watchers", "Live views that are open")
+WATCHER_UPDATES = Counter("switchboard_watcher_updates_total", "Updates put into the mailboxes of live views")
+WATCHER_MERGES = Counter("switchboard_watcher_merges_total", "Updates merged into one that a slow live view had not taken yet")
+NEWEST_COMMIT = Gauge("switchboard_newest_commit_seconds", "When the newest change shown was committed in MySQL, since 1970")
+REFUSALS = Counter("switchboard_refusals_total", "Calls refused for their token", ["reason"])
+UNREADABLE_RESULTS = Counter("switchboard_unreadable_results_total", "Result records that the streamer left out", ["topic"])
 
 
 def serve(port: int, host: str = "127.0.0.1") -> int:

@@ -10,7 +10,7 @@ from typing import Any
 
 import jwt
 
-from core import logging
+from core import logging, metrics
 from core.errors import MisconfiguredError
 from core.settings import StreamerSettings
 
@@ -59,6 +59,7 @@ class Authenticator:
                 raise UnauthenticatedError("a bearer token is needed")
             return self._caller(authorization[len(BEARER) :].strip())
         except UnauthenticatedError as error:
+            metrics.REFUSALS.labels(str(error)).inc()
             log.warning("refused", peer=peer, method=method, reason=str(error))
             raise
 

@@ -16,7 +16,7 @@ import typer
 import uvicorn
 from pydantic import SecretStr
 
-from core import logging
+from core import logging, metrics
 from core.errors import MisconfiguredError, TransientError
 from core.settings import Context, Settings, StreamerSettings
 from schemas.catalog import Catalog
@@ -60,10 +60,12 @@ def stream(
     ctx: typer.Context,
     port: Annotated[int | None, typer.Option(help="Of the page and the Connect protocol; 0 takes a free one.")] = None,
     grpc_port: Annotated[int | None, typer.Option(help="Of gRPC; 0 takes a free one.")] = None,
+    metrics_port: Annotated[int, typer.Option(help="Prometheus port; 0 takes a free one.")] = 0,
 ) -> None:
     """Serve the live views over gRPC, and to browsers with the page, until SIGTERM or Ctrl-C."""
     logging.configure()
     context: Context = ctx.obj
+    log.info("metrics", port=metrics.serve(metrics_port))
     chosen = resolved(context.settings)
     ports = (chosen.port if port is None else port, chosen.grpc_port if grpc_port is None else grpc_port)
     asyncio.run(Streamer(context, chosen, load_catalog(context.settings.contracts)).run(*ports))

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 
+from core import metrics
 from streamer import messages
 from streamer.alerts import Alert, Alerts, values
 from streamer.auth import Caller
@@ -47,7 +48,12 @@ class Mailbox:
         self.closed = False
 
     def put(self, shared: Shared) -> None:
-        self._waiting = shared if self._waiting is None else Shared(merged(self._waiting.message, shared.message))
+        metrics.WATCHER_UPDATES.inc()
+        if self._waiting is None:
+            self._waiting = shared
+        else:
+            metrics.WATCHER_MERGES.inc()
+            self._waiting = Shared(merged(self._waiting.message, shared.message))
         self._filled.set()
 
     def close(self) -> None:
@@ -182,6 +188,8 @@ class Hub:
             if self._flushes % COHORTS == 0:
                 self._state.forget(utc_now())
                 self._measure(utc_now())
+                metrics.WATCHERS.set(self.watchers)
+                metrics.NEWEST_COMMIT.set(self._state.newest_ms / 1000)
                 self._judge(utc_now())
             self._flush(self._flushes % COHORTS)
 

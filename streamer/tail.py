@@ -12,7 +12,7 @@ from typing import Any
 import fastavro
 from confluent_kafka import Message, TopicPartition
 
-from core import logging
+from core import logging, metrics
 from core.clients.kafka import consumer
 from core.clients.registry import Registry
 from core.errors import TransientError
@@ -70,6 +70,7 @@ class Tail:
         try:
             return self._change(self._tables[topic], message.key(), message.value(), self._generations.get(topic, 1) << 48 | offset << 1)
         except (ValueError, KeyError, EOFError, IndexError, TypeError, TransientError) as error:
+            metrics.UNREADABLE_RESULTS.labels(topic).inc()
             log.error("a record cannot be read", topic=topic, partition=message.partition(), offset=offset, error=str(error))
             return None
 

@@ -26,6 +26,7 @@ SETTINGS = StreamerSettings(jwt_secret=SecretStr("a secret that is long enough f
 class Server:
     page: str
     grpc: str
+    metrics: str
     process: subprocess.Popen[bytes]
 
 
@@ -39,13 +40,13 @@ def streaming(pipeline: Pipeline, port: int = 0) -> Iterator[Server]:
     with place.open("ab") as log:
         process = subprocess.Popen(command, cwd=ROOT, env=pipeline.environment | secret, stdout=log, stderr=log, start_new_session=True)
 
-    def served() -> Any:
+    def said(event: str) -> Any:
         lines = place.read_text().splitlines()[before:]
-        return next((json.loads(line) for line in lines if '"event": "serving"' in line), None)
+        return next((json.loads(line) for line in lines if f'"event": "{event}"' in line), None)
 
     try:
-        told = eventually(served)
-        yield Server(told["page"], told["grpc"], process)
+        told = eventually(lambda: said("serving"))
+        yield Server(told["page"], told["grpc"], f"http://127.0.0.1:{said('metrics')['port']}/metrics", process)
     finally:
         if process.poll() is None:
             assert end(process) == 0

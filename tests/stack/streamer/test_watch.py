@@ -116,6 +116,23 @@ def test_the_page_is_served_with_strict_headers_and_nothing_beside_it(server: Se
     assert requests.get(server.page + "..%2f..%2fcli.py", timeout=10).status_code == 404
 
 
+def test_metrics_tell_who_watches_and_who_was_refused(server: Server, centre: Centre) -> None:
+    before = told(server, "switchboard_watchers")
+    stream = watch(server, token(centre.account))
+    assert next(stream).snapshot
+    eventually(lambda: told(server, "switchboard_watchers") == before + 1)
+    stream.close()  # type: ignore[attr-defined]
+    eventually(lambda: told(server, "switchboard_watchers") == before)
+    with pytest.raises(grpc.RpcError):
+        next(watch(server, "Basic c3VwZXI6dmlzb3I="))
+    assert told(server, 'switchboard_refusals_total{reason="a bearer token is needed"}') >= 1
+
+
+def told(server: Server, metric: str) -> float:
+    lines = requests.get(server.metrics, timeout=10).text.splitlines()
+    return next((float(line.rpartition(" ")[2]) for line in lines if line.rpartition(" ")[0] == metric), 0.0)
+
+
 def test_health_is_told_and_a_drain_ends_streams_with_a_word(centre: Centre, pipeline: Pipeline) -> None:
     with streaming(pipeline) as server:
         messages = watch(server, token(centre.account))
