@@ -117,7 +117,9 @@ class ShardTraffic:
             self._activities(cursor, budget // 6, changed)
             self._surveys(cursor, budget // 12, changed)
         if self._random.random() < 0.1:
-            self._correct(cursor, changed)
+            self._delete(cursor, changed)
+        if self._random.random() < 0.005:
+            self._move(cursor, changed)
         return changed
 
     def _id(self) -> int:
@@ -205,11 +207,13 @@ class ShardTraffic:
         )
         changed["surveys"] += len(chosen)
 
-    def _correct(self, cursor: Any, changed: Counter[str]) -> None:
-        """A row is deleted, and an agent changes the team."""
+    def _delete(self, cursor: Any, changed: Counter[str]) -> None:
         if self._closed:
             cursor.execute("DELETE FROM interactions WHERE interaction_id = %s", (self._closed.pop(0),))
             changed["interactions"] += int(cursor.rowcount)
+
+    def _move(self, cursor: Any, changed: Counter[str]) -> None:
+        """An agent changes the team: seldom, as every version of an agent is kept beside the contacts."""
         account = self._random.choice(accounts_of(self._index))
         cursor.execute(
             f"UPDATE `{self._metadata}`.agents SET team_id = %s WHERE agent_id = %s",
