@@ -9,7 +9,7 @@ from typing import Any
 import psutil
 from rich.table import Table as Shown
 
-from benchmarks import fan_out, frames, pixels, queries, replay
+from benchmarks import fan_out, frames, pixels, queries, replay, state
 from benchmarks.serving import command, streamer, token
 from core.errors import MisconfiguredError
 from core.settings import Context
@@ -26,7 +26,7 @@ EVENTS_RATE = 500
 WARM_SECONDS = 60
 """By then the Java of Flink has compiled what it runs."""
 LEAST_CORES = 0.02
-REPLAYED = ("agent_status", "queue_minutes")
+REPLAYED = ("agent_status", "queue_minutes", "structured_interactions")
 
 
 def measure(context: Context, quick: bool, say: Callable[[str], None]) -> dict[str, Any]:
@@ -49,8 +49,18 @@ def measure(context: Context, quick: bool, say: Callable[[str], None]) -> dict[s
             bearer = token(context.settings, pixels.TENANT)
             events = 50 if quick else 300
             warm = 20 if quick else WARM_SECONDS
-            seen = pixels.measure(served, lander.pid, bearer, context, catalog["agent_activity"], EVENTS_RATE, events, warm)
+            samples: list[state.Sample] = []
+
+            def weigh() -> None:
+                samples.append(state.sample(context, JOBS))
+
+            seen = pixels.measure(served, lander.pid, bearer, context, catalog["agent_activity"], EVENTS_RATE, events, warm, weigh)
             keep("pixels", asdict(seen))
+            say("what the jobs keep")
+            weigh()
+            with state.hired(context, AGENTS):
+                weigh()
+            keep("state", [asdict(item) for item in state.kept(*samples)])
             say(f"{STREAMS:,} streams")
             keep("fan_out", asdict(fan_out.measure(served, bearer, STREAMS, 10 if quick else 30)))
         say(f"the page while {AGENTS:,} agents change every second")
@@ -111,10 +121,15 @@ def tables(found: dict[str, Any], columns: Callable[..., Shown]) -> list[Shown]:
         times = f"{best / item['rows_per_second']:.1f} times as fast" if item is not found["queries"][0] else ""
         speeds = (f"{item['seconds']:.2f}", f"{item['first_byte_ms']:.0f}", f"{item['rows_per_second']:,.0f}", times)
         third.add_row(item["way"], f"{item['rows']:,}", *speeds)
-    fourth = columns(
-        "Replaying a job's topics", "job", "records", "s", "records/s", "records/s a core", "state bytes", "rows", "bytes a row"
-    )
+    fourth = columns("Replaying a job's topics", "job", "records", "s", "records/s", "records/s a core")
     for item in found["jobs"]:
-        speeds = tuple(f"{item[name]:,.0f}" for name in ("seconds", "per_second", "per_core", "state_bytes", "entities"))
-        fourth.add_row(item["job"], f"{item['records']:,}", *speeds, f"{item['state_bytes'] / max(item['entities'], 1):,.0f}")
-    return [first, share, second, shown, third, fourth]
+        fourth.add_row(item["job"], f"{item['records']:,}", *(f"{item[name]:,.0f}" for name in ("seconds", "per_second", "per_core")))
+    weighed = found["state"][0]
+    fifth = columns(
+        f"State: {weighed['contacts']:,} contacts, {weighed['agents']:,} agents", "job", "bytes", "bytes a contact", "bytes an agent"
+    )
+    for item in found["state"]:
+        reads = job_named(item["job"]).reads
+        sizes = (item["per_contact"] if "interactions" in reads else None, item["per_agent"] if "agent_activity" in reads else None)
+        fifth.add_row(item["job"], f"{item['state_bytes']:,}", *("-" if size is None else f"{size:,.0f}" for size in sizes))
+    return [first, share, second, shown, third, fourth, fifth]

@@ -6,7 +6,7 @@ import datetime as dt
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -58,8 +58,18 @@ class Pixels:
     """Whose the machine's cores were meanwhile, by process."""
 
 
-def measure(served: Served, lander: int, bearer: str, context: Context, activities: Table, rate: float, events: int, warm: float) -> Pixels:
-    """Blocks for `warm` seconds of the same traffic, then for about a second an event. The jobs have to run, and the lander named."""
+def measure(
+    served: Served,
+    lander: int,
+    bearer: str,
+    context: Context,
+    activities: Table,
+    rate: float,
+    events: int,
+    warm: float,
+    caught_up: Callable[[], None] = lambda: None,
+) -> Pixels:
+    """Calls `caught_up` when the jobs have, blocks for `warm` seconds of traffic, then for a second an event. Jobs and lander must run."""
     activity, endpoints, settings = topic_of(activities), context.endpoints, context.settings
     with (
         _probe(endpoints, settings),
@@ -69,6 +79,7 @@ def measure(served: Served, lander: int, bearer: str, context: Context, activiti
     ):
         page.wait_for_selector(f"[data-agent-id='{PROBE}']", timeout=PATIENCE_MS * 4)
         _event(page, endpoints, -1, WARM_UP_MS)  # until the jobs have caught up
+        caught_up()
         time.sleep(warm)
         cores = Cores(settings.home, {"lander": lander, "streamer": served.pid})
         began, before = time.monotonic(), sum(traffic.changes().values())

@@ -7,30 +7,25 @@ from dataclasses import dataclass
 
 import psutil
 
-from core.clients import clickhouse
 from core.control import ControlDatabase
 from core.settings import Context
 from flink_jobs import client
 from flink_jobs.backfill import Backfills
-from flink_jobs.jobs import Job, result_of
-from flink_jobs.rest import Flink
+from flink_jobs.jobs import Job
 from schemas.catalog import load as load_catalog
-from schemas.render.clickhouse import read_view
 
 LIMIT_SECONDS = 900.0
 
 
 @dataclass(frozen=True)
 class Replay:
-    """`per_core` is records a second of the TaskManager's own processor time; `state_bytes` is the newest checkpoint's."""
+    """`per_core` is records a second of the TaskManager's own processor time."""
 
     job: str
     records: int
     seconds: float
     per_second: float
     per_core: float
-    state_bytes: int
-    entities: int
 
 
 def measure(context: Context, taskmanager: int, job: Job) -> Replay:
@@ -54,13 +49,7 @@ def measure(context: Context, taskmanager: int, job: Job) -> Replay:
         made.run(job, tell, LIMIT_SECONDS)
         (began, cpu), (ended, used) = marks["begin"], marks["end"]
         seconds = max(ended - began, 1e-3)
-        flink = Flink(context.endpoints.flink) if context.endpoints.flink else None
-        assert flink is not None
-        running = flink.running(job.name)
-        assert running is not None
-        state = int(((flink.checkpoints(running.id)["latest"] or {}).get("completed") or {}).get("state_size", 0))
-        rows = clickhouse.connect(context.endpoints.clickhouse).query(f"SELECT count() FROM {read_view(result_of(job, contracts))}")
-        return Replay(job.name, records, seconds, records / seconds, records / max(used - cpu, 1e-3), state, int(rows.result_rows[0][0]))
+        return Replay(job.name, records, seconds, records / seconds, records / max(used - cpu, 1e-3))
     finally:
         made.drop(job)
         control.close()

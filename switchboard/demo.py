@@ -39,14 +39,14 @@ from verify.engine import verify
 
 SHARDS = ("acc_1", "acc_2")
 PARTS = (*parts.BASE, "flink-jobmanager", "flink-taskmanager")
-JOBS_SECONDS = 120
+JOBS_SECONDS = 180
 Counts = dict[str, tuple[int, int]]
 """Table -> (landed records, dead letters)."""
 
 
 def demo(
     ctx: typer.Context,
-    seconds: Annotated[float, typer.Option(help="End by itself after so long; 0 runs until Ctrl-C.")] = 0,
+    seconds: Annotated[float, typer.Option(help="End by itself when all has been live for so long; 0 runs until Ctrl-C.")] = 0,
     rate: Annotated[float, typer.Option(help="Row changes a second.")] = 500,
 ) -> None:
     """Start everything, run contact-centre traffic, show it landing, and prove that the copies are equal."""
@@ -71,26 +71,14 @@ def demo(
         page = _page(context, page_port)
         console.print(f"[bold]The supervisor's page[/bold], live as soon as the Flink jobs have started: {page}", soft_wrap=True)
         traffic = Traffic(server, SHARDS, context.settings.metadata_database, rate, seed=int(time.time()))
-        _watch(context, catalog, traffic, stop, seconds, lander, metrics_port, console)
+        _watch(context, catalog, traffic, stop, seconds, lander, jobs, metrics_port, console)
         _wait_snapshots(context, catalog)
-        _wait_jobs(context, jobs)
         equal = _prove(context, catalog.captured, console)
     finally:
         for process in (jobs, streamer, watch, lander):
             _end(process)
     _where_next(console)
     raise typer.Exit(0 if equal else 1)
-
-
-def _wait_jobs(context: Context, jobs: subprocess.Popen[bytes]) -> None:
-    """They start beside the traffic, and may take longer than it."""
-    try:
-        failed = jobs.wait(JOBS_SECONDS) != 0
-    except subprocess.TimeoutExpired:
-        failed = True
-    if failed:
-        log = context.settings.home / "logs" / "jobs.log"
-        raise TransientError(f"the Flink jobs do not start; the end of {log}: {log.read_text().strip()[-300:]}", "`switchboard flink list`")
 
 
 def _page(context: Context, port: int) -> str:
@@ -140,9 +128,11 @@ def _watch(
     stop: threading.Event,
     seconds: float,
     lander: subprocess.Popen[bytes],
+    jobs: subprocess.Popen[bytes],
     metrics_port: int,
     console: Console,
 ) -> None:
+    """Until `stop`, or until it has been shown for so many seconds with the jobs running, which start beside the traffic."""
     ended = threading.Event()
     failures: list[Exception] = []
 
@@ -156,10 +146,14 @@ def _watch(
     thread = threading.Thread(target=run, name="traffic")
     thread.start()
     started = time.monotonic()
+    complete: float | None = None
     try:
         with Live(console=console, auto_refresh=False, transient=False) as live:
-            while not stop.wait(1.0) and (not seconds or time.monotonic() - started < seconds):
-                live.update(_table(context, catalog, traffic, time.monotonic() - started, _scrape(metrics_port)), refresh=True)
+            while not stop.wait(1.0) and not (seconds and complete and time.monotonic() - complete >= seconds):
+                if complete is None and _all_run(context, jobs, time.monotonic() - started):
+                    complete = time.monotonic()
+                shown = _table(context, catalog, traffic, time.monotonic() - started, _scrape(metrics_port), whole=complete is not None)
+                live.update(shown, refresh=True)
                 if lander.poll() is not None:
                     raise SwitchboardError("the lander ended", f"see {context.settings.home / 'logs' / 'lander.log'}")
     finally:
@@ -169,9 +163,20 @@ def _watch(
         raise failures[0]
 
 
-def _table(context: Context, catalog: Catalog, traffic: Traffic, elapsed: float, counts: Counts) -> Shown:
+def _all_run(context: Context, jobs: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Whether the command that submits the jobs has done so. Raises TransientError if it has failed, or takes too long."""
+    if jobs.poll() == 0:
+        return True
+    if jobs.poll() is None and seconds < JOBS_SECONDS:
+        return False
+    log = context.settings.home / "logs" / "jobs.log"
+    raise TransientError(f"the Flink jobs do not start; the end of {log}: {log.read_text().strip()[-300:]}", "`switchboard flink list`")
+
+
+def _table(context: Context, catalog: Catalog, traffic: Traffic, elapsed: float, counts: Counts, *, whole: bool) -> Shown:
     changes = traffic.changes()
-    shown = Shown(title=f"MySQL to ClickHouse, live: {elapsed:.0f} s", caption="Ctrl-C ends it and verifies")
+    caption = "Ctrl-C ends it and verifies" if whole else "the Flink jobs are starting"
+    shown = Shown(title=f"MySQL to ClickHouse, live: {elapsed:.0f} s", caption=caption)
     for name in ("table", "source changes", "landed", "dead letters", "commit to queryable p50", "p99"):
         shown.add_column(name, justify="left" if name == "table" else "right")
     for item in freshness.measure(context.endpoints.clickhouse, catalog, int(elapsed) + 1):

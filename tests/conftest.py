@@ -32,7 +32,7 @@ def start(name: str) -> tuple[Path, Endpoints]:
     """A stack with a folder and data of its own; the servers' files are fetched once for all."""
     home = STATE / f"{HOMES}{name}"
     if (home / "state.json").exists():  # an earlier run was ended before it could clear up
-        local_stack.down(home)
+        local_stack.discard(home)
     shutil.rmtree(home, ignore_errors=True)
     return home, local_stack.up(home, Progress(), artefacts=STATE / "artefacts")
 
@@ -41,7 +41,7 @@ def start(name: str) -> tuple[Path, Endpoints]:
 def stack_home() -> Iterator[Path]:
     home, _ = start("tests")
     yield home
-    local_stack.down(home)
+    local_stack.discard(home)
 
 
 @pytest.fixture(scope="session")

@@ -34,9 +34,12 @@ def _wanted(everything: bool) -> tuple[str, ...]:
     return parts.BASE + parts.EXTRA if everything else parts.BASE
 
 
-def down(ctx: typer.Context) -> None:
+def down(
+    ctx: typer.Context,
+    discard: Annotated[bool, typer.Option("--discard", help="End it at once and remove its data; logs and fetched files stay.")] = False,
+) -> None:
     """Stop the local stack. Its data stays for the next `up`."""
-    stack.down(ctx.obj.settings.home)
+    (stack.discard if discard else stack.down)(ctx.obj.settings.home)
 
 
 def status(ctx: typer.Context) -> None:

@@ -16,15 +16,13 @@ from core.settings import FlinkEndpoint
 from flink_jobs import client as flink_client
 from flink_jobs.client import FlinkClient
 from switchboard.stack import jars, plugins
-from switchboard.stack.program import HOST, Program, Tools
+from switchboard.stack.program import HOST, UNHURRIED, Program, Tools
 from switchboard.stack.progress import Progress
 from switchboard.stack.state import State, write_private
 
 REQUIREMENTS = Path(__file__).parents[2] / "requirements" / "flink.txt"
 JARS = ("flink",)
 SLOTS = 8
-SHORT_LIVED = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
-"""For a Java that plans a few queries and ends: it would end before better compiled code had paid for itself."""
 
 
 def fetch(artefacts: Path, java: Path, progress: Progress) -> None:
@@ -66,7 +64,7 @@ def client(home: Path, artefacts: Path, java: Path, at: FlinkEndpoint) -> FlinkC
     """Submits to the cluster `at`. What the process needs is written under `home`, where `flink_jobs.client.load` finds it."""
     artefacts = artefacts.resolve()
     python = artefacts / "flink-venv" / "bin" / "python"
-    options = f"{_java_options(python)} {SHORT_LIVED}"
+    options = f"{_java_options(python)} {UNHURRIED} -XX:+UseSerialGC"
     conf = _configure(home, "client", {"python.client.executable": python, "env.java.opts.all": options})
     environment = {**_environment(home, artefacts, java), "FLINK_CONF_DIR": str(conf)}
     write_private(home / flink_client.FILE, json.dumps({"python": str(python), "environment": environment}))
@@ -152,6 +150,7 @@ def _settings(folder: Path, state: State, python: Path) -> dict[str, object]:
         "python.executable": python,
         "table.local-time-zone": "UTC",
         "env.java.opts.all": _java_options(python),
+        "env.java.opts.jobmanager": UNHURRIED,
     }
 
 

@@ -11,11 +11,13 @@ from xml.sax.saxutils import escape
 
 from core.errors import MisconfiguredError
 from switchboard.stack import flink, seaweedfs
-from switchboard.stack.program import HOST, Make, Program, Tools, java_command, log4j, properties
+from switchboard.stack.program import HOST, UNHURRIED, Make, Program, Tools, java_command, log4j, properties
 from switchboard.stack.state import State, write_private
 
 BASE = ("mysql", "kafka", "registry", "connect", "clickhouse")
 EXTRA = ("seaweedfs", "flink-jobmanager", "flink-taskmanager")
+FOLDERS = ("mysql", "kafka", "registry", "connect", "clickhouse", "seaweedfs", "flink")
+"""Under a stack's home, what the servers write."""
 NEEDS = {"registry": ("kafka",), "connect": ("kafka", "registry"), "flink-taskmanager": ("flink-jobmanager",)}
 PORTS_OF = {
     "mysql": ("mysql",),
@@ -138,7 +140,7 @@ def registry(home: Path, state: State, tools: Tools) -> Program:
         '-Dquarkus.log.category."io.apicurio".level=WARN',
         "-Dquarkus.http.access-log.enabled=false",
     )
-    command = (str(tools.java), "-Xmx384m", "-XX:+UseSerialGC", *flags, "-jar", str(runner))
+    command = (str(tools.java), "-Xmx384m", "-XX:+UseSerialGC", UNHURRIED, *flags, "-jar", str(runner))
     return Program("registry", command, folder)
 
 
@@ -165,7 +167,7 @@ def connect(home: Path, state: State, tools: Tools) -> Program:
         **{f"{name}.storage.replication.factor": 1 for name in ("offset", "config", "status")},
         "topic.creation.enable": "false",
         "plugin.path": plugins,
-        "plugin.discovery": "hybrid_warn",
+        "plugin.discovery": "service_load",
         "exactly.once.source.support": "enabled",
         "scheduled.rebalance.max.delay.ms": 0,
         "offset.flush.interval.ms": 1000,

@@ -10,6 +10,9 @@ from switchboard.stack.mysql import MySqlProgram
 from switchboard.stack.state import State
 
 HOST = "127.0.0.1"
+UNHURRIED = "-XX:TieredStopAtLevel=1"
+"""For all Java but Flink's TaskManager: HotSpot's second compiler would take the cores from the others while they start, and a
+benchmark of landing or of lag finds no difference later."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ Make = Callable[[Path, State, Tools], Program]
 
 def java_command(tools: Tools, folders: tuple[str, ...], heap: str, *arguments: str) -> tuple[str, ...]:
     classpath = ":".join(str((tools.artefacts / "jars" / name).resolve() / "*") for name in folders)
-    return (str(tools.java), f"-Xmx{heap}", "-Xms128m", "-XX:+ExitOnOutOfMemoryError", "-cp", classpath, *arguments)
+    return (str(tools.java), UNHURRIED, f"-Xmx{heap}", "-Xms128m", "-XX:+ExitOnOutOfMemoryError", "-cp", classpath, *arguments)
 
 
 def log4j(folder: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import sys
 import time
@@ -118,6 +119,17 @@ def down(home: Path) -> None:
         chosen = state.load(home)
         Supervisor(home, chosen).shutdown()
         seaweedfs.remove_sockets(chosen)
+
+
+def discard(home: Path) -> None:
+    """Ends everything at once and removes its data; logs and what was fetched stay. Blocks until no process is left."""
+    with FileLock(home / ".lock", timeout=300):
+        chosen = state.load(home)
+        Supervisor(home, chosen).kill()
+        seaweedfs.remove_sockets(chosen)
+        for folder in parts.FOLDERS:
+            shutil.rmtree(home / folder, ignore_errors=True)
+        (home / "state.json").unlink()
 
 
 def flink_client(home: Path, at: FlinkEndpoint, artefacts: Path | None = None) -> FlinkClient:

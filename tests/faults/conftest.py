@@ -27,4 +27,4 @@ def faulty() -> Iterator[Pipeline]:
     yield made
     made.control.close()
     made.clickhouse.close()
-    local_stack.down(home)
+    local_stack.discard(home)

@@ -15,4 +15,4 @@ from tests.conftest import start
 def home() -> Iterator[Path]:
     made, _ = start("journeys")
     yield made
-    local_stack.down(made)
+    local_stack.discard(made)

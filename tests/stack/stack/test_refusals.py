@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,23 +19,7 @@ import pytest
 from switchboard import stack as local_stack
 from switchboard.stack import health, state
 from switchboard.stack.progress import Progress
-from tests.conftest import HOMES, STATE
 from tests.pipeline import ROOT
-
-
-@pytest.fixture
-def home(stack_home: Path) -> Iterator[Path]:
-    """A stack's folder that has never been used, beside the servers' files that the run's stack has fetched."""
-    made = STATE / f"{HOMES}refusals"
-    shutil.rmtree(made, ignore_errors=True)
-    made.mkdir(parents=True)
-    (made / "artefacts").mkdir()
-    for name in ("jars", "mysql"):
-        (made / "artefacts" / name).symlink_to(STATE / "artefacts" / name)
-    yield made
-    if (made / "state.json").exists():
-        local_stack.down(made)
-    shutil.rmtree(made)
 
 
 def refused(home: Path, *arguments: str, **options: Any) -> tuple[str, str]:

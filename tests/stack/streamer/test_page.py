@@ -66,6 +66,7 @@ def test_a_change_of_state_is_shown(page: Page, server: Server, centre: Centre) 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_text_stands_out(page: Page, server: Server, centre: Centre, scheme: Literal["light", "dark"]) -> None:
+    centre.work(40)
     page.emulate_media(color_scheme=scheme)
     opened(page, server.page, token(centre.account))
     expect(page.locator("[data-agent-id]")).to_have_count(len(centre.agents))
@@ -75,12 +76,13 @@ def test_every_text_stands_out(page: Page, server: Server, centre: Centre, schem
 
 
 def test_it_fits_a_phone(page: Page, server: Server, centre: Centre) -> None:
+    centre.work(40)
     page.set_viewport_size({"width": WIDTH, "height": 844})
     opened(page, server.page, token(centre.account))
     expect(page.locator("[data-agent-id]")).to_have_count(len(centre.agents))
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     for row in page.locator("[data-agent-id]").all():
-        box = row.get_by_text("offline").bounding_box()
+        box = row.locator(".state").bounding_box()
         assert box is not None
         assert 0 <= box["x"] < box["x"] + box["width"] <= WIDTH
     keep(page, "phone.png")
@@ -126,6 +128,8 @@ def test_a_token_that_ends_signs_out(page: Page, server: Server, centre: Centre)
 
 
 def test_a_keyboard_is_enough(page: Page, server: Server, centre: Centre) -> None:
+    for state in ("available", "break", "training", "available", "meeting"):
+        centre.activity(centre.agents[0], state)
     opened(page, server.page, token(centre.account))
     expect(page.locator("[data-agent-id]")).to_have_count(len(centre.agents))
     page.keyboard.press("/")

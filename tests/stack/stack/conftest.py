@@ -1,0 +1,27 @@
+"""A folder for a stack of its own."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from switchboard import stack as local_stack
+from tests.conftest import HOMES, STATE
+
+
+@pytest.fixture
+def home(stack_home: Path) -> Iterator[Path]:
+    """A stack's folder that has never been used, beside the servers' files that the run's stack has fetched."""
+    made = STATE / f"{HOMES}refusals"
+    shutil.rmtree(made, ignore_errors=True)
+    made.mkdir(parents=True)
+    (made / "artefacts").mkdir()
+    for name in ("jars", "mysql"):
+        (made / "artefacts" / name).symlink_to(STATE / "artefacts" / name)
+    yield made
+    if (made / "state.json").exists():
+        local_stack.discard(made)
+    shutil.rmtree(made)
