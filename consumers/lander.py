@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
-from operator import itemgetter
+from operator import itemgetter, truth
 from typing import cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -84,6 +84,16 @@ _header = itemgetter(slice(HEADER_SIZE))
 
 def _framed(header: bytes, values: list[bytes]) -> bool:
     return header[0] == 0 and min(map(len, values)) > HEADER_SIZE
+
+
+def runs(messages: list[Message]) -> Iterator[list[Message]]:
+    """The messages as they came, cut where the partition changes or an event comes: an event tells of what stands before it."""
+    start = 0
+    events = map(truth, map(Message.error, messages))
+    for _, run in groupby(zip(map(Message.topic, messages), map(Message.partition, messages), events, strict=True)):
+        end = start + len(list(run))
+        yield messages[start:end]
+        start = end
 
 
 class Lander:
@@ -170,17 +180,13 @@ class Lander:
             log.info("stopped landing")
 
     def _take(self, messages: list[Message]) -> None:
-        if any(map(Message.error, messages)):
-            for message in messages:
-                if (error := message.error()) is not None:
-                    self._event(error, message)
-            messages = [message for message in messages if message.error() is None]
-        start = 0
-        for place, run in groupby(zip(map(Message.topic, messages), map(Message.partition, messages), strict=True)):
-            end = start + len(list(run))
-            if place[0] in self._tables and place[0] not in self._stopped:
-                self._add(str(place[0]), int(place[1] or 0), messages[start:end])
-            start = end
+        for run in runs(messages):
+            topic, partition, error = run[0].topic(), run[0].partition(), run[0].error()
+            if error is not None:
+                for event in run:
+                    self._event(error, event)
+            elif topic in self._tables and topic not in self._stopped:
+                self._add(topic, int(partition or 0), run)
 
     def _event(self, error: KafkaError, message: Message) -> None:
         topic, partition, offset = str(message.topic()), message.partition(), message.offset()
