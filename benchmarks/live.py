@@ -56,13 +56,13 @@ def measure(context: Context, quick: bool, say: Callable[[str], None]) -> dict[s
 
             seen = pixels.measure(served, lander.pid, bearer, context, catalog["agent_activity"], EVENTS_RATE, events, warm, weigh)
             keep("pixels", asdict(seen))
-            say("what the jobs keep")
-            weigh()
-            with state.hired(context, AGENTS):
-                weigh()
-            keep("state", [asdict(item) for item in state.kept(*samples)])
             say(f"{STREAMS:,} streams")
             keep("fan_out", asdict(fan_out.measure(served, bearer, STREAMS, 10 if quick else 30)))
+        say("what the jobs keep")
+        weigh()
+        with state.hired(context, AGENTS):
+            weigh()
+        keep("state", [asdict(item) for item in state.kept(*samples)])
         say(f"the page while {AGENTS:,} agents change every second")
         bearer = token(context.settings, frames.TENANT)
         keep("frames", asdict(frames.measure(resolved(context.settings), bearer, AGENTS, 5 if quick else 20)))

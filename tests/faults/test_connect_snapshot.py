@@ -12,7 +12,7 @@ from tests.faults.changing import SHARD, Changing
 from tests.pipeline import Pipeline, eventually
 
 KILLED, UNDER_WRITES = "g_killed", "g_writes"
-ROWS = 200_000
+ROWS = 100_000
 """Enough for a signal to arrive before the last of them is read."""
 FILL = f"""
 INSERT INTO {{}} WITH RECURSIVE numbers (n) AS (SELECT 1000 UNION ALL SELECT n + 1 FROM numbers WHERE n < {ROWS})

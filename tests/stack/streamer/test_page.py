@@ -60,19 +60,18 @@ def test_a_change_of_state_is_shown(page: Page, server: Server, centre: Centre) 
     expect(page.locator("[data-queue-id]")).to_have_count(len(centre.queues))
     badge(page, "live")
     expect(page.locator("[data-figure='occupancy']").first).to_have_text(re.compile(r"\d+%"))
-    keep(page, "page.png")
     assert "token" not in page.url
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_text_stands_out(page: Page, server: Server, centre: Centre, scheme: Literal["light", "dark"]) -> None:
-    centre.work(40)
+@pytest.mark.parametrize(("scheme", "screen"), [("light", "page.png"), ("dark", "dark.png")])
+def test_every_text_stands_out(page: Page, server: Server, centre: Centre, scheme: Literal["light", "dark"], screen: str) -> None:
+    centre.work(60)
     page.emulate_media(color_scheme=scheme)
     opened(page, server.page, token(centre.account))
     expect(page.locator("[data-agent-id]")).to_have_count(len(centre.agents))
     least = page.evaluate(CONTRAST)
     assert least["ratio"] >= READABLE, least
-    keep(page, f"{scheme}.png")
+    keep(page, screen)
 
 
 def test_it_fits_a_phone(page: Page, server: Server, centre: Centre) -> None:
