@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from core.clients.kafka import producer
@@ -83,15 +83,18 @@ def _read_topic(kafka: KafkaEndpoint, name: str) -> Iterator[DeadLetter]:
     try:
         partitions = reader.list_topics(name, timeout=10).topics[name].partitions
         reader.assign([TopicPartition(name, partition, 0) for partition in partitions])
-        waiting = len(partitions)
+        waiting = set(partitions)
         while waiting:
             message = reader.poll(10)
             if message is None:
                 raise TransientError(f"topic {name} cannot be read: no answer in 10 s", "is Kafka running?")
-            if message.error():
-                waiting -= 1
-            else:
+            error = message.error()
+            if error is None:
                 yield _letter(message)
+            elif error.code() == KafkaError._PARTITION_EOF:
+                waiting.discard(message.partition())
+            else:
+                raise TransientError(f"topic {name} cannot be read: {error.str()}", "is Kafka running?")
     finally:
         reader.close()
 

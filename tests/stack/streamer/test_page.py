@@ -127,7 +127,7 @@ def test_a_token_that_ends_signs_out(page: Page, server: Server, centre: Centre)
 
 
 def test_a_keyboard_is_enough(page: Page, server: Server, centre: Centre) -> None:
-    for state in ("available", "break", "training", "available", "meeting"):
+    for state in ("available", "break", "available", "after-contact work", "available"):
         centre.activity(centre.agents[0], state)
     opened(page, server.page, token(centre.account))
     expect(page.locator("[data-agent-id]")).to_have_count(len(centre.agents))
