@@ -52,7 +52,7 @@ down: ## Stop the local stack; its data stays
 	@$(BIN)/switchboard down
 
 test: check page-check ## Check the code and run all tests, those against the real servers included
-	@$(BIN)/pytest tests
+	@$(BIN)/pytest tests -n 2 --durations 20
 
 test-unit: $(READY) ## Run the tests that need no server
 	@$(BIN)/pytest tests/unit

@@ -57,5 +57,5 @@ def streamer(home: Path) -> Iterator[Served]:
         yield Served(told["page"], told["grpc"], process.pid)
 
 
-def token(settings: Settings, tenant: int) -> str:
-    return mint(resolved(settings), tenant, None, dt.timedelta(hours=1))
+def token(settings: Settings, tenant: int, scope: str = "") -> str:
+    return mint(resolved(settings), tenant, None, dt.timedelta(hours=1), scope=scope)

@@ -160,6 +160,6 @@ def drop(endpoints: Endpoints, control: ControlDatabase, table: Table) -> None:
     latest = requests.get(f"{subject}/versions/latest", timeout=30)
     with control.session() as session:
         session.execute(delete(TopicGeneration).where(TopicGeneration.topic == topic))
+        session.execute(delete(KnownSchema).where(KnownSchema.topic == topic))
         if latest.ok:
-            session.execute(delete(KnownSchema).where(KnownSchema.schema_id == latest.json()["id"]))
             requests.delete(subject, timeout=30)

@@ -69,6 +69,20 @@ def unread_since(server: MySqlServer, offsets: list[dict[str, Any]]) -> float | 
     return max(1.0, float(mysql.rows(server, "SELECT UNIX_TIMESTAMP()")[0][0]) - position.seconds)
 
 
+def is_lost(server: MySqlServer, offsets: list[dict[str, Any]]) -> bool:
+    """Whether the binlog is purged beyond the stored place, of transactions too that were not read. Blocks on the server."""
+    position = stored(offsets)
+    if position is None or position.file in _files(server):
+        return False
+    gtids = [str(item["offset"].get("gtids") or "") for item in offsets if item.get("offset")]
+    return not any(mysql.rows(server, "SELECT GTID_SUBSET(@@GLOBAL.gtid_purged, %s)", (read,))[0][0] for read in gtids if read)
+
+
+def _files(server: MySqlServer) -> list[str]:
+    """Oldest first."""
+    return [str(row[0]) for row in mysql.rows(server, "SHOW BINARY LOGS")]
+
+
 def _number(file: str) -> int:
     return int(file.rpartition(".")[2])
 
@@ -79,9 +93,8 @@ def hours_left(server: MySqlServer, position: Position) -> float:
     A file is purged so long after its last change, and no sooner than so long after an event that stands in it; the file
     that is written to now is never. So this is the least that it can be, unless somebody purges by hand.
     """
-    files = [str(row[0]) for row in mysql.rows(server, "SHOW BINARY LOGS")]
     kept, now = mysql.rows(server, "SELECT @@binlog_expire_logs_seconds, UNIX_TIMESTAMP()")[0]
-    return estimate(files, position, int(kept), int(now))
+    return estimate(_files(server), position, int(kept), int(now))
 
 
 def estimate(files: list[str], position: Position, kept: int, now: int) -> float:

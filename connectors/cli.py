@@ -12,7 +12,6 @@ import typer
 from rich.console import Console
 from rich.table import Table as Shown
 
-from connectors.aside import aside
 from connectors.guard import BinlogAlarm, Loader, Mender
 from connectors.logs import LOGGERS, lines_of
 from connectors.preflight import inspect
@@ -20,10 +19,11 @@ from connectors.quarantine import Quarantine
 from connectors.rest import KafkaConnect, root_cause
 from connectors.snapshots_cli import loads_of, snapshots
 from connectors.target import ConnectTarget
-from connectors.watch import Watch
+from connectors.watch import Watch, keep_looking
 from core import logging, metrics
 from core.clients import mysql
 from core.control import ControlDatabase
+from core.control.aside import aside
 from core.errors import MisconfiguredError
 from core.settings import Context
 from schemas.catalog import load as load_catalog
@@ -39,7 +39,6 @@ PASSED_ON = {
     "resume": "Go on reading.",
     "restart": "Start the connector and its tasks again.",
     "stop": "Stop the connector and its tasks; needed before offsets can be reset.",
-    "delete": "Remove the connector. Its offsets stay in Kafka.",
 }
 """Verbs that only pass a call through."""
 
@@ -57,8 +56,7 @@ def _control(context: Context) -> ControlDatabase:
 
 def _passing(verb: str) -> Callable[[typer.Context, str], None]:
     def call(ctx: typer.Context, name: str) -> None:
-        connect = _connect(ctx)
-        connect.delete(name) if verb == "delete" else connect.change(name, verb)
+        _connect(ctx).change(name, verb)
         print(f"{name}: {verb} accepted")
 
     return call
@@ -66,6 +64,19 @@ def _passing(verb: str) -> Callable[[typer.Context, str], None]:
 
 for _verb, _help in PASSED_ON.items():
     app.command(_verb, help=_help)(_passing(_verb))
+
+
+@app.command()
+def delete(ctx: typer.Context, name: str, sure: Annotated[bool, typer.Option("--yes", help="I know.")] = False) -> None:
+    """Remove the connector. Its place in the binlog stays in Kafka, so that one made again goes on from there."""
+    connect = _connect(ctx)
+    if connect.config(name) is None:
+        raise MisconfiguredError(f"there is no connector {name!r}", "`switchboard connectors list` shows them")
+    if not sure:
+        what = f"without {name} no change of its server is read; once the binlog is purged of them, they are lost"
+        raise MisconfiguredError(what, "add --yes; `switchboard apply` makes it again")
+    connect.delete(name)
+    print(f"{name}: deleted; `switchboard apply` makes it again, and it goes on from where it was while the binlog still holds that")
 
 
 @app.command("list")
@@ -123,11 +134,20 @@ def show_offsets(ctx: typer.Context, name: str) -> None:
 
 @offsets.command("reset")
 def reset_offsets(ctx: typer.Context, name: str, sure: Annotated[bool, typer.Option("--yes", help="I know.")] = False) -> None:
-    """Forget the position. Changes since then are lost until the tables are snapshotted and verified again."""
+    """Forget the position. What is committed until the connector runs again is missing until every table is read and verified again."""
     if not sure:
-        raise MisconfiguredError(f"resetting {name}'s offsets loses its place in the binlog", "add --yes, then snapshot every table")
+        raise MisconfiguredError(f"resetting {name}'s offsets loses its place in the binlog", "add --yes; then every table is read again")
+    context: Context = ctx.obj
+    target = ConnectTarget(context.endpoints, load_catalog(context.settings.contracts), _control(context))
+    reason = f"the offsets of {name} were reset: changes and deletes of that time are missing"
+    servers = [server for server in context.endpoints.mysql if connector_name(server.name) == name]
+    for server in servers:
+        target.doubt(server, reason)
     _connect(ctx).reset_offsets(name)
-    print(f"{name}: offsets reset; snapshot its tables, then `switchboard verify --repair`")
+    for server in servers:  # again, as a verification that began before the reset has proven nothing
+        target.doubt(server, reason)
+    print(f"{name}: offsets reset; its tables are in doubt, as `switchboard lag` shows")
+    print(f"  → `switchboard connectors resume {name}`, `switchboard apply`, and once they are read, `switchboard verify --repair`")
 
 
 @app.command()
@@ -192,22 +212,21 @@ def watch(
     chosen, connect = context.settings.connectors, _connect(ctx)
     catalog, control = load_catalog(context.settings.contracts), _control(context)
     watcher = Watch(connect, Mender(context.endpoints, catalog, control, chosen.quarantine_after))
-    alarm = BinlogAlarm(context.endpoints, connect, chosen.binlog_hours_least)
+    alarm = BinlogAlarm(context.endpoints, catalog, control, connect, chosen.binlog_hours_least)
     loader = Loader(ConnectTarget(context.endpoints, catalog, control))
-    while not stop.is_set():
-        watcher.look()
-        alarm.look()
-        loader.look()
-        stop.wait(every or chosen.watch_seconds)
+    keep_looking((watcher.look, alarm.look, loader.look), stop, every or chosen.watch_seconds)
 
 
 @app.command()
-def preflight(ctx: typer.Context) -> None:
+def preflight(
+    ctx: typer.Context,
+    seconds: Annotated[float, typer.Option(help="Search so long for zero dates on each server, at most.")] = 30,
+) -> None:
     """Show what on the MySQL servers stands in the way, or will lose something, each with its remedy."""
     context: Context = ctx.obj
     converter = context.endpoints.connect.value_converter
     absent = {(item.server, item.database) for item in aside(_control(context))}
-    findings = inspect(context.endpoints.mysql, load_catalog(context.settings.contracts), absent, converter)
+    findings = inspect(context.endpoints.mysql, load_catalog(context.settings.contracts).captured, absent, converter, seconds)
     for finding in findings:
         print(f"{finding.severity} {finding.subject}: {finding.what}\n  → {finding.remedy}")
     if not findings:

@@ -19,6 +19,9 @@ from core.control.models import Run, utc_now
 from core.control.states import BACKFILL, FROZEN, mark
 from core.errors import TransientError
 from core.settings import KafkaEndpoint
+from core.wire.history import Place
+from core.wire.history import columns as columns_of
+from core.wire.history import place as place_of
 from schemas.catalog import Catalog
 from schemas.render.connect import history_topic
 
@@ -27,8 +30,6 @@ WIDER = ("TINYINT", "SMALLINT", "MEDIUMINT", "INT", "BIGINT")
 DROP_DATABASE = re.compile(r"DROP\s+(DATABASE|SCHEMA)\b", re.IGNORECASE)
 RENAMED = re.compile(r"\bRENAME\s+(TO|AS)\b|^RENAME\s+TABLE\b", re.IGNORECASE)
 GENERATED = re.compile(r"\bAS\s*\(", re.IGNORECASE)
-Place = tuple[str, str]
-"""(database, table)"""
 Columns = dict[str, dict[str, Any]]
 
 
@@ -77,15 +78,15 @@ def changes(history: Iterator[tuple[int, dict[str, Any]]]) -> Iterator[Change]:
 
 
 def _changes(offset: int, database: str, ddl: str, item: dict[str, Any], known: dict[Place, Columns]) -> Iterator[Change]:
-    place = _place(item["id"], database)
+    place = place_of(item["id"], database)
     if item["type"] == "DROP":
         if place in known:
             yield _lost(offset, place, ddl, known)
         return
-    before = _place(item["previousId"], database) if item.get("previousId") else place
+    before = place_of(item["previousId"], database) if item.get("previousId") else place
     if before != place and before in known:
         yield _lost(offset, before, ddl, known)
-    columns = {column["name"]: column for column in (item.get("table") or {}).get("columns", ())}
+    columns = columns_of(item)
     doubt = _doubt(item["type"], ddl, known.get(place), columns)
     known[place] = columns
     yield Change(offset, *place, BACKFILL if doubt else None, f"{doubt}: {ddl}" if doubt else "")
@@ -94,12 +95,6 @@ def _changes(offset: int, database: str, ddl: str, item: dict[str, Any], known: 
 def _lost(offset: int, place: Place, ddl: str, known: dict[Place, Columns]) -> Change:
     del known[place]
     return Change(offset, *place, FROZEN, f"the source's rows went with {ddl}")
-
-
-def _place(identity: str, database: str) -> Place:
-    """An id such as ``"acc_1"."calls"``, whose inner quotes are doubled."""
-    parts = [part.replace('""', '"') for part in identity.strip('"').split('"."')]
-    return (parts[0], parts[-1]) if len(parts) > 1 else (database, parts[0])
 
 
 def _doubt(kind: str, ddl: str, before: Columns | None, after: Columns) -> str:

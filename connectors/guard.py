@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 
-from connectors.aside import aside
-from connectors.binlog import hours_left, stored
+from connectors.binlog import hours_left, is_lost, stored
 from connectors.blame import blamed
 from connectors.quarantine import Quarantine
 from connectors.rest import KafkaConnect, root_cause
@@ -13,6 +12,8 @@ from connectors.target import ConnectTarget
 from connectors.watch import Failure
 from core import logging, metrics
 from core.control import ControlDatabase
+from core.control.aside import aside
+from core.control.states import standing
 from core.errors import SwitchboardError
 from core.settings import Endpoints, MySqlServer
 from schemas.catalog import Catalog
@@ -79,10 +80,15 @@ class Loader:
 
 
 class BinlogAlarm:
-    """Measures for each server how long the binlog still holds what its connector has to read; `least` is in hours."""
+    """Measures for each server how long the binlog still holds what its connector has to read; `least` is in hours.
 
-    def __init__(self, endpoints: Endpoints, connect: KafkaConnect, least: float) -> None:
+    What was purged before it was read puts every table of the server in doubt.
+    """
+
+    def __init__(self, endpoints: Endpoints, catalog: Catalog, control: ControlDatabase, connect: KafkaConnect, least: float) -> None:
         self._endpoints = endpoints
+        self._control = control
+        self._target = ConnectTarget(endpoints, catalog, control)
         self._connect = connect
         self._least = least
         self._looked = -LOOK_SECONDS
@@ -96,29 +102,41 @@ class BinlogAlarm:
         found = {}
         for server in self._endpoints.mysql:
             try:
-                hours = self._measure(server)
+                hours = self._look_at(server)
             except SwitchboardError as error:
                 log.warning("the binlog's reach is not known", server=server.name, error=error.what)
                 continue
             if hours is not None:
                 found[server.name] = hours
-                self._judge(server.name, hours)
         return found
 
-    def _measure(self, server: MySqlServer) -> float | None:
+    def _look_at(self, server: MySqlServer) -> float | None:
         name = connector_name(server.name)
-        position = stored(self._connect.offsets(name)) if name in self._connect.names() else None
-        return None if position is None else hours_left(server, position)
+        offsets = self._connect.offsets(name) if name in self._connect.names() else []
+        position = stored(offsets)
+        if position is None:
+            return None
+        hours = hours_left(server, position)
+        metrics.BINLOG_HOURS_LEFT.labels(server.name).set(hours)
+        lost = is_lost(server, offsets)
+        if lost:
+            self._doubt(server, f"the binlog was purged beyond {position.file}, where {name} stood: changes are lost")
+        self._tell(server.name, hours, lost=lost)
+        return hours
 
-    def _judge(self, server: str, hours: float) -> None:
-        metrics.BINLOG_HOURS_LEFT.labels(server).set(hours)
+    def _doubt(self, server: MySqlServer, reason: str) -> None:
+        """Once for a place in the binlog: marked anew at each look, no table would ever be out of doubt."""
+        if not any(state.reason == reason for state in standing(self._control)):
+            self._target.doubt(server, reason)
+
+    def _tell(self, server: str, hours: float, *, lost: bool) -> None:
         now = time.monotonic()
         if hours >= self._least or now - self._told.get(server, -REPEAT_SECONDS) < REPEAT_SECONDS:
             return
         self._told[server] = now
-        if hours:
+        if not lost:
             remedy = "let the connector catch up, or SET PERSIST binlog_expire_logs_seconds higher"
             log.error("the binlog is purged soon up to where the connector stands", server=server, hours=round(hours, 1), remedy=remedy)
         else:
-            remedy = f"switchboard connectors stop, offsets reset, resume {connector_name(server)}; snapshot every table; verify --repair"
+            remedy = f"switchboard connectors stop, offsets reset, resume {connector_name(server)}; apply; verify --repair"
             log.error("the binlog is purged beyond the connector's position: changes are lost", server=server, remedy=remedy)

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from core.clients import mysql
+from connectors.facts import ServerFacts, TableFacts, observe
+from connectors.grants import missing
 from core.settings import APICURIO_CONVERTER, MySqlServer
 from schemas.catalog import Catalog
-from schemas.names import avro_field, mysql_name
+from schemas.importer import LONGEST_IN_KEY, TOO_LONG
+from schemas.names import avro_field
 from schemas.table import Table
 
 LEAST_RETENTION_HOURS = 24
-NEEDED_GRANTS = ("SELECT", "RELOAD", "REPLICATION SLAVE", "REPLICATION CLIENT")
+WANTED = {
+    "log_bin": ("ON", "start MySQL with --log-bin"),
+    "binlog_format": ("ROW", "SET PERSIST binlog_format = ROW"),
+    "binlog_row_image": ("FULL", "SET PERSIST binlog_row_image = FULL, then restart the application's sessions"),
+    "gtid_mode": ("ON", "turn GTIDs on; without them snapshots cannot be read-only"),
+}
+"""Variable -> (value, remedy). A server that is too new to have the variable has no other value."""
 
 
 @dataclass(frozen=True)
@@ -31,35 +39,39 @@ def inspect(
     catalog: Catalog,
     aside: Container[tuple[str, str]] = (),
     converter: str = APICURIO_CONVERTER,
+    seconds: float = 0,
 ) -> list[Finding]:
-    """Everything found on all servers but for (server, database) pairs put `aside`, the fatal first. Reads only; blocks."""
-    found = [finding for server in servers for finding in _server(server, catalog, aside, converter)]
+    """Everything found on all servers but for (server, database) pairs put `aside`, the fatal first. Reads only; blocks.
+
+    Zero dates, which are never fatal, are searched for in up to `seconds` a server.
+    """
+    return judge([observe(server, catalog, aside, seconds) for server in servers], catalog, converter)
+
+
+def judge(servers: Iterable[ServerFacts], catalog: Catalog, converter: str = APICURIO_CONVERTER) -> list[Finding]:
+    """The findings, the fatal first."""
+    servers = list(servers)
+    found = [finding for server in servers for finding in _server(server, catalog, converter)]
     found += _shared_names(servers, catalog)
     return sorted(found, key=lambda finding: (finding.severity, finding.subject))
 
 
-def _server(server: MySqlServer, catalog: Catalog, aside: Container[tuple[str, str]], converter: str) -> Iterator[Finding]:
+def _server(server: ServerFacts, catalog: Catalog, converter: str) -> Iterator[Finding]:
     yield from _binlog(server)
     yield from _grants(server)
-    for database in mysql.databases(server):
-        for table in catalog:
-            if table.source.holds(database) and (server.name, database) not in aside:
-                yield from _table(server, database, table, converter)
+    for (database, name), facts in server.tables.items():
+        subject = f"{server.name}/{database}.{name}"
+        yield from _key(subject, catalog[name], facts)
+        yield from _columns(subject, facts, converter)
+        for key in facts.cascading:
+            what = f"foreign key {key!r} cascades: rows that it changes never reach the binlog"
+            yield Finding("warning", subject, what, "let the application delete the rows, or verify --repair on a schedule")
+    yield from _unsearched(server)
 
 
-def _variables(server: MySqlServer) -> dict[str, str]:
-    return {str(name): str(value) for name, value in mysql.rows(server, "SHOW GLOBAL VARIABLES")}
-
-
-def _binlog(server: MySqlServer) -> Iterator[Finding]:
-    variables = _variables(server)
-    wanted = {
-        "log_bin": ("ON", "start MySQL with --log-bin"),
-        "binlog_format": ("ROW", "SET PERSIST binlog_format = ROW"),
-        "binlog_row_image": ("FULL", "SET PERSIST binlog_row_image = FULL, then restart the application's sessions"),
-        "gtid_mode": ("ON", "turn GTIDs on; without them snapshots cannot be read-only"),
-    }
-    for name, (value, remedy) in wanted.items():
+def _binlog(server: ServerFacts) -> Iterator[Finding]:
+    variables = server.variables
+    for name, (value, remedy) in WANTED.items():
         if name in variables and variables[name].upper() != value:
             yield Finding("fatal", server.name, f"{name} is {variables[name]}, not {value}", remedy)
     if "PARTIAL_JSON" in variables.get("binlog_row_value_options", ""):
@@ -71,62 +83,65 @@ def _binlog(server: MySqlServer) -> Iterator[Finding]:
         yield Finding("warning", server.name, what, "SET PERSIST binlog_expire_logs_seconds = 604800")
 
 
-def _grants(server: MySqlServer) -> Iterator[Finding]:
-    granted = " ".join(str(row[0]) for row in mysql.rows(server, "SHOW GRANTS FOR %s@'%%'", (server.cdc_user,))).upper()
-    if "ALL PRIVILEGES ON *.*" in granted:
+def _grants(server: ServerFacts) -> Iterator[Finding]:
+    user = server.cdc_user
+    if server.grants is None:
+        remedy = "GRANT SELECT ON mysql.* to the user in the settings, or look at SHOW GRANTS by hand"
+        yield Finding("warning", server.name, f"the grants of user {user!r} may not be seen", remedy)
         return
-    missing = [name for name in NEEDED_GRANTS if name not in granted]
-    if missing:
-        remedy = f"GRANT {', '.join(missing)} ON *.* TO '{server.cdc_user}'@'%'"
-        yield Finding("fatal", server.name, f"user {server.cdc_user!r} lacks {', '.join(missing)}", remedy)
+    if not server.grants:
+        remedy = f"CREATE USER '{user}'@'%' IDENTIFIED BY ..., and run it again for its grants"
+        yield Finding("fatal", server.name, f"there is no user {user!r} for the connector", remedy)
+        return
+    lacking = {host: missing(lines, server.tables) for host, lines in server.grants.items()}
+    if all(lacking.values()):  # which of its hosts the connector comes from is not known here
+        host, names = min(lacking.items(), key=lambda item: len(item[1]))
+        remedy = f"GRANT {', '.join(names)} ON *.* TO '{user}'@'{host}'"
+        yield Finding("fatal", server.name, f"user {user!r}@{host!r} lacks {', '.join(names)}", remedy)
 
 
-def _table(server: MySqlServer, database: str, table: Table, converter: str) -> Iterator[Finding]:
-    subject = f"{server.name}/{database}.{table.name}"
-    columns = mysql.rows(
-        server,
-        "SELECT column_name, is_nullable, column_default, column_key, data_type FROM information_schema.columns "
-        "WHERE table_schema = %s AND table_name = %s ORDER BY ordinal_position",
-        (database, table.name),
-    )
-    if not columns:
+def _key(subject: str, table: Table, facts: TableFacts) -> Iterator[Finding]:
+    key = ", ".join(table.key)
+    if table.keyed_by_all_columns:
+        for column in facts.columns:
+            if column.octets > LONGEST_IN_KEY and column.name in table.key:
+                yield Finding("fatal", subject, f"column {column.name!r} {TOO_LONG}", "add a primary key, and import the contract again")
         return
-    if not any(key == "PRI" for _, _, _, key, _ in columns) and not table.keyed_by_all_columns:
-        remedy = "add a primary key, or say keyed_by_all_columns=True in the contract if equal rows may collapse to one"
-        yield Finding("fatal", subject, "it has no primary key: its rows cannot be told apart", remedy)
+    if not any(set(names) <= set(table.key) for names in facts.unique):
+        remedy = "add a primary or unique key, or say keyed_by_all_columns=True in the contract if equal rows may collapse to one"
+        if facts.unique:
+            remedy = f"name in the contract a key that is, such as ({', '.join(facts.unique[0])})"
+        yield Finding("fatal", subject, f"nothing makes the contract's key ({key}) unique: its rows cannot be told apart", remedy)
+    elif not any(table.key[: len(names)] == names for names in facts.unique):
+        what = f"no key has the columns in the order of the contract's, ({key}): each chunk of a snapshot sorts the whole table"
+        yield Finding("warning", subject, what, f"begin the contract's key with {', '.join(facts.unique[0])}, before the first `apply`")
+
+
+def _columns(subject: str, facts: TableFacts, converter: str) -> Iterator[Finding]:
     spelled: dict[str, str] = {}
-    for name, nullable, default, _, kind in columns:
-        other = spelled.setdefault(avro_field(str(name)), str(name))
-        if other != name:
-            yield Finding("fatal", subject, f"columns {other!r} and {name!r} become one field of the record", "rename one")
-        if nullable == "YES" and default is not None and converter == APICURIO_CONVERTER:
+    for column in facts.columns:
+        other = spelled.setdefault(avro_field(column.name), column.name)
+        if other != column.name:
+            yield Finding("fatal", subject, f"columns {other!r} and {column.name!r} become one field of the record", "rename one")
+        if column.nullable and column.default is not None and converter == APICURIO_CONVERTER:
             remedy = "give Connect the converter of connectors/plugin, or drop the default; `verify` finds the rows"
-            yield Finding("warning", subject, f"column {name!r}: a NULL arrives as its default {default!r}", remedy)
-        if nullable == "NO" and kind in ("date", "datetime", "timestamp") and _has_zero_dates(server, database, table, str(name)):
-            yield Finding("warning", subject, f"column {name!r} holds zero dates, which arrive as 1970-01-01", "correct the rows")
-    yield from _cascades(server, database, table, subject)
+            yield Finding("warning", subject, f"column {column.name!r}: a NULL arrives as its default {column.default!r}", remedy)
+        if column.name in facts.zero_dates:
+            arrives = "NULL" if column.nullable else "1970-01-01"
+            yield Finding("warning", subject, f"column {column.name!r} holds zero dates, which arrive as {arrives}", "correct the rows")
 
 
-def _has_zero_dates(server: MySqlServer, database: str, table: Table, column: str) -> bool:
-    place = f"{mysql_name(database)}.{mysql_name(table.name)}"
-    query = f"SELECT EXISTS (SELECT 1 FROM {place} WHERE {mysql_name(column)} < '0001-01-01')"
-    return bool(mysql.rows(server, query)[0][0])
+def _unsearched(server: ServerFacts) -> Iterator[Finding]:
+    names = [f"{database}.{table}" for (database, table), facts in server.tables.items() if not facts.searched]
+    if names:
+        what = f"not all rows were searched for zero dates in {len(names)} tables: {', '.join(names[:5])}{', …' if names[5:] else ''}"
+        yield Finding("warning", server.name, what, "`switchboard connectors preflight --seconds` with more, at a quiet hour")
 
 
-def _cascades(server: MySqlServer, database: str, table: Table, subject: str) -> Iterator[Finding]:
-    query = (
-        "SELECT constraint_name FROM information_schema.referential_constraints WHERE constraint_schema = %s "
-        "AND table_name = %s AND (delete_rule IN ('CASCADE', 'SET NULL') OR update_rule IN ('CASCADE', 'SET NULL'))"
-    )
-    for (name,) in mysql.rows(server, query, (database, table.name)):
-        what = f"foreign key {name!r} cascades: rows that it changes never reach the binlog"
-        yield Finding("warning", subject, what, "let the application delete the rows, or verify --repair on a schedule")
-
-
-def _shared_names(servers: tuple[MySqlServer, ...], catalog: Catalog) -> Iterator[Finding]:
+def _shared_names(servers: Iterable[ServerFacts], catalog: Catalog) -> Iterator[Finding]:
     homes: dict[str, list[str]] = {}
     for server in servers:
-        for database in mysql.databases(server):
+        for database in server.databases:
             if any(table.source.holds(database) for table in catalog):
                 homes.setdefault(database, []).append(server.name)
     for database, names in homes.items():

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from connectors.aside import aside, put, take_back
 from connectors.target import ConnectTarget
 from core.control import ControlDatabase
+from core.control.aside import aside, put, take_back
 from core.control.states import BACKFILL, FROZEN, mark
 from core.errors import MisconfiguredError, SwitchboardError
 from core.settings import Endpoints, MySqlServer

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import struct
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,7 @@ from typing import Any
 import fastavro
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from core import logging
 from core.clients.kafka import producer
 from core.clients.registry import Registry
 from core.errors import TransientError
@@ -23,6 +25,8 @@ from schemas.names import mysql_name
 from schemas.render.connect import notification_topic, signal_topic
 
 ODD = re.compile(r"[\s.`'\"]")
+
+log = logging.get("connectors")
 
 
 @dataclass(frozen=True)
@@ -163,13 +167,24 @@ def _notifications(endpoints: Endpoints, server: str, limit: float, since: int) 
 
 
 def _decoded(value: bytes, schemas: dict[int, Any], registry: Registry) -> dict[str, Any]:
-    """Notifications pass through the connector's value converter: Avro in Confluent framing."""
+    """Notifications pass through the connector's value converter: Avro in Confluent framing.
+
+    One that cannot be read tells nothing: a load whose end it told counts as lost after a while, and is asked for again.
+    """
     identity = confluent.schema_id(value)
     if identity is None:
         return {}
     if identity not in schemas:
-        schemas[identity] = fastavro.parse_schema(json.loads(registry.schema(identity) or "null"))
-    record = fastavro.schemaless_reader(io.BytesIO(value[confluent.HEADER_SIZE :]), schemas[identity], None)
+        text = registry.schema(identity)
+        schemas[identity] = None if text is None else fastavro.parse_schema(json.loads(text))
+    if schemas[identity] is None:
+        log.warning("a notification has a schema that the registry does not know", schema_id=identity)
+        return {}
+    try:
+        record = fastavro.schemaless_reader(io.BytesIO(value[confluent.HEADER_SIZE :]), schemas[identity], None)
+    except (ValueError, EOFError, IndexError, struct.error) as error:
+        log.warning("a notification cannot be read", schema_id=identity, error=str(error))
+        return {}
     return record if isinstance(record, dict) else {}
 
 

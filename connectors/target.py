@@ -4,29 +4,33 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 
-from connectors.aside import aside
 from connectors.backfills import Collection, due, settle
 from connectors.binlog import end, has_read
+from connectors.capture import Moves, Place, moves, remembered
+from connectors.capture import remember as remember_capture
 from connectors.ddl import remember
 from connectors.loads import COMPLETED, FAILED, REQUESTED, Loads, Newest
 from connectors.preflight import inspect
-from connectors.rest import KafkaConnect, root_cause
+from connectors.rest import Config, KafkaConnect, root_cause
 from connectors.snapshots import has_started, notified
 from core import logging
 from core.clients import mysql
 from core.control import ControlDatabase
-from core.control.states import Standing, standing
+from core.control.aside import aside
+from core.control.states import BACKFILL, FROZEN, Standing, mark, standing
 from core.errors import MisconfiguredError, TransientError
 from core.settings import Endpoints, MySqlServer
 from schemas.catalog import Catalog
 from schemas.names import topic_of
-from schemas.render.connect import connector_name, source_config
+from schemas.render.connect import TABLES, connector_name, source_config
 from schemas.steps import Step
 from schemas.table import Table
 
 SETTLE_SECONDS = 10.0
 """For so long Connect may still show the failure of the task before the change."""
+AWAY = "it was not captured for a while: changes and deletes of that time are missing"
 
 log = logging.get("connectors")
 
@@ -44,14 +48,17 @@ class ConnectTarget:
     def plan(self) -> list[Step]:
         self.look()
         states = standing(self._control)
-        steps = []
+        steps: list[Step] = []
         for server in self._endpoints.mysql:
             name, wanted = connector_name(server.name), self._config(server)
             live = self._connect.config(name)
+            moved = self._moves(server, live, wanted)
+            steps += _leaving(server.name, moved)
+            again = tuple(f"> {'.'.join(place)} is read again; {AWAY}" for place in moved.back)
             if live is None:
-                steps.append(Step(30, self.name, "create", name, f"Debezium on {server.host}:{server.port}"))
+                steps.append(Step(30, self.name, "create", name, f"Debezium on {server.host}:{server.port}", again))
             elif diff := _diff(live, {**wanted, "name": name}):
-                steps.append(Step(30, self.name, "change", name, f"{len(diff)} settings", diff))
+                steps.append(Step(30, self.name, "change", name, f"{len(diff)} settings", diff + again))
             elif failures := _failures(self._states(name)):
                 steps.append(Step(30, self.name, "run", name, f"restart; it failed: {failures[0]}"))
             if found := self._snapshots(server, states):
@@ -78,14 +85,30 @@ class ConnectTarget:
     def _aside(self, server: MySqlServer) -> frozenset[str]:
         return frozenset(item.database for item in aside(self._control) if item.server == server.name)
 
+    def _moves(self, server: MySqlServer, live: Config | None, wanted: Config) -> Moves:
+        before = live if live is not None else remembered(self._control, server.name)
+        if before is None or before.get(TABLES) == wanted[TABLES]:
+            return Moves()
+        return moves(before, wanted, _standing_on(server), self._loads.newest(server.name))
+
     def collections(self, server: MySqlServer) -> list[tuple[str, Table]]:
         """(database, contract) of what stands on the server now."""
-        rows = mysql.rows(server, "SELECT table_schema, table_name FROM information_schema.tables WHERE table_type = 'BASE TABLE'")
-        found = {(str(schema), str(name)) for schema, name in rows}
         return sorted(
-            ((schema, table) for schema, name in found for table in self._catalog if _is(table, schema, name)),
+            ((schema, table) for schema, name in _standing_on(server) for table in self._catalog if _is(table, schema, name)),
             key=lambda pair: (pair[0], pair[1].name),
         )
+
+    def doubt(self, server: MySqlServer, reason: str) -> list[str]:
+        """Remembers that changes of each of the server's tables may be missing; returns the ``database.table`` of each."""
+        found = self.collections(server)
+        for database, table in found:
+            self._put_in_doubt(database, table.name, reason)
+        return [f"{database}.{table.name}" for database, table in found]
+
+    def _put_in_doubt(self, database: str, table: str, reason: str) -> None:
+        """Rows are to be read again, and what was deleted meanwhile is to be found by a comparison."""
+        mark(self._control, table, database, BACKFILL, reason)
+        mark(self._control, table, database, FROZEN, reason)
 
     def _snapshots(self, server: MySqlServer, states: list[Standing]) -> dict[str, str]:
         """Collection -> the line that tells why it is to be read."""
@@ -100,11 +123,14 @@ class ConnectTarget:
         return found
 
     def apply(self, step: Step) -> None:
-        name, _, snapshots = step.subject.partition("/")
-        if snapshots:
+        name, _, rest = step.subject.partition("/")
+        if step.action == "run" and rest:
             self.ask_for_due(self._endpoints.mysql_named(name))
             return
         self.preflight()
+        if step.action == "drop":
+            self.reconfigure(self._endpoints.mysql_named(name))
+            return
         owner = next(server for server in self._endpoints.mysql if connector_name(server.name) == step.subject)
         if step.action != "run":
             self.reconfigure(owner)
@@ -117,8 +143,12 @@ class ConnectTarget:
         """Gives the server's connector its config and blocks until a task with it runs, 90 s at most."""
         name, wanted = connector_name(server.name), self._config(server)
         since = notified(self._endpoints.kafka, server.name)
-        if self._connect.config(name) != {**wanted, "name": name}:
+        live = self._connect.config(name)
+        if live != {**wanted, "name": name}:
+            for database, table in self._moves(server, live, wanted).back:
+                self._put_in_doubt(database, table, AWAY)
             self._connect.put(name, wanted)
+            remember_capture(self._control, server.name, wanted)
         elif _failures(self._states(name)):
             self._connect.change(name, "restart")
         else:
@@ -192,6 +222,19 @@ class ConnectTarget:
         """The connector's own state, then its tasks'."""
         status = self._connect.status(name)
         return [status["connector"], *status["tasks"]] if status else []
+
+
+def _standing_on(server: MySqlServer) -> set[Place]:
+    rows = mysql.rows(server, "SELECT table_schema, table_name FROM information_schema.tables WHERE table_type = 'BASE TABLE'")
+    return {(str(schema), str(name)) for schema, name in rows}
+
+
+def _leaving(server: str, found: Moves) -> Iterator[Step]:
+    """A step for each table that is not to be read on: it has to be named, as what it changes from then on is lost here."""
+    for table in sorted({table for _, table in found.left}):
+        lines = tuple(f"- {database}.{name}" for database, name in found.left if name == table)
+        summary = f"read no more in {len(lines)} databases: what they change from now on will be missing here"
+        yield Step(29, ConnectTarget.name, "drop", f"{server}/{table}", summary, lines, destroys=True)
 
 
 def _failures(states: list[dict[str, str]]) -> list[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from connectors.rest import KafkaConnect, root_cause
@@ -32,6 +34,19 @@ class _Restarts:
     at: float
     pause: float
     times: int
+
+
+def keep_looking(looks: Sequence[Callable[[], object]], stop: threading.Event, every: float) -> None:
+    """Looks in turn, `every` so many seconds, until `stop`. Blocks. Whatever one of them raises ends neither it nor the others."""
+    while not stop.is_set():
+        for look in looks:
+            try:
+                look()
+            except SwitchboardError as error:
+                log.warning("a look failed", error=error.what)
+            except Exception as error:
+                log.error("a look failed, not foreseen: report it", error=str(error), trace=traceback.format_exc())
+        stop.wait(every)
 
 
 class Watch:
@@ -69,8 +84,16 @@ class Watch:
         restarts = self._restarts[name]
         log.warning("connector restarted", connector=name, cause=root_cause(trace), times=restarts.times, next_pause=restarts.pause)
         metrics.CONNECTOR_RESTARTS.labels(name).inc()
-        if not self._mend(Failure(name, trace, restarts.times)):
+        if not self._mended(Failure(name, trace, restarts.times)):
             self._connect.change(name, "restart")
+
+    def _mended(self, failure: Failure) -> bool:
+        """A mender that cannot do its work, as when MySQL is away, keeps no connector from being restarted."""
+        try:
+            return self._mend(failure)
+        except SwitchboardError as error:
+            log.warning("the failure cannot be mended now", connector=failure.connector, error=error.what)
+            return False
 
     def _due(self, name: str) -> bool:
         now, last = time.monotonic(), self._restarts.get(name)

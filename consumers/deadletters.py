@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import KafkaError, Message, Producer
 
-from core.clients.kafka import producer
-from core.errors import PoisonError, TransientError
+from core.clients.kafka import admin, producer, whole
+from core.errors import TransientError
 from core.settings import KafkaEndpoint
 from core.wire import confluent
 from schemas.names import DLQ_PREFIX, dlq_of
+
+REPLAYED = "replayed"
+Place = tuple[str, int, int, int]
+"""Where a letter's record stood: topic, generation, partition, offset."""
 
 
 @dataclass(frozen=True)
@@ -28,88 +30,107 @@ class DeadLetter:
     reason: str
     time: int
     value: bytes
+    replayed: bool = False
+    """Whether it has landed since."""
+
+    def __str__(self) -> str:
+        return f"{self.topic}[{self.partition}]@{self.offset}"
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """A record of a dead-letter topic that no lander wrote."""
+
+    where: str
+
+    def __str__(self) -> str:
+        return self.where
 
 
 class DeadLetterWriter:
-    """Not thread-safe. `put` returns once the letter is durable."""
+    """Not thread-safe. What it has written is durable once a method returns."""
 
     def __init__(self, kafka: KafkaEndpoint) -> None:
         self._kafka = kafka
         self._producer: Producer | None = None
+        self._failures: list[str] = []
 
-    def put(self, topic: str, generation: int, partition: int, offset: int, value: bytes, reason: str) -> None:
-        """Blocks until every in-sync replica holds the letter, 60 s at most. Raises TransientError otherwise."""
+    def put(self, topic: str, generation: int, records: Sequence[tuple[int, int, bytes]], reason: str) -> None:
+        """(partition, offset, value) of each. Blocks until every in-sync replica holds the letters, or raises TransientError."""
+        shared = {"topic": topic, "generation": str(generation), "reason": reason[:2000]}
+        for partition, offset, value in records:
+            place = {"partition": str(partition), "offset": str(offset), "schema_id": str(confluent.schema_id(value) or "")}
+            self._produce(topic, value, shared | place)
+        self._flush(topic)
+
+    def mark_replayed(self, letters: Iterable[DeadLetter]) -> None:
+        """Remembers, beside the letters, that they have landed. Blocks as `put` does."""
+        topics = set()
+        for letter in letters:
+            place = {"topic": letter.topic, "generation": letter.generation, "partition": letter.partition, "offset": letter.offset}
+            self._produce(letter.topic, b"", {**{name: str(value) for name, value in place.items()}, REPLAYED: "1"})
+            topics.add(letter.topic)
+        if topics:
+            self._flush(", ".join(sorted(topics)))
+
+    def _produce(self, topic: str, value: bytes, headers: dict[str, str]) -> None:
         self._producer = self._producer or producer(self._kafka)
-        failures: list[str] = []
-        self._producer.produce(
-            dlq_of(topic),
-            value=value,
-            headers={
-                "topic": topic,
-                "generation": str(generation),
-                "partition": str(partition),
-                "offset": str(offset),
-                "schema_id": str(confluent.schema_id(value) or ""),
-                "reason": reason[:2000],
-            },
-            on_delivery=lambda error, _: failures.append(str(error)) if error is not None else None,
-        )
-        if self._producer.flush(60) or failures:
+        while True:
+            try:
+                self._producer.produce(dlq_of(topic), value=value, headers=headers, on_delivery=self._delivered)  # type: ignore[arg-type]
+                return
+            except BufferError:
+                self._producer.poll(1)
+
+    def _delivered(self, error: KafkaError | None, _: Message) -> None:
+        if error is not None:
+            self._failures.append(str(error))
+
+    def _flush(self, topic: str) -> None:
+        left = self._producer.flush(60) if self._producer is not None else 0
+        failures, self._failures = self._failures, []
+        if left or failures:
             raise TransientError(
-                f"{topic}[{partition}]@{offset}: its dead letter is not stored: {'; '.join(failures) or 'no answer in 60 s'}",
+                f"{topic}: dead letters are not stored: {'; '.join(failures[:3]) or 'no answer in 60 s'}",
                 f"does topic {dlq_of(topic)} exist? run `switchboard apply`",
             )
 
 
 def read(kafka: KafkaEndpoint, topic: str | None = None) -> Iterator[DeadLetter]:
     """Every dead letter there is (of one change topic), oldest first in each partition. Blocks 10 s on silence."""
-    names = list(AdminClient({"bootstrap.servers": kafka.bootstrap}).list_topics(timeout=10).topics)
-    wanted = [name for name in sorted(names) if name.startswith(DLQ_PREFIX) and topic in (None, name[len(DLQ_PREFIX) :])]
-    for name in wanted:
-        yield from _read_topic(kafka, name)
+    return (entry for entry in entries(kafka, topic) if isinstance(entry, DeadLetter))
 
 
-def _read_topic(kafka: KafkaEndpoint, name: str) -> Iterator[DeadLetter]:
-    reader = Consumer(
-        {
-            "bootstrap.servers": kafka.bootstrap,
-            "group.id": f"switchboard-dlq-{uuid.uuid4().hex}",
-            "enable.auto.commit": False,
-            "isolation.level": "read_committed",
-            "enable.partition.eof": True,
-            "log_level": 2,
-        }
-    )
+def entries(kafka: KafkaEndpoint, topic: str | None = None) -> Iterator[DeadLetter | Foreign]:
+    """The same, and what else stands in their topics. These are read twice: what tells that a letter has landed stands behind it."""
+    for name in sorted(admin(kafka).list_topics(timeout=10).topics):
+        if name.startswith(DLQ_PREFIX) and topic in (None, name[len(DLQ_PREFIX) :]):
+            marks = {place: int(message.offset() or 0) for message in whole(kafka, name) if (place := _replayed(message)) is not None}
+            for message in whole(kafka, name):
+                if _replayed(message) is None:
+                    yield _entry(message, marks)
+
+
+def _replayed(message: Message) -> Place | None:
+    """The place of the letter that this record says has landed."""
+    headers = _headers(message)
+    return _place(headers) if REPLAYED in headers else None
+
+
+def _headers(message: Message) -> dict[str, str]:
+    return {str(item[0]): bytes(item[1] or b"").decode(errors="replace") for item in list(message.headers() or [])}  # type: ignore[arg-type]
+
+
+def _place(headers: dict[str, str]) -> Place:
+    return headers["topic"], int(headers["generation"]), int(headers["partition"]), int(headers["offset"])
+
+
+def _entry(message: Message, marks: dict[Place, int]) -> DeadLetter | Foreign:
+    headers, offset = _headers(message), int(message.offset() or 0)
     try:
-        partitions = reader.list_topics(name, timeout=10).topics[name].partitions
-        reader.assign([TopicPartition(name, partition, 0) for partition in partitions])
-        waiting = set(partitions)
-        while waiting:
-            message = reader.poll(10)
-            if message is None:
-                raise TransientError(f"topic {name} cannot be read: no answer in 10 s", "is Kafka running?")
-            error = message.error()
-            if error is None:
-                yield _letter(message)
-            elif error.code() == KafkaError._PARTITION_EOF:
-                waiting.discard(message.partition())
-            else:
-                raise TransientError(f"topic {name} cannot be read: {error.str()}", "is Kafka running?")
-    finally:
-        reader.close()
-
-
-def _letter(message: Message) -> DeadLetter:
-    headers = {str(item[0]): bytes(item[1] or b"").decode() for item in list(message.headers() or [])}  # type: ignore[arg-type]
-    if "topic" not in headers:
-        raise PoisonError(f"{message.topic()}[{message.partition()}]@{message.offset()} is not one of our dead letters")
-    return DeadLetter(
-        topic=headers["topic"],
-        generation=int(headers["generation"]),
-        partition=int(headers["partition"]),
-        offset=int(headers["offset"]),
-        schema_id=int(headers["schema_id"]) if headers["schema_id"] else None,
-        reason=headers["reason"],
-        time=message.timestamp()[1],
-        value=message.value() or b"",
-    )
+        place = _place(headers)
+        schema_id = int(headers["schema_id"]) if headers["schema_id"] else None
+        landed = marks.get(place, -1) > offset
+        return DeadLetter(*place, schema_id, headers["reason"], message.timestamp()[1], message.value() or b"", landed)
+    except (KeyError, ValueError):
+        return Foreign(f"{message.topic()}[{message.partition()}]@{offset}")

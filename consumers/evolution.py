@@ -12,8 +12,12 @@ from schemas.table import Table
 log = logging.get("lander")
 
 
+class DiscardedError(PoisonError):
+    """The contract's policy sets the record aside: it is no fault, and stops no table."""
+
+
 def evolve(table: Table, schema_id: int, fields: tuple[Field, ...], unknown: tuple[Field, ...]) -> Table:
-    """The table to land in. Raises StoppedError (`freeze`) or PoisonError (`discard_row`)."""
+    """The table to land in. Raises StoppedError (`freeze`) or DiscardedError (`discard_row`)."""
     if not unknown:
         return table
     names = ", ".join(repr(field.name) for field in unknown)
@@ -28,9 +32,9 @@ def evolve(table: Table, schema_id: int, fields: tuple[Field, ...], unknown: tup
         case "freeze":
             raise StoppedError(
                 f"table {table.name!r}: schema id {schema_id} brings column {names}, which the contract does not describe",
-                "describe it in the contract and apply, or change the contract's unknown_column",
+                "describe it in the contract, or change the contract's unknown_column; then `switchboard apply`",
             )
         case "discard_row":
-            raise PoisonError(f"column {names} is unknown and the contract's policy is discard_row")
+            raise DiscardedError(f"column {names} is unknown and the contract's policy is discard_row")
         case _:
             assert_never(table.unknown_column)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from confluent_kafka import TopicCollection
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 from sqlalchemy import func, select
 
 from core.control import ControlDatabase
 from core.control.models import TopicGeneration
-from core.errors import StoppedError
+from core.errors import StoppedError, TransientError
+
+ABSENT = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)
+SEEN_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -22,17 +26,39 @@ class TopicIdentity:
 
 
 def identities(admin: AdminClient, topics: Iterable[str]) -> dict[str, TopicIdentity]:
-    """The identities of those topics that exist. Blocks up to 10 s."""
+    """The identities of those topics that exist. Blocks up to 20 s; raises TransientError where Kafka does not tell."""
     wanted = list(topics)
     if not wanted:
         return {}
-    cluster = admin.describe_cluster(request_timeout=10).result().cluster_id
-    found = {}
-    for name, future in admin.describe_topics(TopicCollection(wanted), request_timeout=10).items():
-        if future.exception() is None:
-            described = future.result()
-            found[name] = TopicIdentity(str(cluster), str(described.topic_id), len(described.partitions))
+    try:
+        cluster = admin.describe_cluster(request_timeout=10).result().cluster_id
+        futures = admin.describe_topics(TopicCollection(wanted), request_timeout=10)
+        described = {name: future.result() for name, future in futures.items() if not _absent(future.exception())}
+    except KafkaException as error:
+        raise TransientError(f"Kafka does not tell which topics {', '.join(wanted[:3])} … are: {error}", "is it running?") from error
+    return {name: TopicIdentity(str(cluster), str(topic.topic_id), len(topic.partitions)) for name, topic in described.items()}
+
+
+def _absent(error: BaseException | None) -> bool:
+    return isinstance(error, KafkaException) and error.args[0].code() in ABSENT
+
+
+def identity(admin: AdminClient, topic: str) -> TopicIdentity:
+    """Raises TransientError where the topic is not seen."""
+    found = identities(admin, [topic]).get(topic)
+    if found is None:
+        raise TransientError(f"topic {topic} is not seen", "run `switchboard apply` again")
     return found
+
+
+def await_topic(admin: AdminClient, topic: str, *, stands: bool) -> None:
+    """Blocks until the topic is seen to stand, or to be gone; raises TransientError after some 30 s."""
+    deadline = time.monotonic() + SEEN_SECONDS
+    while (topic in identities(admin, [topic])) is not stands:
+        if time.monotonic() > deadline:
+            what = f"topic {topic} was made but is not seen yet" if stands else f"topic {topic} was deleted but is still seen"
+            raise TransientError(what, "run `switchboard apply` again")
+        time.sleep(0.1)
 
 
 def bind(control: ControlDatabase, topic: str, identity: TopicIdentity) -> int:

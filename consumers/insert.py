@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from itertools import chain
 
 import requests
-from tenacity import RetryCallState, retry, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
+from tenacity import RetryCallState, retry, retry_if_exception, stop_after_delay, wait_exponential_jitter
 
 from core import logging, metrics
 from core.clients.clickhouse import first_line
@@ -19,12 +19,16 @@ RECORD_ERRORS = frozenset({6, 26, 27, 32, 33, 34, 38, 41, 69, 70, 72, 117, 128, 
 
 MEMORY_LIMIT = 241
 STRUCTURE_ERRORS = frozenset({16, 47, 60, 81})
-"""A missing column, table or database: waiting helps only once somebody applied the contracts."""
+"""A missing column, table or database: waiting helps only once somebody has applied the contracts."""
 
 LIMITS = {"max_query_size": 16 << 20}
 """A table of a thousand columns has a query of some 300 KB: too long for the URL, hence it goes before the data."""
 
 log = logging.get("lander")
+
+
+class UnfitTableError(TransientError):
+    """The table stands otherwise than its contract says: a passing fault while `apply` is under way, else a person has to act."""
 
 
 class Inserter:
@@ -42,7 +46,7 @@ class Inserter:
         """Sends what `body` yields, anew for each attempt, and blocks until ClickHouse has acknowledged it.
 
         Raises PoisonError if a record in it cannot land, TransientError after `patience` seconds without success,
-        MisconfiguredError if a person has to act.
+        UnfitTableError at once, MisconfiguredError if a person has to act.
         """
 
         def retried(state: RetryCallState) -> None:
@@ -53,7 +57,7 @@ class Inserter:
                 raise TransientError(f"table {table!r}: stopped while ClickHouse was away; the batch is not committed")
 
         again = retry(
-            retry=retry_if_exception_type(TransientError),
+            retry=retry_if_exception(_passes),
             stop=stop_after_delay(self._patience),
             wait=wait_exponential_jitter(multiplier=0.2, max=10),
             before_sleep=retried,
@@ -76,6 +80,10 @@ class Inserter:
             raise _named(table, int(answer.headers.get("X-ClickHouse-Exception-Code", 0)), answer.text)
 
 
+def _passes(error: BaseException) -> bool:
+    return isinstance(error, TransientError) and not isinstance(error, UnfitTableError)
+
+
 def _named(table: str, code: int, text: str) -> TransientError | PoisonError | MisconfiguredError:
     what = f"table {table!r}: {first_line(Exception(text))}"
     if code in RECORD_ERRORS:
@@ -83,5 +91,5 @@ def _named(table: str, code: int, text: str) -> TransientError | PoisonError | M
     if code in (193, 194, 497, 516):
         return MisconfiguredError(what, "check ClickHouse's user, password and grants")
     if code in STRUCTURE_ERRORS:
-        return TransientError(what, "run `switchboard apply`")
+        return UnfitTableError(what, "run `switchboard apply`")
     return TransientError(what)

@@ -6,14 +6,15 @@ import json
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from consumers.batch import Batch
 from consumers.deadletters import DeadLetterWriter
+from consumers.envelope import committed_at, decoded, parsed, truncated_shard
+from consumers.evolution import DiscardedError
 from consumers.insert import Inserter
-from consumers.schemas import Landing, SchemaBook
-from consumers.truncates import truncated_shard
+from consumers.schemas import Landing, Made, SchemaBook
 from core import logging, metrics
 from core.control import ControlDatabase
 from core.control.states import FROZEN, mark
@@ -26,29 +27,37 @@ from schemas.table import Computed, Table
 
 log = logging.get("lander")
 
+NEWEST: dict[str, float] = {}
+"""Table -> when its newest change landed by this process was committed, in seconds since 1970."""
+
 
 class PoisonGauge:
     """Counts dead letters by table in a sliding window and stops a table that has too many. Thread-safe."""
 
-    def __init__(self, settings: LandingSettings) -> None:
+    def __init__(self, settings: LandingSettings, clock: Callable[[], float] = time.monotonic) -> None:
         self._limit = settings.poison_limit
         self._window = settings.poison_window_seconds
-        self._times: dict[str, deque[float]] = {}
+        self._clock = clock
+        self._counts: dict[str, deque[tuple[float, int]]] = {}
         self._lock = threading.Lock()
 
-    def count(self, table: str, reason: str) -> None:
+    def count(self, table: str, records: int, reason: str) -> None:
         """Raises StoppedError once more than the limit fell into the window."""
-        now = time.monotonic()
+        now = self._clock()
         with self._lock:
-            times = self._times.setdefault(table, deque())
-            times.append(now)
-            while times and times[0] < now - self._window:
-                times.popleft()
-            if len(times) > self._limit:
+            counts = self._counts.setdefault(table, deque())
+            counts.append((now, records))
+            while counts[0][0] < now - self._window:
+                counts.popleft()
+            if sum(number for _, number in counts) > self._limit:
                 raise StoppedError(
                     f"table {table!r}: more than {self._limit} records in {self._window:.0f} s cannot land; the last: {reason}",
-                    "correct the contract or the source; see `switchboard dlq list`; then start the landers again",
+                    "see `switchboard dlq list`; correct the contract and `switchboard apply`, or the source and start the landers again",
                 )
+
+    def forget(self, table: str) -> None:
+        with self._lock:
+            self._counts.pop(table, None)
 
 
 class BatchLander:
@@ -68,12 +77,9 @@ class BatchLander:
         try:
             landing = self._book.landing(table, batch.schema_id, generation)
         except PoisonError as error:
-            for partition, offset, value in batch.records():
-                self.set_aside(table, generation, partition, offset, value, str(error))
+            self._set_aside(table, generation, list(batch.records()), error)
             return
         self._insert(table, generation, landing, batch)
-        metrics.LANDED_ROWS.labels(table.name).inc(batch.rows)
-        metrics.LANDED_BYTES.labels(table.name).inc(batch.size)
 
     def _insert(self, table: Table, generation: int, landing: Landing, batch: Batch, *, whole: bool = True) -> None:
         """A batch that is refused is halved until the record at fault stands alone, which takes long: it is told once."""
@@ -86,8 +92,11 @@ class BatchLander:
                 for half in batch.halves():
                     self._insert(table, generation, landing, half, whole=False)
                 return
-            partition, offset, value = next(batch.records())
-            self.set_aside(table, generation, partition, offset, value, str(error))
+            self._set_aside(table, generation, list(batch.records()), error)
+        else:
+            metrics.LANDED_ROWS.labels(table.name).inc(batch.rows)
+            metrics.LANDED_BYTES.labels(table.name).inc(batch.size)
+            _tell_freshness(table, landing, batch)
 
     def land_tombstones(self, table: Table, generation: int, tombstones: Sequence[tuple[int, int, bytes]]) -> None:
         """(partition, offset, key) of each. Debezium's tombstone tells nothing that the delete before it did not; a job sends no other."""
@@ -100,22 +109,33 @@ class BatchLander:
 
     def land_odd(self, table: Table, generation: int, partition: int, offset: int, value: bytes, reason: str) -> None:
         """A truncate puts its shard's table in doubt until `verify` has found it equal; anything else is a dead letter."""
-        shard = self._truncated(value)
+        shard = self._truncated((topic_of(table), generation), value)
         if shard is None:
-            self.set_aside(table, generation, partition, offset, value, reason)
+            self._set_aside(table, generation, [(partition, offset, value)], PoisonError(reason))
             return
         place = f"{topic_of(table)}[{partition}]@{offset}"
         mark(self._control, table.name, shard, FROZEN, f"the source truncated the table, see {place}: its old rows still stand here")
         log.warning("table truncated in the source", table=table.name, shard=shard, place=place, remedy="switchboard verify --repair")
 
-    def _truncated(self, value: bytes) -> str | None:
+    def _truncated(self, made: Made, value: bytes) -> str | None:
         identity = confluent.schema_id(value)
         try:
-            return None if identity is None else truncated_shard(self._book.text(identity), value)
+            record = None if identity is None else decoded(parsed(json.loads(self._book.text(made, identity))), value)
         except PoisonError:
             return None
+        return None if record is None else truncated_shard(record)
 
-    def set_aside(self, table: Table, generation: int, partition: int, offset: int, value: bytes, reason: str) -> None:
-        self._gauge.count(table.name, reason)
-        self._letters.put(topic_of(table), generation, partition, offset, value, reason)
-        metrics.DEAD_LETTERS.labels(table.name).inc()
+    def _set_aside(self, table: Table, generation: int, records: Sequence[tuple[int, int, bytes]], reason: PoisonError) -> None:
+        """(partition, offset, value) of each."""
+        if not isinstance(reason, DiscardedError):
+            self._gauge.count(table.name, len(records), str(reason))
+        self._letters.put(topic_of(table), generation, records, str(reason))
+        metrics.DEAD_LETTERS.labels(table.name).inc(len(records))
+
+
+def _tell_freshness(table: Table, landing: Landing, batch: Batch) -> None:
+    """By the batch's last record, the one that is decoded; several batches of a table may land at once, and the newest counts."""
+    record = decoded(landing.schema, batch.parts[-2])
+    if record is not None:
+        NEWEST[table.name] = max(NEWEST.get(table.name, 0.0), committed_at(record))
+        metrics.LANDED_COMMIT.labels(table.name).set(NEWEST[table.name])

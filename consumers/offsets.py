@@ -38,13 +38,14 @@ class OffsetTracker:
         """Nothing but control records stands before `position` (the log's end), once what was begun is done."""
         self.begin(partition, position).done = True
 
-    def idle(self, partition: Partition) -> bool:
-        """Whether nothing of the partition is under way."""
-        progress = self._partitions.get(partition)
-        return progress is None or all(span.done for span in progress.spans)
-
     def forget(self, partition: Partition) -> None:
         self._partitions.pop(partition, None)
+
+    def put_back(self, partition: Partition, offset: int) -> None:
+        """What was taken is not committed: it is ready again, unless more has become ready since, or the partition is forgotten."""
+        progress = self._partitions.get(partition)
+        if progress is not None and progress.ready is None:
+            progress.ready = offset
 
     def take_ready(self) -> dict[Partition, int]:
         """The offsets that became committable since the last call."""

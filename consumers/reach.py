@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -13,6 +14,38 @@ from core.settings import KafkaEndpoint
 CONTROL_RECORDS = 100
 """More than stand in a row at a log's end: for so few that seem to be left, it is tried whether there is one to read."""
 PATIENCE = 15.0
+
+
+def horizon(kafka: KafkaEndpoint, topics: Iterable[str]) -> dt.datetime | None:
+    """From when on the topics hold every record, in UTC: None if they hold all that ever was in them.
+
+    Blocks up to 30 s a partition whose beginning is gone; raises TransientError while Kafka is away.
+    """
+    reader: Consumer = consumer(kafka, "switchboard-horizon", **{"enable.partition.eof": True, "auto.offset.reset": "earliest"})
+    try:
+        return max(filter(None, (_first(reader, place) for place in _partitions(reader, topics))), default=None)
+    except KafkaException as error:
+        raise TransientError(f"Kafka at {kafka.bootstrap} does not tell its topics' beginnings: {error}", "is it running?") from error
+    finally:
+        reader.close()
+
+
+def _partitions(reader: Consumer, topics: Iterable[str]) -> list[TopicPartition]:
+    live = reader.list_topics(timeout=PATIENCE).topics
+    return [TopicPartition(topic, number) for topic in topics if topic in live for number in live[topic].partitions]
+
+
+def _first(reader: Consumer, place: TopicPartition) -> dt.datetime | None:
+    """When the first record of a partition that has lost some was written; now if none is left. None if nothing was lost."""
+    low, _ = reader.get_watermark_offsets(place, timeout=PATIENCE)
+    if low == 0:
+        return None
+    reader.assign([TopicPartition(place.topic, place.partition, low)])
+    message = reader.poll(PATIENCE)
+    reader.unassign()
+    if message is None or message.error() is not None:
+        return dt.datetime.now(dt.UTC).replace(tzinfo=None)
+    return dt.datetime.fromtimestamp(message.timestamp()[1] / 1000, dt.UTC).replace(tzinfo=None)
 
 
 class Reach:

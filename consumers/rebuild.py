@@ -6,8 +6,12 @@ step may be repeated, and a rebuild that was killed is taken up by the next.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
+
 from clickhouse_connect.driver.client import Client
 
+from core.errors import TransientError
 from schemas.names import ch_name, ch_string, physical_name
 from schemas.render import clickhouse as render
 from schemas.table import Table
@@ -15,33 +19,64 @@ from schemas.table import Table
 MARGIN_SECONDS = 900
 """Longer than any insert may take: a row that became visible after the copy began was stamped at most so long before."""
 
+INSERTS = "FROM system.processes WHERE query_kind IN ('Insert', 'AsyncInsertFlush')"
+
 
 def scratch_name(table: Table) -> str:
     return f"{physical_name(table)}__next"
 
 
-def rebuild(client: Client, table: Table, *, resumed: bool) -> None:
-    """Blocks until the table stands as its contract says, with every row. `resumed` if the tables were exchanged before."""
+def rebuild(client: Client, table: Table, renamed: Mapping[str, str], *, resumed: bool) -> None:
+    """Blocks until the table stands as its contract says, with every row. `resumed` if the tables were exchanged before.
+
+    `renamed` tells the new names of columns. Columns that the contract does not describe come along.
+    """
     live, scratch = render.rows_table(table), f"{render.ROWS}.{ch_name(scratch_name(table))}"
     since = "0"
     if not resumed:
         since = str(client.query(f"SELECT toUnixTimestamp(now()) - {MARGIN_SECONDS}").result_rows[0][0])
         client.command(f"DROP TABLE IF EXISTS {scratch} SYNC")
         client.command(render.create_rows_table(table, scratch))
-        _copy(client, live, scratch, "0")
+        for name, kind in _beyond(client, table, live, renamed):
+            client.command(f"ALTER TABLE {scratch} ADD COLUMN {ch_name(name)} {kind}")
+        _copy(client, live, scratch, renamed, "0")
         client.command(f"EXCHANGE TABLES {live} AND {scratch}")
-    _copy(client, scratch, live, since)
+    _await_inserts(client)
+    _copy(client, scratch, live, renamed, since)
     client.command(f"DROP TABLE {scratch} SYNC")
 
 
-def _copy(client: Client, source: str, target: str, since: str) -> None:
+def _beyond(client: Client, table: Table, live: str, renamed: Mapping[str, str]) -> list[tuple[str, str]]:
+    """(name, type) of the columns that only the live table knows."""
+    known = {*(name for name, _ in render.all_columns(table)), *renamed}
+    return [(name, kind) for name, kind in _columns(client, live) if name not in known]
+
+
+def _columns(client: Client, place: str) -> list[tuple[str, str]]:
+    return [(name, kind) for name, kind, *_ in client.query(f"DESCRIBE TABLE {place}").result_rows]
+
+
+def _await_inserts(client: Client) -> None:
+    """Blocks until the inserts that run now have ended: one that began before the exchange writes to the old table still."""
+    running = {identity for (identity,) in client.query(f"SELECT query_id {INSERTS}").result_rows}
+    deadline = time.monotonic() + MARGIN_SECONDS
+    while running:
+        running &= {identity for (identity,) in client.query(f"SELECT query_id {INSERTS}").result_rows}
+        if time.monotonic() > deadline:
+            raise TransientError(
+                f"inserts run for {MARGIN_SECONDS} s already: {', '.join(sorted(running)[:3])}", "apply again once they have ended"
+            )
+        time.sleep(0.1)
+
+
+def _copy(client: Client, source: str, target: str, renamed: Mapping[str, str], since: str) -> None:
     """Shard by shard, so that no query runs for long. `since` in seconds since the epoch, by landing time."""
-    names = [name for name, *_ in client.query(f"DESCRIBE TABLE {source}").result_rows]
-    wanted = {name for name, *_ in client.query(f"DESCRIBE TABLE {target}").result_rows}
-    columns = ", ".join(ch_name(name) for name in names if name in wanted)
+    wanted = {name for name, _ in _columns(client, target)}
+    pairs = {renamed.get(name, name): ch_name(name) for name, _ in _columns(client, source) if renamed.get(name, name) in wanted}
+    into, read = ", ".join(map(ch_name, pairs)), ", ".join(pairs.values())
     chosen = f"_landed_at >= fromUnixTimestamp(toInt64({since}))"
     for (shard,) in client.query(f"SELECT DISTINCT _shard FROM {source} WHERE {chosen} ORDER BY _shard").result_rows:
         where = f"{chosen} AND _shard = {ch_string(shard)}"
         client.command(
-            f"INSERT INTO {target} ({columns}) SELECT {columns} FROM {source} WHERE {where} SETTINGS max_partitions_per_insert_block = 0"
+            f"INSERT INTO {target} ({into}) SELECT {read} FROM {source} WHERE {where} SETTINGS max_partitions_per_insert_block = 0"
         )

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import select
 from sqlalchemy.dialects.mysql import insert
 
+from consumers.envelope import parsed
 from consumers.evolution import evolve
 from core import logging
 from core.clients.registry import Registry
@@ -22,7 +23,7 @@ from core.wire import avro
 from schemas.names import topic_of
 from schemas.render.avro import row_fields, unknown_fields
 from schemas.render.landing import block_schema, lacking_columns, landing_query
-from schemas.table import Column, Table
+from schemas.table import Computed, Table
 
 log = logging.get("lander")
 
@@ -30,11 +31,25 @@ KNOWN_PATIENCE = 2.0
 """Seconds to wait for the registry to confirm a schema that is known without it."""
 RESTORE = (
     "restore its storage, then `switchboard connectors restart`, as Connect remembers the other registry's ids; records written "
-    "meanwhile carry them: delete the table's topic, `switchboard apply`, start the landers again, `switchboard verify --repair`"
+    "meanwhile carry them: delete the table's topic, `switchboard apply`, `switchboard verify --repair`"
 )
+
+
+class ForgetfulRegistryError(TransientError):
+    """The registry does not know what it once told: a passing fault while it starts, else a person has to act."""
+
+
+Made = tuple[str, int]
+"""A topic and its generation: the ids of another making may have been another registry's."""
 
 AddColumns = Callable[[Table, Table], None]
 """Adds to the live table the columns that the second has and the first lacks."""
+
+
+class Dropped(Protocol):
+    """`consumers.dropped.SourceHistory`."""
+
+    def dropped(self, table: str, names: frozenset[str]) -> dict[str, frozenset[str]]: ...
 
 
 @dataclass(frozen=True)
@@ -43,76 +58,103 @@ class Landing:
 
     query: str
     container_header: bytes
+    schema: Any
+    """For `envelope.decoded`."""
+    lacking: frozenset[str] = frozenset()
+    """Required columns that the records do not bring."""
 
 
 class SchemaBook:
     """Landings by (topic, schema id, generation). Thread-safe; blocks on the registry for an id not met before."""
 
-    def __init__(self, registry: Registry, control: ControlDatabase, add_columns: AddColumns) -> None:
+    def __init__(self, registry: Registry, control: ControlDatabase, add_columns: AddColumns, history: Dropped) -> None:
         self._registry = registry
         self._control = control
         self._add_columns = add_columns
+        self._history = history
         self._landings: dict[tuple[str, int, int], Landing] = {}
         self._lock = threading.Lock()
 
     def landing(self, table: Table, schema_id: int, generation: int) -> Landing:
-        """Raises PoisonError (unknown id, a row to discard) or StoppedError (policy freeze, a changed id, an unfit schema)."""
+        """Raises PoisonError (unknown id, a row to discard), StoppedError (policy freeze, a changed id, an unfit schema) or
+        TransientError."""
         key = (topic_of(table), schema_id, generation)
-        if (found := self._landings.get(key)) is not None:
-            return found
+        found = self._landings.get(key) or self._made(key, table)
+        if found.lacking:
+            self._check_dropped(table, schema_id, found.lacking)
+        return found
+
+    def _made(self, key: tuple[str, int, int], table: Table) -> Landing:
         with self._lock:
             if key not in self._landings:
                 try:
-                    self._landings[key] = self._make(table, schema_id, generation)
+                    self._landings[key] = self._make(table, *key)
                 except ContractError as error:
                     raise StoppedError(error.what, error.remedy) from error
             return self._landings[key]
 
-    def _make(self, table: Table, schema_id: int, generation: int) -> Landing:
-        envelope = json.loads(self.text(schema_id))
+    def forget(self, topics: Iterable[str]) -> None:
+        """The landings of these topics are rendered anew: their contract, or what stands in ClickHouse, is another."""
+        gone = set(topics)
+        with self._lock:
+            self._landings = {key: landing for key, landing in self._landings.items() if key[0] not in gone}
+
+    def _make(self, table: Table, topic: str, schema_id: int, generation: int) -> Landing:
+        envelope = json.loads(self.text((topic, generation), schema_id))
         fields = row_fields(envelope)
-        if lacking := lacking_columns(table, envelope):
-            self._check_dropped(table, schema_id, lacking)
-        unknown = unknown_fields(table, fields)
-        landed = evolve(table, schema_id, fields, unknown)
+        lacking = frozenset(column.name for column in lacking_columns(table, envelope))
+        if lacking:
+            log.warning("records without required columns", table=table.name, schema_id=schema_id, columns=sorted(lacking))
+        landed = evolve(table, schema_id, fields, unknown_fields(table, fields))
         if landed is not table:
             self._add_columns(table, landed)
         query = landing_query(landed, envelope, generation)
-        return Landing(query, avro.container_header(block_schema(envelope)))
+        return Landing(query, avro.container_header(block_schema(envelope)), parsed(envelope), lacking)
 
-    def _check_dropped(self, table: Table, schema_id: int, lacking: tuple[Column, ...]) -> None:
-        """A schema older than the column is fine. Raises StoppedError if an older one had it: then the source dropped it."""
-        names = {column.name for column in lacking}
-        for identity, envelope in self._registry.versions(f"{topic_of(table)}-value"):
-            had = names - {column.name for column in lacking_columns(table, envelope)}
-            if identity < schema_id and had:
-                raise StoppedError(
-                    f"table {table.name!r}: the source dropped required column {', '.join(map(repr, sorted(had)))}",
-                    "make the column optional in the contract, or remove it; apply; then start the landers again",
-                )
-        log.warning("records older than required columns", table=table.name, schema_id=schema_id, columns=sorted(names))
+    def _check_dropped(self, table: Table, schema_id: int, lacking: frozenset[str]) -> None:
+        """Records from before the column are fine. Raises StoppedError if the source had it and dropped it."""
+        gone = self._dropped(table, schema_id, lacking)
+        if gone:
+            names = sorted({name for names in gone.values() for name in names})
+            raise StoppedError(
+                f"table {table.name!r}: the source dropped required column {', '.join(map(repr, names))} ({', '.join(sorted(gone))})",
+                "make the column optional in the contract, or remove it; then `switchboard apply`",
+            )
 
-    def text(self, schema_id: int) -> str:
+    def _dropped(self, table: Table, schema_id: int, lacking: frozenset[str]) -> dict[str, frozenset[str]]:
+        """By database; what a job computes has one writer, whose older schemas tell."""
+        if not isinstance(table.source, Computed):
+            return self._history.dropped(table.name, lacking)
+        older = [envelope for number, envelope in self._registry.versions(f"{topic_of(table)}-value") if number < schema_id]
+        had = [lacking - {column.name for column in lacking_columns(table, envelope)} for envelope in older]
+        return {table.source.job: frozenset[str]().union(*had)} if any(had) else {}
+
+    def text(self, made: Made, schema_id: int) -> str:
         """The schema's text: from memory if it was met before, and held against the registry if that answers."""
-        known = self._known(schema_id)
+        known = self._known(made, schema_id)
         if known is None:
-            return self._first_met(schema_id)
+            return self._first_met(made, schema_id)
         served = self._served(schema_id)
         if served is None:
             log.warning("the schema is taken from memory, as the registry does not tell it", schema_id=schema_id)
             return known.schema
         if known.fingerprint != _fingerprint(served):
-            raise StoppedError(f"schema id {schema_id} means something else than when it was first met", RESTORE)
+            raise StoppedError(f"schema id {schema_id} means something else than when it was first met in {made[0]}", RESTORE)
         return served
 
-    def _first_met(self, schema_id: int) -> str:
+    def _first_met(self, made: Made, schema_id: int) -> str:
         served = self._registry.schema(schema_id)
-        newest = self._newest_known()
-        if newest is not None and self._registry.schema(newest.schema_id) != newest.schema:
-            raise StoppedError(f"the registry no longer knows schema id {newest.schema_id}: it was replaced, or came back empty", RESTORE)
+        newest = self._newest_known(made)
+        if newest is not None:
+            again = self._registry.schema(newest.schema_id)
+            lost = f"the registry no longer knows schema id {newest.schema_id}"
+            if again is None:
+                raise ForgetfulRegistryError(f"{lost}: it starts just now, or came back empty", RESTORE)
+            if again != newest.schema:
+                raise StoppedError(f"{lost} as it was: it was replaced", RESTORE)
         if served is None:
             raise PoisonError(f"schema id {schema_id} is not in the registry")
-        self._remember(schema_id, _fingerprint(served), served)
+        self._remember(made, schema_id, served)
         return served
 
     def _served(self, schema_id: int) -> str | None:
@@ -122,16 +164,19 @@ class SchemaBook:
         except TransientError:
             return None
 
-    def _known(self, schema_id: int) -> KnownSchema | None:
+    def _known(self, made: Made, schema_id: int) -> KnownSchema | None:
         with self._control.session() as session:
-            return session.get(KnownSchema, schema_id)
+            return session.get(KnownSchema, (*made, schema_id))
 
-    def _newest_known(self) -> KnownSchema | None:
+    def _newest_known(self, made: Made) -> KnownSchema | None:
+        topic, generation = made
+        of_it = select(KnownSchema).where(KnownSchema.topic == topic, KnownSchema.generation == generation)
         with self._control.session() as session:
-            return session.scalar(select(KnownSchema).order_by(KnownSchema.schema_id.desc()).limit(1))
+            return session.scalar(of_it.order_by(KnownSchema.schema_id.desc()).limit(1))
 
-    def _remember(self, schema_id: int, fingerprint: str, text: str) -> None:
-        values: dict[str, Any] = {"schema_id": schema_id, "fingerprint": fingerprint, "schema": text}
+    def _remember(self, made: Made, schema_id: int, text: str) -> None:
+        topic, generation = made
+        values = {"topic": topic, "generation": generation, "schema_id": schema_id, "fingerprint": _fingerprint(text), "schema": text}
         with self._control.session() as session:
             session.execute(insert(KnownSchema).values(**values).prefix_with("IGNORE"))
 

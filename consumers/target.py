@@ -123,9 +123,10 @@ class ClickHouseTarget:
         if step.action == "create":
             client.command(render.create_rows_table(table))
         live = _live(client)
-        found = difference(table, live[physical_name(table)], applied(self._control).get(table.name, NEVER))
+        before = applied(self._control).get(table.name, NEVER)
+        found = difference(table, live[physical_name(table)], before)
         if step.action == "change":
-            self._change(client, table, found, resumed=scratch_name(table) in live and not found.rebuild)
+            self._change(client, table, found, before, resumed=scratch_name(table) in live and not found.rebuild)
         client.command(render.create_read_view(table, found.kept))
         if step.action == "drop":
             for name in found.gone:
@@ -133,9 +134,9 @@ class ClickHouseTarget:
         if step.action == "drop" or not found.gone:
             remember(self._control, table)
 
-    def _change(self, client: Client, table: Table, found: Difference, *, resumed: bool) -> None:
+    def _change(self, client: Client, table: Table, found: Difference, before: Applied, *, resumed: bool) -> None:
         if resumed or found.rebuild:
-            rebuild(client, table, resumed=resumed)
+            rebuild(client, table, _renamed(table, before), resumed=resumed)
             return
         for old, name in found.renamed.items():
             client.command(render.rename_column(table, old, name))
@@ -170,8 +171,7 @@ def _unquoted(expression: str) -> str:
 def difference(table: Table, live: Live, before: Applied) -> Difference:
     """What of the live table has to change, given the contract that it was made by."""
     wanted = dict(render.all_columns(table))
-    names = {column.id: column.name for column in table.columns}
-    moved = {old: names[key] for key, old in before.columns.items() if names.get(key, old) != old and old not in wanted}
+    moved = _renamed(table, before)
     renamed = {old: name for old, name in moved.items() if old in live.columns and name not in live.columns}
     beyond = [name for name in live.columns if name not in wanted and name not in moved]
     described = set(before.columns.values())
@@ -192,6 +192,12 @@ def difference(table: Table, live: Live, before: Applied) -> Difference:
         rebuild=bool(keys) or any(name in render.sorting_key(table) for name in other),
         narrows=any(_narrows(*kinds) for kinds in other.values()),
     )
+
+
+def _renamed(table: Table, before: Applied) -> dict[str, str]:
+    """Old name -> new name, of the columns whose permanent id has another name than when the contract was last applied."""
+    names = {column.id: column.name for column in table.columns}
+    return {old: names[key] for key, old in before.columns.items() if names.get(key, old) != old and old not in table.names}
 
 
 def _key_lines(table: Table, live: Live) -> tuple[str, ...]:

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 from confluent_kafka.cimpl import NewTopic
 
-from consumers.generations import bind, identities, lookup
+from consumers.generations import await_topic, bind, identity, lookup
 from core.clients.kafka import admin
 from core.control import ControlDatabase
 from core.control.states import BACKFILL, EVERY_SHARD, FROZEN, mark
-from core.errors import TransientError
 from core.settings import Endpoints, TopicSettings
 from schemas.catalog import Catalog
 from schemas.names import dlq_of, topic_of
 from schemas.render.connect import internal_topics
 from schemas.steps import Step
+from schemas.table import Metadata, Table
+
+FOR_GOOD = "-1"
+"""A topic's ``retention.ms``, as Kafka writes that nothing is ever deleted."""
+RETAIN = 12
+"""The order of the steps that change how long a topic keeps its records."""
+
+
+def _span(milliseconds: str) -> str:
+    return "for good" if milliseconds == FOR_GOOD else f"{int(milliseconds) / 3_600_000:g} hours"
+
+
+def _less(one: str, other: str) -> bool:
+    return one != FOR_GOOD and (other == FOR_GOOD or int(one) < int(other))
 
 
 class TopicTarget:
@@ -29,12 +43,16 @@ class TopicTarget:
         self._servers = [server.name for server in endpoints.mysql]
 
     def _wanted(self) -> dict[str, tuple[int, dict[str, str]]]:
-        kept = {"retention.ms": str(self._settings.retention_hours * 3_600_000)}
-        wanted = {topic_of(table): (self._settings.partitions, kept) for table in self._catalog}
-        wanted |= {dlq_of(topic): (1, {"retention.ms": "-1"}) for topic in list(wanted)}
+        wanted = {topic_of(table): (self._settings.partitions, self._kept(table)) for table in self._catalog}
+        wanted |= {dlq_of(topic): (1, {"retention.ms": FOR_GOOD}) for topic in list(wanted)}
         for server in self._servers:
             wanted |= {name: (1, config) for name, config in internal_topics(server).items()}
         return wanted
+
+    def _kept(self, table: Table) -> dict[str, str]:
+        """Metadata for good: it grows with the tenants alone, and whoever begins to read needs each row and what it was when."""
+        hours = self._settings.retention_hours
+        return {"retention.ms": FOR_GOOD if isinstance(table.source, Metadata) else str(hours * 3_600_000)}
 
     def plan(self) -> list[Step]:
         live = self._admin.list_topics(timeout=15).topics
@@ -45,39 +63,53 @@ class TopicTarget:
             elif (standing := len(live[name].partitions)) != partitions:
                 summary = f"made anew as the next generation: {standing} partitions -> {partitions}; what has not landed is lost"
                 steps.append(Step(10, self.name, "change", name, summary, destroys=True))
+        steps += self._retentions([table for table in self._catalog if topic_of(table) in live])
         for table in self._catalog:
             topic = topic_of(table)
             if topic in live and not self._is_bound(topic):
                 steps.append(Step(11, self.name, "run", topic, "bind this topic as its table's next generation"))
         return steps
 
+    def _retentions(self, tables: list[Table]) -> list[Step]:
+        wanted = {topic_of(table): self._kept(table)["retention.ms"] for table in tables}
+        resources = [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in sorted(wanted)]
+        steps = []
+        for resource, future in self._admin.describe_configs(resources, request_timeout=15).items() if resources else ():
+            topic, standing = resource.name, future.result(15)["retention.ms"].value
+            if standing != wanted[topic]:
+                summary = f"keep records {_span(wanted[topic])}, not {_span(standing)}"
+                steps.append(Step(RETAIN, self.name, "change", topic, summary, destroys=_less(wanted[topic], standing)))
+        return steps
+
     def _is_bound(self, topic: str) -> bool:
-        return lookup(self._control, topic, identities(self._admin, [topic])[topic]) is not None
+        return lookup(self._control, topic, identity(self._admin, topic)) is not None
 
     def apply(self, step: Step) -> None:
+        if step.order == RETAIN:
+            self._retain(step.subject)
+            return
         if step.action == "change":
             self._delete(step.subject)
         if step.action != "run":
             self._create(step.subject)
         table = next((table for table in self._catalog if topic_of(table) == step.subject), None)
-        if table is not None and bind(self._control, step.subject, identities(self._admin, [step.subject])[step.subject]) > 1:
+        if table is not None and bind(self._control, step.subject, identity(self._admin, step.subject)) > 1:
             reason = f"topic {step.subject} was made anew: changes that had not landed are lost"
             mark(self._control, table.name, EVERY_SHARD, BACKFILL, reason)
             mark(self._control, table.name, EVERY_SHARD, FROZEN, reason)
 
+    def _retain(self, name: str) -> None:
+        entry = ConfigEntry("retention.ms", self._wanted()[name][1]["retention.ms"], incremental_operation=AlterConfigOpType.SET)
+        resource = ConfigResource(ConfigResource.Type.TOPIC, name, incremental_configs=[entry])
+        self._admin.incremental_alter_configs([resource])[resource].result(15)
+
     def _delete(self, name: str) -> None:
         self._admin.delete_topics([name], operation_timeout=30)[name].result(30)
-        for _ in range(100):
-            if not identities(self._admin, [name]):
-                return
-        raise TransientError(f"topic {name} was deleted but is still seen", "run `switchboard apply` again")
+        await_topic(self._admin, name, stands=False)
 
     def _create(self, name: str) -> None:
         partitions, config = self._wanted()[name]
         config = {**config, "min.insync.replicas": str(self._settings.min_in_sync), "max.message.bytes": str(16 << 20)}
         topic = NewTopic(name, num_partitions=partitions, replication_factor=self._settings.replicas, config=config)
         self._admin.create_topics([topic], operation_timeout=30)[name].result(30)
-        for _ in range(100):
-            if identities(self._admin, [name]):
-                return
-        raise TransientError(f"topic {name} was made but is not seen yet", "run `switchboard apply` again")
+        await_topic(self._admin, name, stands=True)

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 
 class Frozen(BaseModel):
@@ -120,7 +120,10 @@ class LandingSettings(Frozen):
     """Dead letters of one table within `poison_window_seconds` after which that table stops."""
     poison_window_seconds: float = 60.0
     retry_seconds: float = 300.0
-    """How long ClickHouse, or the registry of a schema not met before, may be away before a lander gives up, loudly."""
+    """How long a table that does not fit its contract, or whose schemas the registry has forgotten, is tried again before it
+    stops. Servers that are away are waited for without end: the log and `switchboard_waiting_tables` tell."""
+    memory_bytes: int = Field(192 << 20, ge=1)
+    """Records of all tables together that a lander holds at most, give or take one fetch."""
 
 
 class ConnectorSettings(Frozen):
@@ -134,18 +137,35 @@ class ConnectorSettings(Frozen):
 
 
 class StreamerSettings(Frozen):
-    """Who may watch, and where. In the local profile a secret is made where none is named."""
+    """Who may watch, and where. In the local profile a secret is made where none is named; production takes none."""
 
     audience: str = "switchboard"
+    issuer: str | None = None
+    """What a token's `iss` has to be; not looked at where none is named."""
     jwt_secret: SecretStr | None = None
     """Signs and checks HS256 tokens, for local use."""
     jwks_url: str | None = None
     """Where an identity provider publishes its keys; tokens by the secret are refused then."""
+    host: str = "127.0.0.1"
     port: int = 8090
     grpc_port: int = 8091
     tls_certificate: Path | None = None
     tls_key: Path | None = None
+    tls_by_proxy: bool = False
+    """A proxy ends TLS before it: only then are other addresses than loopback served without a certificate."""
+    most_streams: int = Field(5000, ge=1)
+    """Calls and connections at once, of each port."""
+    most_queries: int = Field(16, ge=1)
+    most_queries_of_tenant: int = Field(4, ge=1)
+    drain_lead_seconds: float = Field(1.0, ge=0)
+    """How long health is NOT_SERVING before streams are ended, so that a balancer sends nobody here any more."""
     drain_seconds: float = Field(5.0, gt=0)
+
+    @model_validator(mode="after")
+    def _pair(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key are named together or not at all")
+        return self
 
 
 class Settings(Frozen):

@@ -9,18 +9,19 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 from clickhouse_connect.driver.client import Client
 from confluent_kafka import KafkaError, KafkaException
 
-from consumers.reach import Reach
+from consumers.reach import Reach, horizon
 from consumers.topics import TopicTarget
 from core.clients import clickhouse
 from core.clients.kafka import admin
 from core.control import ControlDatabase
-from core.control.models import Run, utc_now
 from core.control.results import DROPPED, PLANNED, READY, RUNNING, Generation, generations, point, pointer, pointers, remember
+from core.control.runs import recorded
 from core.errors import MisconfiguredError, TransientError
 from core.settings import Endpoints, Settings
 from flink_jobs import compare
@@ -31,7 +32,7 @@ from flink_jobs.submit import Submitter
 from schemas.catalog import Catalog
 from schemas.names import ch_name, dlq_of, topic_of
 from schemas.render.clickhouse import META_COLUMNS, create_read_view, create_rows_table, rows_table
-from schemas.table import Table
+from schemas.table import Shards, Table
 
 LANDING_SECONDS = 120.0
 ASK_SECONDS = 3.0
@@ -76,10 +77,16 @@ class Backfills:
         ]
 
     def plan(self, job: Job, begins: dt.datetime | None) -> Generation:
-        """Remembers what `run` is to do. Raises MisconfiguredError while another generation waits beside the one in force."""
+        """Remembers what `run` is to do. `begins` is in UTC, in whole seconds.
+
+        Raises MisconfiguredError while another generation waits beside the one in force, and if the topics no longer hold all
+        that is to be computed.
+        """
         result = result_of(job, self._contracts)
         if begins is not None and time_column(result) is None:
             raise MisconfiguredError(f"rows of {result.name!r} belong to no time", "leave out --from: its job is cheap to replay whole")
+        if time_column(result) is not None:
+            self._held(job, begins)
         other = self._beside(result)
         if other is not None and other.state != PLANNED:
             raise MisconfiguredError(
@@ -88,9 +95,21 @@ class Backfills:
             )
         number = other.number if other is not None else max(found.number for found in self._known(result)) + 1
         planned = Generation(result.name, number, PLANNED, begins)
-        remember(self._control, planned)
-        self._record(job, "plan", {"generation": number, "begins": None if begins is None else begins.isoformat()})
+        with self._recorded(job, "plan", generation=number, begins=None if begins is None else begins.isoformat()):
+            remember(self._control, planned)
         return planned
+
+    def _held(self, job: Job, begins: dt.datetime | None) -> None:
+        """Rows that can neither be computed, as their records are gone, nor be taken over, would vanish at the swap."""
+        tables = [self._contracts[name] for name in job.reads]
+        earliest = horizon(self._endpoints.kafka, [topic_of(table) for table in tables if isinstance(table.source, Shards)])
+        if earliest is None or (begins is not None and begins - job.margin >= earliest):
+            return
+        least = (earliest + job.margin + dt.timedelta(seconds=1)).replace(microsecond=0)
+        raise MisconfiguredError(
+            f"the topics that {job.name!r} reads hold what was committed since {earliest:%Y-%m-%d %H:%M:%S} UTC, and no more",
+            f"`--from {least.isoformat()}`, or later: older rows are taken over as they stand",
+        )
 
     def run(self, job: Job, tell: Tell, limit: float) -> Generation:
         """Makes the planned generation and waits, `limit` seconds at most, until it has caught up and landed.
@@ -101,6 +120,10 @@ class Backfills:
         found = self._beside(result)
         if found is None:
             raise MisconfiguredError(f"no backfill of {job.name!r} is planned", f"`switchboard backfill plan {job.name}` plans one")
+        with self._recorded(job, "run", generation=found.number):
+            return self._run(job, found, tell, limit)
+
+    def _run(self, job: Job, found: Generation, tell: Tell, limit: float) -> Generation:
         made = self._making(job, found)
         if found.state == PLANNED:
             tell("make its topic and table", 0, 1)
@@ -115,32 +138,52 @@ class Backfills:
         self._landed_whole(made, tell, min(deadline, time.monotonic() + LANDING_SECONDS))
         found = replace(found, state=READY)
         remember(self._control, found)
-        self._record(job, "run", {"generation": found.number})
         return found
 
     def diff(self, job: Job, rest_seconds: float) -> list[compare.Day]:
         """The result in force beside the other generation, each day since the backfill begins. See `compare.days`."""
         result, found = self._ready(job)
         live = self._at(result, pointer(self._control, result.name).generation)
-        return compare.days(self._clickhouse(), live, self._at(result, found.number), found.begins, rest_seconds)
+        with self._recorded(job, "diff", generation=found.number) as told:
+            compared = compare.days(self._clickhouse(), live, self._at(result, found.number), found.begins, rest_seconds)
+            told |= {"days": len(compared), "different": [f"{day.day}" for day in compared if not day.same]}
+        return compared
 
     def swap(self, job: Job) -> int:
-        """Puts the other generation in force; its number. Both jobs go on, so that `revert` takes it back without a gap."""
-        result, found = self._ready(job)
-        name = self._making(job, found).name
-        if self._flink.running(name) is None:
-            raise MisconfiguredError(f"job {name!r} does not run", f"`switchboard backfill run {job.name}` starts it and lets it catch up")
-        return self._point(job, result, found.number, "swap")
+        """Puts the newest generation in force; its number. Both jobs go on, so that `revert` takes it back without a gap.
+
+        Where it is in force already, the view is made to follow, as after a swap that was cut off.
+        """
+        result = result_of(job, self._contracts)
+        at, newest = pointer(self._control, result.name), self._standing(result)[-1]
+        if at.generation != newest.number:
+            self._runs(job, self._ready(job)[1])
+        elif at.generation == at.previous:
+            self._ready(job)  # says that there is none
+        return self._point(job, result, newest.number, "swap")
 
     def revert(self, job: Job) -> int:
-        """Puts the generation before the last swap back in force; its number."""
+        """Puts the generation before the last swap back in force; its number. Repeated, it makes the view follow."""
         result = result_of(job, self._contracts)
-        known, at = {found.number: found.state for found in self._known(result)}, pointer(self._control, result.name)
-        if at.previous == at.generation or known.get(at.previous) != READY:
+        at = pointer(self._control, result.name)
+        if at.previous > at.generation:
+            return self._point(job, result, at.generation, "revert")
+        earlier = next((found for found in self._standing(result) if found.number == at.previous != at.generation), None)
+        if earlier is None or earlier.state != READY:
             raise MisconfiguredError(
                 f"{result.name!r} has no earlier generation to go back to", "`switchboard backfill status` shows what stands"
             )
-        return self._point(job, result, at.previous, "revert")
+        self._runs(job, earlier)
+        return self._point(job, result, earlier.number, "revert")
+
+    def _runs(self, job: Job, found: Generation) -> None:
+        """Whoever reads a generation whose job stands still is shown what was."""
+        name = self._making(job, found).name
+        running = self._flink.running(name)
+        if running is None or running.state != "RUNNING":
+            state = "does not run" if running is None else f"is {running.state}"
+            start = f"backfill run {job.name}" if found.number > 1 else f"flink submit {job.name}"
+            raise MisconfiguredError(f"job {name!r} {state}", f"`switchboard {start}` starts it, and it catches up")
 
     def follow(self, job: Job) -> None:
         """Makes the view read the generation in force. Safe to repeat."""
@@ -151,18 +194,19 @@ class Backfills:
     def drop(self, job: Job) -> list[int]:
         """Ends the jobs of the generations that are not in force and removes their tables and topics; their numbers."""
         result = result_of(job, self._contracts)
-        other = self._beside(result)
-        if other is not None:
-            remember(self._control, replace(other, state=DROPPED))
-        gone = [found for found in self._known(result) if found.state == DROPPED]
-        removed = [found.number for found in gone if self._remove(self._making(job, found))]
-        self._record(job, "drop", {"generations": removed})
+        with self._recorded(job, "drop") as told:
+            other = self._beside(result)
+            if other is not None:
+                remember(self._control, replace(other, state=DROPPED))
+            gone = [found for found in self._known(result) if found.state == DROPPED]
+            removed = [found.number for found in gone if self._remove(self._making(job, found))]
+            told |= {"generations": removed}
         return removed
 
     def _point(self, job: Job, result: Table, number: int, verb: str) -> int:
-        point(self._control, result.name, number)
-        self.follow(job)
-        self._record(job, verb, {"generation": number})
+        with self._recorded(job, verb, generation=number):
+            point(self._control, result.name, number)
+            self.follow(job)
         return number
 
     def _make(self, made: Making) -> None:
@@ -244,7 +288,11 @@ class Backfills:
     def _beside(self, result: Table) -> Generation | None:
         """The one generation that is neither in force nor dropped."""
         live = pointer(self._control, result.name).generation
-        return next((found for found in self._known(result) if found.number != live and found.state != DROPPED), None)
+        return next((found for found in self._standing(result) if found.number != live), None)
+
+    def _standing(self, result: Table) -> list[Generation]:
+        """Those that are not dropped, oldest first: one or two."""
+        return sorted((found for found in self._known(result) if found.state != DROPPED), key=lambda found: found.number)
 
     def _known(self, result: Table) -> list[Generation]:
         """The first among them, which has no row of its own until it is dropped."""
@@ -261,9 +309,8 @@ class Backfills:
     def _clickhouse(self) -> Client:
         return clickhouse.connect(self._endpoints.clickhouse)
 
-    def _record(self, job: Job, verb: str, detail: dict[str, object]) -> None:
-        with self._control.session() as session:
-            session.add(Run(kind=f"backfill {verb}", subject=job.name, status="COMPLETED", detail=detail, ended_at=utc_now()))
+    def _recorded(self, job: Job, verb: str, **detail: object) -> AbstractContextManager[dict[str, object]]:
+        return recorded(self._control, f"backfill {verb}", job.name, **detail)
 
 
 def taken_over(live: Table, made: Table, column: str, begins: dt.datetime) -> str:

@@ -15,7 +15,8 @@ from core.settings import Context
 from flink_jobs import client
 from flink_jobs.jobs import JOBS, job_named
 from flink_jobs.rest import Flink, JobStatus
-from flink_jobs.submit import Submitter, endpoint_of, running_job
+from flink_jobs.submit import Submitter, endpoint_of, outdated, running_job
+from flink_jobs.submit import stop as stop_job
 from schemas.catalog import load as load_catalog
 
 app = typer.Typer(no_args_is_help=True)
@@ -27,11 +28,15 @@ def _flink(ctx: typer.Context) -> Flink:
     return Flink(endpoint_of(ctx.obj))
 
 
+def _control(context: Context) -> ControlDatabase:
+    control = ControlDatabase(context.endpoints.mysql[0], context.settings.control_database)
+    control.migrate()
+    return control
+
+
 def make_submitter(context: Context) -> Submitter:
     """Of every job, in the generation of its result that is in force."""
-    settings = context.settings
-    control = ControlDatabase(context.endpoints.mysql[0], settings.control_database)
-    control.migrate()
+    settings, control = context.settings, _control(context)
     catalog = load_catalog(settings.contracts).at(pointers(control))
     return Submitter(context.endpoints, catalog, client.load(settings.home, context.endpoints.flink), control)
 
@@ -78,6 +83,8 @@ def status(ctx: typer.Context, job: JobName) -> None:
         )
     if cause := flink.cause(found.id):
         console.print(f"failed last by: {cause}")
+    if made_anew := outdated(_control(ctx.obj), found.id):
+        console.print(f"reads what {', '.join(made_anew)}: `switchboard flink cancel {job}`, then `flink submit --fresh {job}`")
 
 
 @app.command()
@@ -89,9 +96,8 @@ def savepoint(ctx: typer.Context, job: JobName) -> None:
 
 @app.command()
 def stop(ctx: typer.Context, job: JobName) -> None:
-    """End a job at a savepoint, from which `restore` goes on."""
-    flink = _flink(ctx)
-    console.print(flink.savepoint(running_job(flink, job).id, stop=True))
+    """End a job at a savepoint, from which `submit` and `restore` go on."""
+    console.print(stop_job(_flink(ctx), _control(ctx.obj), job))
 
 
 @app.command()

@@ -22,6 +22,11 @@ class Day:
     rows: int
     other_rows: int
     equal: bool
+    """Of the checksums over all columns."""
+
+    @property
+    def same(self) -> bool:
+        return self.equal and self.rows == self.other_rows
 
 
 def days(client: Client, one: Table, other: Table, begins: dt.datetime | None, rest_seconds: float) -> list[Day]:

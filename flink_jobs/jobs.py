@@ -29,18 +29,26 @@ class Job:
     """Exactly-once results are seen when a checkpoint is done; for the others it is how far a restart steps back."""
     state_days: float
     """What of contacts has not been touched for so long is forgotten; who the agents and the queues are never is."""
+    margin: dt.timedelta = dt.timedelta()
+    """A backfill's rows from a time on hang on records from so long before it, too: a session's log-in, a contact's segments."""
 
 
 JOBS = (
-    Job("agent_status", ("agents", "teams", "queue_members", "agent_activity", "interactions"), ("agents_now", "agent_status"), 30, 14),
     Job(
-        "queue_stats",
-        ("agents", "teams", "queues", "queue_members", "agent_activity", "interactions"),
-        ("agents_now", "queue_stats"),
+        "agent_status",
+        ("agents", "teams", "queue_members", "agent_activity", "interactions"),
+        ("activities", "agents_now", "agent_status"),
         30,
         14,
     ),
-    Job("queue_minutes", ("queues", "interactions", "interaction_segments"), ("queue_minutes",), 30, 14),
+    Job(
+        "queue_stats",
+        ("agents", "teams", "queues", "queue_members", "agent_activity", "interactions"),
+        ("activities", "agents_now", "queue_stats"),
+        30,
+        14,
+    ),
+    Job("queue_minutes", ("queues", "interactions", "interaction_segments"), ("queue_minutes",), 30, 14, dt.timedelta(days=1)),
     Job(
         "structured_interactions",
         ("accounts", "agents", "teams", "queues", "interactions", "interaction_segments", "surveys"),
@@ -48,7 +56,7 @@ JOBS = (
         5,
         100,
     ),
-    Job("agent_sessions", ("agent_activity",), ("agent_sessions",), 5, 3),
+    Job("agent_sessions", ("agent_activity",), ("activities", "agent_sessions"), 5, 3, dt.timedelta(days=2)),
 )
 
 
@@ -90,6 +98,11 @@ def lasting(job: Job, catalog: Catalog) -> tuple[set[str], set[str]]:
     return {topic_of(table) for table in tables}, named
 
 
+def topics_of(job: Job, catalog: Catalog) -> list[str]:
+    """The topics that the job reads."""
+    return [topic_of(catalog[name]) for name in job.reads]
+
+
 def time_column(result: Table) -> str | None:
     """The column by which rows belong to days; None for a result that tells how things are now."""
     return None if result.clickhouse.partition_by is None else result.clickhouse.partition_by.column
@@ -117,7 +130,7 @@ def _reading(made: Making, table: Table) -> dict[str, str]:
     """Metadata is read from its beginning, whatever `begins` says: who an agent is may have been told long before."""
     options = {"properties.group.id": made.name}
     if made.begins is not None and isinstance(table.source, Shards):
-        milliseconds = int(made.begins.replace(tzinfo=dt.UTC).timestamp() * 1000)
+        milliseconds = int((made.begins - made.job.margin).replace(tzinfo=dt.UTC).timestamp() * 1000)
         options |= {"scan.startup.mode": "timestamp", "scan.startup.timestamp-millis": str(milliseconds)}
     return options
 

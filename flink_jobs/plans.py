@@ -13,6 +13,21 @@ from typing import Any
 
 FOR_GOOD = "0 ms"
 """A time to live, as Flink writes that there is none."""
+STATELESS = frozenset(  # a local aggregate hands over what it holds before each checkpoint
+    (
+        "calc",
+        "correlate",
+        "drop-update-before",
+        "exchange",
+        "expand",
+        "local-group-aggregate",
+        "mini-batch-assigner",
+        "union",
+        "values",
+        "watermark-assigner",
+    )
+)
+"""Whatever is not among these is taken to keep state, whether its plan tells of it (``state``) or not, as that of OVER does not."""
 Operators = dict[str, str]
 """Of each operator that keeps state: ``4 rank`` -> a digest of all that the form of its state follows from."""
 
@@ -51,10 +66,10 @@ def _form(node: dict[str, Any]) -> Any:
         return [table["options"]["topic"], version]  # the version's formula has the topic's generation
     if "dynamicTableSink" in node:
         return [node["dynamicTableSink"]["table"]["resolvedTable"]["options"]["topic"], node.get("inputUpsertKey")]
-    if "state" not in node:
+    if "state" not in node and _kind(node) in STATELESS:
         return None
     kept = {name: value for name, value in node.items() if name not in ("id", "description", "configuration", "state", "inputProperties")}
-    return [kept, [[state["name"], state["ttl"] == FOR_GOOD] for state in node["state"]]]
+    return [kept, [[state["name"], state["ttl"] == FOR_GOOD] for state in node.get("state", ())]]
 
 
 def differences(old: Operators, new: Operators) -> list[str]:

@@ -6,12 +6,13 @@ import json
 import re
 import tempfile
 import time
+import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from consumers.generations import newest
 from core.control import ControlDatabase
@@ -19,14 +20,18 @@ from core.control.models import JobPlan
 from core.errors import MisconfiguredError, TransientError
 from core.settings import Context, Endpoints, FlinkEndpoint
 from flink_jobs.client import FlinkClient, Runner
-from flink_jobs.jobs import Job, Making, lasting, result_of, settings, statements
+from flink_jobs.jobs import Job, Making, lasting, result_of, settings, statements, topics_of
 from flink_jobs.plans import Operators, differences, keep, number, operators
 from flink_jobs.rest import Flink, JobStatus
 from schemas.catalog import Catalog
 
 START_SECONDS = 60.0
-REMEMBERED = 5
-"""So many runs of a job are looked through for a checkpoint: the newest may have ended before its first."""
+REMEMBERED = 20
+"""So many runs of a job are looked through for a checkpoint: the newest may have ended before its first, or never begun."""
+LOCK = "submit"
+"""Two commands that submit at once would start a job twice."""
+FIXED_ID = "$internal.pipeline.job-id"
+"""Flink's setting for the id that a job is to have (PipelineOptionsInternal)."""
 
 
 def endpoint_of(context: Context) -> FlinkEndpoint:
@@ -50,6 +55,8 @@ class Planned:
     file: Path
     operators: Operators
     state: str | None
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    """Chosen before Flink is asked, so that a job is known whatever becomes of whoever submits it."""
 
 
 class Submitter:
@@ -75,18 +82,20 @@ class Submitter:
 
     def begin(self, makings: Sequence[Making], *, fresh: bool = False) -> dict[str, str]:
         """As `submit`, for jobs that fill any generation, by their names in Flink."""
-        running = {made.name: found.id for made in makings if (found := self._flink.running(made.name)) is not None}
-        lacking = [made for made in makings if made.name not in running]
-        return running | self._start({made: None if fresh else self._checkpoint(made.name) for made in lacking})
+        with self._control.alone(LOCK):
+            running = {made.name: found.id for made in makings if (found := self._flink.running(made.name)) is not None}
+            lacking = [made for made in makings if made.name not in running]
+            return running | self._start({made: None if fresh else self._checkpoint(made.name) for made in lacking})
 
     def restore(self, job: Job, savepoint: str, *, unchecked: bool = False) -> str:
         """Starts the job from a savepoint; its id. Raises as `submit` does, and if the job runs."""
         made = self._in_force(job)
-        running = self._flink.running(made.name)
-        if running is not None:
-            raise MisconfiguredError(f"job {made.name!r} runs already, id {running.id}", f"`switchboard flink stop {made.name}` first")
         _check(savepoint)
-        return self._start({made: savepoint}, unchecked=unchecked)[made.name]
+        with self._control.alone(LOCK):
+            running = self._flink.running(made.name)
+            if running is not None:
+                raise MisconfiguredError(f"job {made.name!r} runs already, id {running.id}", f"`switchboard flink stop {made.name}` first")
+            return self._start({made: savepoint}, unchecked=unchecked)[made.name]
 
     def misfits(self, job: Job) -> list[str]:
         """Why the state of the job that runs does not fit its SQL as it is now: a line each, none if it fits."""
@@ -108,13 +117,25 @@ class Submitter:
             planned = self._plan(runner, makings, Path(folder))
             for plan in planned if not unchecked else ():
                 self._fits(plan)
-            answers = runner.run_each([([f"EXECUTE PLAN '{plan.file.as_uri()}'"], _begins(plan)) for plan in planned])
-        started = {plan.made.name: str(answer[-1]["job"]) for plan, answer in zip(planned, answers, strict=True)}
+            planned, begun = self._not_begun(planned)
+            self._remember(planned)
+            runner.run_each([([f"EXECUTE PLAN '{plan.file.as_uri()}'"], _begins(plan)) for plan in planned])
+        for plan in planned:
+            self._wait(plan.made.name, plan.id)
+        return begun | {plan.made.name: plan.id for plan in planned}
+
+    def _not_begun(self, planned: Sequence[Planned]) -> tuple[list[Planned], dict[str, str]]:
+        """Planning takes seconds, and the client of a command that was killed while it submitted goes on for as long."""
+        begun = {plan.made.name: found.id for plan in planned if (found := self._flink.running(plan.made.name)) is not None}
+        return [plan for plan in planned if plan.made.name not in begun], begun
+
+    def _remember(self, planned: Sequence[Planned]) -> None:
+        """Before Flink is told: a job that runs and that nobody knows could neither be judged nor go on from where it was."""
+        known = newest(self._control)
         with self._control.session() as session:
-            session.add_all(JobPlan(job_id=started[plan.made.name], name=plan.made.name, operators=plan.operators) for plan in planned)
-        for name, identity in started.items():
-            self._wait(name, identity)
-        return started
+            for plan in planned:
+                topics = {topic: known.get(topic, 1) for topic in topics_of(plan.made.job, self._catalog)}
+                session.add(JobPlan(job_id=plan.id, name=plan.made.name, operators=plan.operators, topics=topics))
 
     def _plan(self, runner: Runner, makings: Mapping[Making, str | None], folder: Path) -> list[Planned]:
         generations = newest(self._control)
@@ -141,7 +162,7 @@ class Submitter:
         if lines := differences(known, planned.operators):
             raise MisconfiguredError(
                 f"the SQL of job {name!r} has changed, and its state at {planned.state} does not fit: {'; '.join(lines)}",
-                f"`switchboard backfill plan {planned.made.job.name}` makes its result anew; `flink submit --fresh` begins again in place",
+                f"`switchboard backfill plan {planned.made.job.name}` makes its result anew beside the one in force",
             )
 
     def _known(self, job_id: str) -> Operators | None:
@@ -154,9 +175,9 @@ class Submitter:
     def _checkpoint(self, name: str) -> str | None:
         """The newest that is left of the job's last runs."""
         with self._control.session() as session:
-            chosen = select(JobPlan.job_id).where(JobPlan.name == name).order_by(JobPlan.submitted_at.desc()).limit(REMEMBERED)
+            chosen = select(JobPlan).where(JobPlan.name == name).order_by(JobPlan.submitted_at.desc()).limit(REMEMBERED)
             runs = list(session.scalars(chosen))
-        return next((place for run in runs if (place := self._flink.newest_state(run)) is not None), None)
+        return next((place for run in runs if (place := run.stopped_at or self._flink.newest_state(run.job_id)) is not None), None)
 
     def _wait(self, name: str, identity: str) -> None:
         """Until every task runs."""
@@ -171,9 +192,26 @@ class Submitter:
             time.sleep(0.2)
 
 
+def stop(flink: Flink, control: ControlDatabase, name: str) -> str:
+    """Ends the job of this name at a savepoint, and remembers where that is: the next submission goes on from it. Blocks."""
+    running = running_job(flink, name)
+    place = flink.savepoint(running.id, stop=True)
+    with control.session() as session:
+        session.execute(update(JobPlan).where(JobPlan.job_id == running.id).values(stopped_at=place))
+    return place
+
+
+def outdated(control: ControlDatabase, job_id: str) -> list[str]:
+    """The topics that were made anew since the job was submitted: what it makes of them loses to what it made before."""
+    with control.session() as session:
+        plan = session.get(JobPlan, job_id)
+    known = newest(control)
+    return [] if plan is None else sorted(topic for topic, read in (plan.topics or {}).items() if known.get(topic, 1) != read)
+
+
 def _begins(planned: Planned) -> dict[str, str]:
     place = {} if planned.state is None else {"execution.state-recovery.path": planned.state}
-    return {**settings(planned.made), **place}
+    return {**settings(planned.made), **place, FIXED_ID: planned.id}
 
 
 def _job_of(state: str) -> str:

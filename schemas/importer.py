@@ -12,7 +12,7 @@ from core.errors import ContractError
 from schemas import privacy as p
 from schemas import types as t
 from schemas.names import avro_field, topic_part
-from schemas.table import RESERVED, Column, Latest, Source, Table, tells_nothing_apart
+from schemas.table import RESERVED, Column, Latest, Source, Table, spoils_a_key
 
 COLUMNS_QUERY = """
 SELECT c.table_name, c.column_name, c.data_type, c.column_type, c.is_nullable = 'YES', c.numeric_precision, c.numeric_scale,
@@ -37,6 +37,9 @@ PRIVACY: tuple[tuple[str, p.Privacy], ...] = (
     (r"note|comment|text|message|description|subject|body|remark|feedback|transcript|summary", p.FREE_TEXT),
 )
 """Pattern of a column's name -> the guess. The first that is found counts."""
+
+LONGEST_IN_KEY = 65_535
+TOO_LONG = "may hold values of more than 64 KB, too long for a record's key; add a primary key"
 
 
 @dataclass(frozen=True)
@@ -142,8 +145,10 @@ def _reasons(
     for name in key:
         if name not in names:
             yield f"key column {name!r} is of a type that no contract has"
-        elif tells_nothing_apart(names[name], all_columns=all_columns):
-            yield f"key column {name!r} is a float"
+        elif (why := spoils_a_key(names[name])) is not None:
+            yield f"key column {name!r} {why}" + ("; add a primary key" if all_columns else "")
+    if all_columns:
+        yield from (f"column {column.name!r} {TOO_LONG}" for column, _ in usable if column.octets > LONGEST_IN_KEY)
     fields: dict[str, str] = {}
     for name in names:
         if name in RESERVED:

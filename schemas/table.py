@@ -116,7 +116,7 @@ class Table:
     """One table. Raises ContractError on construction, naming every fault at once.
 
     `keyed_by_all_columns` says that the source has no primary key and that its rows are told apart by all columns:
-    equal rows then collapse to one.
+    equal rows then collapse to one. Otherwise the key is any unique key of the source's, the primary one or another.
     """
 
     name: str
@@ -175,15 +175,21 @@ def _key_faults(table: Table, names: set[str]) -> Iterator[str]:
             yield f"key column {name!r} does not exist"
         elif table.column(name).nullable and not table.keyed_by_all_columns:
             yield f"key column {name!r} is nullable"
-        elif tells_nothing_apart(table.column(name).type, all_columns=table.keyed_by_all_columns):
-            yield f"key column {name!r} is a float"
+        elif (why := spoils_a_key(table.column(name).type)) is not None:
+            yield f"key column {name!r} {why}" + ("; give the table a primary key" if table.keyed_by_all_columns else "")
     if table.tenant is not None and table.tenant not in names:
         yield f"tenant column {table.tenant!r} does not exist"
 
 
-def tells_nothing_apart(kind: t.Type, *, all_columns: bool) -> bool:
-    """Whether rows cannot be told apart by such a column. A FLOAT is another one when a snapshot reads it (decision 5)."""
-    return isinstance(kind, t.Float) and (kind.bits == 32 or not all_columns)
+def spoils_a_key(kind: t.Type) -> str | None:
+    """Why rows cannot be told apart by such a column: one row would have several keys, and with them partitions (decision 5)."""
+    match kind:
+        case t.Float():
+            return "is a float, which is not spelled alike everywhere"
+        case t.Json():
+            return "is JSON, which snapshots and the stream space differently"
+        case _:
+            return None
 
 
 def _storage_faults(table: Table, names: set[str]) -> Iterator[str]:

@@ -12,14 +12,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from streamer.state import Tenant
-from streamer.windows import MINUTE, Counts
+from streamer.tenant import Tenant
 
 MARGIN = 0.1
 KEPT = dt.timedelta(minutes=5)
 """A cleared alert is shown for so long."""
 LEAST_COUNTED = 5
 """A service level of fewer contacts tells nothing."""
+SERVICE_SPAN = "30m"
 Level = Literal["warning", "critical"]
 
 
@@ -147,6 +147,7 @@ def values(tenant: Tenant, now: dt.datetime) -> dict[Subject, float]:
 
 
 def _service_level(tenant: Tenant, queue: int, now: dt.datetime) -> float | None:
-    minutes, minute = tenant.counts(queue), now.replace(second=0, microsecond=0)
-    counts = sum((minutes[at] for back in range(30) if (at := minute - back * MINUTE) in minutes), Counts())
+    windows = tenant.windows[queue]
+    windows.move(tenant.frame(now))
+    counts = windows.sums[SERVICE_SPAN]
     return counts.service_level if counts.counted >= LEAST_COUNTED else None

@@ -4,60 +4,94 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import uuid
-from collections.abc import AsyncGenerator, Iterator, Mapping
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
 
-import requests
-
-from core import logging
-from core.clients import clickhouse
-from core.settings import ClickHouseEndpoint
+from core.settings import ClickHouseEndpoint, StreamerSettings
 from schemas.catalog import Catalog
-from schemas.render.analytics import TENANT, Query, queries
-from streamer.auth import Caller
+from schemas.render.analytics import TEAMS, TENANT, Query, queries
+from streamer.auth import EXPIRED, Caller
 from streamer.refusals import RefusalError
+from streamer.running import RunningQuery
 
-CHUNK = 1 << 20
-MOST_SECONDS = 300
-SETTINGS = {
-    "default_format": "ArrowStream",
-    "output_format_arrow_compression_method": "none",
-    "max_memory_usage": str(2 << 30),
-    "max_execution_time": str(MOST_SECONDS),
-    "wait_end_of_query": "0",
-}
-log = logging.get("streamer")
+SCOPE, PERSONAL = "analytics", "personal"
+"""Words of a token's `scope`: that it may ask at all, and that it is shown what tells about a person."""
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Analytics:
-    def __init__(self, endpoint: ClickHouseEndpoint, catalog: Catalog) -> None:
+    """Owned by one loop. Its threads are its own: however slow its queries, nobody else waits for a thread."""
+
+    def __init__(self, endpoint: ClickHouseEndpoint, catalog: Catalog, settings: StreamerSettings) -> None:
         self._endpoint = endpoint
         self._queries = queries(catalog)
+        self._places = Places(settings.most_queries, settings.most_queries_of_tenant)
+        self._threads = ThreadPoolExecutor(settings.most_queries, "query")
+        self._enders = ThreadPoolExecutor(2, "query-end")
+        self._ending: set[asyncio.Task[None]] = set()
 
     async def query(self, caller: Caller, name: str, parameters: Mapping[str, str]) -> AsyncGenerator[bytes, None]:
         """Chunks of at most 1 MiB: end to end they are one Arrow IPC stream. Left before its end, the query is stopped.
 
-        Raises RefusalError for what is not known, or not a value of its parameter's type.
+        Raises RefusalError: for what is not known, not a value of its parameter's type or not the token's to ask, when
+        too many queries run, and when the token expires.
         """
-        query = self._chosen(name, parameters)
-        identity = f"switchboard-{uuid.uuid4().hex}"
-        answer = await asyncio.to_thread(self._ask, query, identity, caller.tenant, parameters)
-        chunks, ended = _chunks(answer), False
+        query = self._chosen(caller, name, parameters)
+        values = {parameter: _spelled(value, query.parameters[parameter]) for parameter, value in parameters.items()}
+        values |= {TENANT: str(caller.tenant), **({} if caller.teams is None else {TEAMS: str(sorted(caller.teams))})}
+        self._places.take(caller.tenant)
+        running, whole = RunningQuery(self._endpoint), False
         try:
-            while chunk := await asyncio.to_thread(next, chunks, b""):
+            sql = query.sql(personal=PERSONAL in caller.scopes, teams=caller.teams is not None)
+            await self._while_valid(caller, running, running.ask, sql, values)
+            while chunk := await self._while_valid(caller, running, running.read):
                 yield chunk
-            ended = True
-        except requests.RequestException as error:
-            raise RefusalError("unavailable", "the query ended before its last row; ask again") from error
+            whole = True
         finally:
-            answer.close()
-            if not ended:
-                await asyncio.shield(asyncio.to_thread(self._stop, identity))
+            running.stop()
+            ending = asyncio.create_task(self._end(running, caller.tenant, whole=whole))
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
 
-    def _chosen(self, name: str, parameters: Mapping[str, str]) -> Query:
+    async def close(self) -> None:
+        """Until the queries that were stopped are no more. No query may be asked after it."""
+        await asyncio.gather(*self._ending)
+        for threads in (self._threads, self._enders):
+            threads.shutdown(wait=False)
+
+    async def _while_valid(self, caller: Caller, running: RunningQuery, call: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+        running.work = work = self._threads.submit(call, *arguments, **named)
+        try:
+            async with asyncio.timeout(max(0.0, caller.expires - time.time())):
+                return await asyncio.wrap_future(work)
+        except TimeoutError:
+            raise RefusalError("unauthenticated", EXPIRED) from None
+
+    async def _end(self, running: RunningQuery, tenant: int, *, whole: bool) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            if not whole:
+                await loop.run_in_executor(self._enders, running.kill)
+            await loop.run_in_executor(self._enders, running.close)
+        finally:
+            self._places.give(tenant)
+
+    def _chosen(self, caller: Caller, name: str, parameters: Mapping[str, str]) -> Query:
+        if SCOPE not in caller.scopes:
+            raise RefusalError("permission_denied", f"the token's scope does not hold {SCOPE!r}")
         query = self._queries.get(name)
         if query is None:
             raise RefusalError("invalid_argument", f"there is no query {name!r}; there are {', '.join(sorted(self._queries))}")
+        if caller.teams is not None and query.of_teams is None:
+            raise RefusalError("permission_denied", f"the token is of some teams alone, and nothing tells the team of a row of {name!r}")
+        if not query.public and PERSONAL not in caller.scopes:
+            raise RefusalError(
+                "permission_denied", f"{name!r} has personal columns alone, and the token's scope does not hold {PERSONAL!r}"
+            )
         if parameters.keys() != query.parameters.keys():
             wanted = ", ".join(query.parameters) or "none"
             raise RefusalError(
@@ -67,48 +101,40 @@ class Analytics:
             _check(parameter, value, query.parameters[parameter])
         return query
 
-    def _ask(self, query: Query, identity: str, tenant: int, parameters: Mapping[str, str]) -> requests.Response:
-        values = {f"param_{name}": _spelled(value, query.parameters[name]) for name, value in parameters.items()}
-        try:
-            answer = requests.post(
-                f"http://{self._endpoint.host}:{self._endpoint.http_port}/",
-                params={**SETTINGS, **values, f"param_{TENANT}": str(tenant), "query_id": identity},
-                data=query.sql.encode(),
-                auth=(self._endpoint.user, self._endpoint.password.get_secret_value()),
-                headers={"Accept-Encoding": "identity"},
-                stream=True,
-                timeout=(5, MOST_SECONDS),
+
+class Places:
+    """How many queries run, in all and of each tenant."""
+
+    def __init__(self, most: int, most_of_tenant: int) -> None:
+        self._most, self._most_of_tenant = most, most_of_tenant
+        self._taken: Counter[int] = Counter()
+
+    def take(self, tenant: int) -> None:
+        """Raises RefusalError if there is none."""
+        if self._taken[tenant] >= self._most_of_tenant:
+            raise RefusalError(
+                "resource_exhausted", f"{self._taken[tenant]} queries of this tenant run already; ask again when one has ended"
             )
-        except requests.RequestException as error:
-            raise RefusalError("unavailable", "ClickHouse does not answer; ask again") from error
-        if answer.status_code != 200:
-            log.error("query refused", query=query.sql, reason=answer.text[:500])
-            raise RefusalError("unavailable", "ClickHouse refuses the query; the server's log tells why")
-        return answer
+        if self._taken.total() >= self._most:
+            raise RefusalError("resource_exhausted", "the server runs as many queries as it may; ask again soon")
+        self._taken[tenant] += 1
 
-    def _stop(self, identity: str) -> None:
-        try:
-            clickhouse.connect(self._endpoint, read_timeout=10).command("KILL QUERY WHERE query_id = {id:String} ASYNC", {"id": identity})
-        except Exception as error:
-            log.warning("a query that nobody reads could not be stopped", query_id=identity, error=str(error))
-
-
-def _chunks(answer: requests.Response) -> Iterator[bytes]:
-    """As they come: a first small one is not held back until a large one is full."""
-    while data := answer.raw.read1(CHUNK):
-        yield data
+    def give(self, tenant: int) -> None:
+        self._taken[tenant] -= 1
+        if not self._taken[tenant]:
+            del self._taken[tenant]
 
 
 def _check(name: str, value: str, kind: str) -> None:
     try:
         _spelled(value, kind)
-    except ValueError:
+    except (ValueError, OverflowError):
         wanted = "a date, as 2026-11-23" if kind.startswith("Date32") else "a time in ISO 8601, as 2026-11-23T10:00:00Z"
         raise RefusalError("invalid_argument", f"parameter {name!r} is {value[:50]!r}; it has to be {wanted}") from None
 
 
 def _spelled(value: str, kind: str) -> str:
-    """As ClickHouse reads it: in UTC. Raises ValueError if it is no such value."""
+    """As ClickHouse reads it: in UTC. Raises ValueError or OverflowError if it is no such value."""
     if kind.startswith("Date32"):
         return dt.date.fromisoformat(value).isoformat()
     moment = dt.datetime.fromisoformat(value)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable
-from typing import Any
+from collections.abc import AsyncIterator
+from typing import Any, get_args
 
 from connectrpc.code import Code
 from connectrpc.codec import Codec
@@ -14,20 +14,19 @@ from connectrpc.method import IdempotencyLevel, MethodInfo, StreamType
 from connectrpc.request import RequestContext
 from connectrpc.server import ConnectASGIApplication, Endpoint
 
+from streamer import refusals
 from streamer.analytics import Analytics
-from streamer.auth import Authenticator, Caller, UnauthenticatedError
+from streamer.auth import Authenticator, Caller
+from streamer.calls import admitted
 from streamer.gen.switchboard.v1 import live_pb2 as pb
-from streamer.hub import Shared
+from streamer.mailbox import Shared
 from streamer.refusals import RefusalError
 from streamer.service import Supervisor
 
 SUPERVISOR, ANALYTICS = (pb.DESCRIPTOR.services_by_name[name].full_name for name in ("Supervisor", "Analytics"))
-CODES = {
-    "unauthenticated": Code.UNAUTHENTICATED,
-    "unavailable": Code.UNAVAILABLE,
-    "not_found": Code.NOT_FOUND,
-    "invalid_argument": Code.INVALID_ARGUMENT,
-}
+MOST_BYTES = 64 << 10
+"""Of a request, which is read before its token is looked at."""
+CODES = {code: Code(code) for code in get_args(refusals.Code)}
 
 
 class SharedCodec(Codec[Any, Any]):
@@ -51,7 +50,7 @@ class SharedCodec(Codec[Any, Any]):
 class SupervisorApplication(ConnectASGIApplication[Supervisor]):
     def __init__(self, supervisor: Supervisor, authenticator: Authenticator) -> None:
         codecs = [SharedCodec(google_protobuf_binary_codec()), SharedCodec(google_protobuf_json_codec())]
-        super().__init__(service=supervisor, endpoints=self._endpoints_of, codecs=codecs, compressions=())
+        super().__init__(service=supervisor, endpoints=self._endpoints_of, codecs=codecs, compressions=(), read_max_bytes=MOST_BYTES)
         self._authenticator = authenticator
 
     @property
@@ -60,18 +59,17 @@ class SupervisorApplication(ConnectASGIApplication[Supervisor]):
 
     def _endpoints_of(self, supervisor: Supervisor) -> dict[str, Any]:
         async def watch(request: pb.WatchRequest, context: RequestContext[Any, Any]) -> AsyncIterator[Any]:
-            caller = await _caller(self._authenticator, context, "Watch")
-            try:
+            async with _admitted(self._authenticator, context, "Watch") as caller:
                 async for shared in supervisor.watch(caller):
                     yield shared
-            except RefusalError as error:
-                raise ConnectError(CODES[error.code], str(error)) from error
 
         async def timeline(request: pb.TimelineRequest, context: RequestContext[Any, Any]) -> Any:
-            return await _answered(supervisor.timeline(await _caller(self._authenticator, context, "Timeline"), request))
+            async with _admitted(self._authenticator, context, "Timeline") as caller:
+                return await supervisor.timeline(caller, request)
 
         async def acknowledge(request: pb.AcknowledgeRequest, context: RequestContext[Any, Any]) -> Any:
-            return await _answered(supervisor.acknowledge(await _caller(self._authenticator, context, "Acknowledge"), request))
+            async with _admitted(self._authenticator, context, "Acknowledge") as caller:
+                return await supervisor.acknowledge(caller, request)
 
         return {
             f"{self.path}/Watch": Endpoint.server_stream(_method(SUPERVISOR, "Watch", pb.WatchRequest, pb.WatchResponse), watch),
@@ -85,7 +83,7 @@ class SupervisorApplication(ConnectASGIApplication[Supervisor]):
 class AnalyticsApplication(ConnectASGIApplication[Analytics]):
     def __init__(self, analytics: Analytics, authenticator: Authenticator) -> None:
         codecs = [google_protobuf_binary_codec(), google_protobuf_json_codec()]
-        super().__init__(service=analytics, endpoints=self._endpoints_of, codecs=codecs, compressions=())
+        super().__init__(service=analytics, endpoints=self._endpoints_of, codecs=codecs, compressions=(), read_max_bytes=MOST_BYTES)
         self._authenticator = authenticator
 
     @property
@@ -94,27 +92,21 @@ class AnalyticsApplication(ConnectASGIApplication[Analytics]):
 
     def _endpoints_of(self, analytics: Analytics) -> dict[str, Any]:
         async def query(request: pb.QueryRequest, context: RequestContext[Any, Any]) -> AsyncIterator[Any]:
-            caller = await _caller(self._authenticator, context, "Query")
-            try:
-                async with contextlib.aclosing(analytics.query(caller, request.name, request.parameters)) as chunks:
-                    async for chunk in chunks:
-                        yield pb.QueryResponse(chunk=chunk)
-            except RefusalError as error:
-                raise ConnectError(CODES[error.code], str(error)) from error
+            async with (
+                _admitted(self._authenticator, context, "Query") as caller,
+                contextlib.aclosing(analytics.query(caller, request.name, request.parameters)) as chunks,
+            ):
+                async for chunk in chunks:
+                    yield pb.QueryResponse(chunk=chunk)
 
         return {f"{self.path}/Query": Endpoint.server_stream(_method(ANALYTICS, "Query", pb.QueryRequest, pb.QueryResponse), query)}
 
 
-async def _caller(authenticator: Authenticator, context: RequestContext[Any, Any], method: str) -> Caller:
+@contextlib.asynccontextmanager
+async def _admitted(authenticator: Authenticator, context: RequestContext[Any, Any], method: str) -> AsyncIterator[Caller]:
     try:
-        return await authenticator.admit(context.request_headers.get("authorization"), str(context.client_address), method)
-    except UnauthenticatedError as error:
-        raise ConnectError(Code.UNAUTHENTICATED, str(error)) from error
-
-
-async def _answered(answer: Awaitable[Any]) -> Any:
-    try:
-        return await answer
+        async with admitted(authenticator, context.request_headers.get("authorization"), method, str(context.client_address)) as caller:
+            yield caller
     except RefusalError as error:
         raise ConnectError(CODES[error.code], str(error)) from error
 

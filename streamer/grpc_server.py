@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from typing import Any, get_args
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -12,24 +12,22 @@ from grpc_reflection.v1alpha import reflection
 
 from core.errors import MisconfiguredError
 from core.settings import StreamerSettings
+from streamer import refusals
 from streamer.analytics import Analytics
-from streamer.auth import Authenticator, Caller, UnauthenticatedError
+from streamer.auth import Authenticator, Caller
+from streamer.calls import admitted
 from streamer.gen.switchboard.v1 import live_pb2 as pb
 from streamer.refusals import RefusalError
 from streamer.service import Supervisor
 
 SUPERVISOR, ANALYTICS = (pb.DESCRIPTOR.services_by_name[name].full_name for name in ("Supervisor", "Analytics"))
-CODES = {
-    "unauthenticated": grpc.StatusCode.UNAUTHENTICATED,
-    "unavailable": grpc.StatusCode.UNAVAILABLE,
-    "not_found": grpc.StatusCode.NOT_FOUND,
-    "invalid_argument": grpc.StatusCode.INVALID_ARGUMENT,
-}
+CODES = {code: grpc.StatusCode[code.upper()] for code in get_args(refusals.Code)}
 OPTIONS = (
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.max_receive_message_length", 64 << 10),
+    ("grpc.so_reuseport", 0),
 )
 
 
@@ -40,10 +38,23 @@ class GrpcServer:
         self._supervisor = supervisor
         self._analytics = analytics
         self._health = health.aio.HealthServicer()
-        self._server = grpc.aio.server(options=OPTIONS)
+        self._server = grpc.aio.server(options=OPTIONS, maximum_concurrent_rpcs=settings.most_streams)
 
-    async def start(self, host: str, port: int) -> int:
-        """Returns the port; 0 takes a free one."""
+    def bind(self, host: str, port: int) -> int:
+        """Returns the port; 0 takes a free one. Raises MisconfiguredError."""
+        place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        certificate, key = self._settings.tls_certificate, self._settings.tls_key
+        try:
+            if certificate is None or key is None:
+                return int(self._server.add_insecure_port(place))
+            pair = (key.read_bytes(), certificate.read_bytes())
+            return int(self._server.add_secure_port(place, grpc.ssl_server_credentials([pair])))
+        except RuntimeError as error:
+            raise MisconfiguredError(
+                f"gRPC port {port} of {host} is taken, or is not this machine's", "choose another with --grpc-port"
+            ) from error
+
+    async def start(self) -> None:
         handlers = {
             "Watch": grpc.unary_stream_rpc_method_handler(
                 self._watch, pb.WatchRequest.FromString, response_serializer=lambda shared: shared.data
@@ -60,12 +71,7 @@ class GrpcServer:
         reflection.enable_server_reflection((*services, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
         for name in services:
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
-        try:
-            bound = self._bind(f"{host}:{port}")
-        except RuntimeError as error:
-            raise MisconfiguredError(f"gRPC port {port} is taken", "choose another with --grpc-port") from error
         await self._server.start()
-        return bound
 
     async def drain(self) -> None:
         await self._health.enter_graceful_shutdown()
@@ -73,51 +79,35 @@ class GrpcServer:
     async def stop(self) -> None:
         await self._server.stop(self._settings.drain_seconds)
 
-    def _bind(self, place: str) -> int:
-        certificate, key = self._settings.tls_certificate, self._settings.tls_key
-        if certificate is None or key is None:
-            return int(self._server.add_insecure_port(place))
-        pair = (key.read_bytes(), certificate.read_bytes())
-        return int(self._server.add_secure_port(place, grpc.ssl_server_credentials([pair])))
-
-    async def _caller(self, context: Any, method: str) -> Caller:
+    @contextlib.asynccontextmanager
+    async def _admitted(self, context: Any, method: str) -> AsyncIterator[Caller]:
         given = dict(context.invocation_metadata() or ()).get("authorization")
         try:
-            return await self._authenticator.admit(None if given is None else str(given), str(context.peer()), method)
-        except UnauthenticatedError as error:
-            await context.abort(grpc.StatusCode.UNAUTHENTICATED, str(error))
-            raise
+            async with admitted(self._authenticator, None if given is None else str(given), method, str(context.peer())) as caller:
+                yield caller
+        except RefusalError as error:
+            await context.abort(CODES[error.code], str(error))
 
     async def _watch(self, request: pb.WatchRequest, context: Any) -> AsyncIterator[Any]:
-        caller = await self._caller(context, "Watch")
-        try:
+        async with self._admitted(context, "Watch") as caller:
             async for shared in self._supervisor.watch(caller):
                 yield shared
-        except RefusalError as error:
-            await context.abort(CODES[error.code], str(error))
 
     async def _query(self, request: pb.QueryRequest, context: Any) -> AsyncIterator[pb.QueryResponse]:
-        caller = await self._caller(context, "Query")
-        try:
-            async with contextlib.aclosing(self._analytics.query(caller, request.name, request.parameters)) as chunks:
-                async for chunk in chunks:
-                    yield pb.QueryResponse(chunk=chunk)
-        except RefusalError as error:
-            await context.abort(CODES[error.code], str(error))
+        async with (
+            self._admitted(context, "Query") as caller,
+            contextlib.aclosing(self._analytics.query(caller, request.name, request.parameters)) as chunks,
+        ):
+            async for chunk in chunks:
+                yield pb.QueryResponse(chunk=chunk)
 
     async def _timeline(self, request: pb.TimelineRequest, context: Any) -> Any:
-        return await _answered(self._supervisor.timeline(await self._caller(context, "Timeline"), request), context)
+        async with self._admitted(context, "Timeline") as caller:
+            return await self._supervisor.timeline(caller, request)
 
     async def _acknowledge(self, request: pb.AcknowledgeRequest, context: Any) -> Any:
-        return await _answered(self._supervisor.acknowledge(await self._caller(context, "Acknowledge"), request), context)
-
-
-async def _answered(answer: Awaitable[Any], context: Any) -> Any:
-    try:
-        return await answer
-    except RefusalError as error:
-        await context.abort(CODES[error.code], str(error))
-        raise
+        async with self._admitted(context, "Acknowledge") as caller:
+            return await self._supervisor.acknowledge(caller, request)
 
 
 def _unary(method: Callable[..., Any], request: Any) -> Any:

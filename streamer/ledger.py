@@ -5,15 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import fastavro
-from confluent_kafka import KafkaError, Message
+from confluent_kafka import KafkaError, Message, TopicPartition
 
 from core import logging
-from core.clients import clickhouse
-from core.clients.kafka import producer
+from core.clients import clickhouse, kafka
 from core.clients.registry import Registry
 from core.settings import Endpoints
 from core.wire import confluent
@@ -22,9 +21,18 @@ from schemas.render.clickhouse import rows_table
 from schemas.render.result_record import envelope
 from schemas.table import Table
 from streamer.alerts import Alert, Subject
+from streamer.ground import Making
+from streamer.tail import Tail
+from streamer.tenant import Row
 
 SOURCE = {"connector": "streamer", "db": "", "snapshot": None, "file": "", "pos": 0, "row": 0}
-COLUMNS = "account_id, alert_id, metric, level, queue_id, agent_id, value, threshold, raised_at, acknowledged_by, acknowledged_at"
+COLUMNS = (
+    *("account_id", "alert_id", "metric", "level", "queue_id", "agent_id"),
+    *("value", "threshold", "raised_at", "acknowledged_by", "acknowledged_at"),
+)
+GROUP = "switchboard-streamer"
+"""It reads from given offsets and commits nothing."""
+Key = tuple[int, str]
 log = logging.get("streamer")
 
 
@@ -32,20 +40,46 @@ class Ledger:
     """`write` never blocks: what Kafka does not take is told in the log."""
 
     def __init__(self, endpoints: Endpoints, table: Table) -> None:
-        self._clickhouse = endpoints.clickhouse
+        self._endpoints = endpoints
         self._registry = Registry(endpoints.registry)
-        self._producer = producer(endpoints.kafka)
+        self._producer = kafka.producer(endpoints.kafka)
         self._table = table
         self._schema: Any = None
         self._id = 0
 
     def standing(self) -> list[tuple[int, Alert]]:
-        """(tenant, alert) of those that have not been cleared. Blocks on the registry and ClickHouse."""
+        """(tenant, alert) of those that have not been cleared, as their topic tells: what has not landed yet, too.
+
+        Blocks on the registry, ClickHouse and Kafka. Raises TransientError.
+        """
         text = envelope(self._table)
         self._id = self._registry.register(f"{topic_of(self._table)}-value", text)
         self._schema = fastavro.parse_schema(text)
-        query = f"SELECT {COLUMNS} FROM {rows_table(self._table)} FINAL WHERE cleared_at IS NULL"
-        return [_read(row) for row in clickhouse.connect(self._clickhouse).query(query).result_rows]
+        client, rows = clickhouse.connect(self._endpoints.clickhouse), rows_table(self._table)
+        with clickhouse.answering(self._endpoints.clickhouse):
+            landed = client.query(f"SELECT _partition, max(_offset) FROM {rows} GROUP BY _partition").result_rows
+            found = client.query(f"SELECT {', '.join(COLUMNS)} FROM {rows} FINAL WHERE cleared_at IS NULL").result_rows
+        alerts = [dict(zip(COLUMNS, row, strict=True)) | {"cleared_at": None} for row in found]
+        standing: dict[Key, Row] = {}
+        for row in [*alerts, *self._not_landed({int(part): int(offset) for part, offset in landed})]:
+            standing[row["account_id"], row["alert_id"]] = row
+        return [(int(row["account_id"]), _read(row)) for row in standing.values() if row["cleared_at"] is None]
+
+    def _not_landed(self, landed: Mapping[int, int]) -> list[Row]:
+        """In the order of the topic. `landed` are the newest offsets in ClickHouse."""
+        topic, found = topic_of(self._table), list[Row]()
+        with kafka.answering(self._endpoints.kafka):
+            live = kafka.admin(self._endpoints.kafka).list_topics(timeout=15).topics.get(topic)
+        if live is None:
+            return []
+        making = {topic: Making(1, len(live.partitions))}
+        tail = Tail(self._endpoints.kafka, self._endpoints.registry, [self._table], making, GROUP)
+        try:
+            tail.assign([TopicPartition(topic, part, landed.get(part, -1) + 1) for part in live.partitions])
+            tail.catch_up(lambda change: found.append(change.row) if change.row is not None else None)
+        finally:
+            tail.close()
+        return found
 
     def write(self, tenant: int, alerts: Iterable[Alert]) -> None:
         now = int(dt.datetime.now(dt.UTC).timestamp() * 1000)
@@ -92,7 +126,7 @@ def _utc(moment: dt.datetime) -> dt.datetime:
     return moment.replace(tzinfo=dt.UTC)
 
 
-def _read(row: Sequence[Any]) -> tuple[int, Alert]:
-    tenant, identity, metric, level, queue, agent, value, threshold, raised, by, at = row
-    found = Alert(identity, Subject(metric, queue, agent), level, value, threshold, raised, None, by or "", at)
-    return int(tenant), found
+def _read(row: Row) -> Alert:
+    subject = Subject(row["metric"], row["queue_id"], row["agent_id"])
+    minded = (row["acknowledged_by"] or "", row["acknowledged_at"])
+    return Alert(row["alert_id"], subject, row["level"], row["value"], row["threshold"], row["raised_at"], None, *minded)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from streamer.alerts import Alert
 from streamer.gen.switchboard.v1 import live_pb2 as pb
-from streamer.state import Row, Tenant
-from streamer.windows import Counts, starts, sums, trend
+from streamer.tenant import Row
+from streamer.windows import Counts, Frame, Windows
 
 
-def agent(row: Row) -> pb.Agent:
+def agent(row: Row, occupancy: float | None) -> pb.Agent:
     return pb.Agent(
         agent_id=row["agent_id"],
         name=row["name"] or "",
@@ -26,13 +26,12 @@ def agent(row: Row) -> pb.Agent:
         contacts={channel: count for channel, count in json.loads(row["contacts"]).items() if count > 0},
         queue_ids=row["queues"],
         changed_at=of_ms(row["committed_ms"]),
+        occupancy=occupancy,
     )
 
 
-def queue(row: Row, tenant: Tenant, now: dt.datetime) -> pb.Queue:
-    """With its windows as of `now`, in UTC."""
-    minutes = tenant.counts(row["queue_id"])
-    begin, occupancies = starts(now, tenant.zone), tenant.occupancies.get(row["queue_id"], {})
+def queue(row: Row, windows: Windows, frame: Frame, occupancies: Mapping[str, float | None]) -> pb.Queue:
+    """Without its trend. `windows` were moved to the frame."""
     return pb.Queue(
         queue_id=row["queue_id"],
         name=row["name"] or "",
@@ -44,9 +43,9 @@ def queue(row: Row, tenant: Tenant, now: dt.datetime) -> pb.Queue:
         agents_available=row["agents_available"],
         agents_busy=row["agents_busy"],
         agents_offline=row["agents_offline"],
-        windows=[window(name, begin[name], counts, occupancies.get(name)) for name, counts in sums(minutes, now, tenant.zone).items()],
-        trend=_trend(trend(minutes, now)),
+        windows=[window(name, frame.begins[name], counts, occupancies.get(name)) for name, counts in windows.sums.items()],
         changed_at=of_ms(row["committed_ms"]),
+        counted_at=of_ms(windows.counted_ms),
     )
 
 
@@ -68,8 +67,9 @@ def window(span: str, begin: dt.datetime, counts: Counts, occupancy: float | Non
     return message
 
 
-def _trend(points: Iterable[Counts]) -> list[pb.Minute]:
-    return [pb.Minute(offered=point.offered, answered=point.answered, abandoned=point.abandoned) for point in points]
+def trend(points: Iterable[Counts]) -> pb.Queue:
+    """A queue's trend alone, to be merged into the queue."""
+    return pb.Queue(trend=[pb.Minute(offered=point.offered, answered=point.answered, abandoned=point.abandoned) for point in points])
 
 
 def alert(found: Alert) -> pb.Alert:

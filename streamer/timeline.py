@@ -1,8 +1,12 @@
-"""One agent's states, out of ClickHouse."""
+"""One agent's states and contacts, out of ClickHouse."""
 
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from clickhouse_connect.driver.client import Client
 
 from core.clients import clickhouse
 from core.settings import ClickHouseEndpoint
@@ -11,30 +15,70 @@ from streamer.gen.switchboard.v1 import live_pb2 as pb
 
 HOURS = 8
 MOST_HOURS = 72
-QUERY = """
-SELECT state, ifNull(reason, ''), occurred_at FROM base.agent_activity
-WHERE account_id = {tenant:UInt32} AND agent_id = {agent:UInt32} AND occurred_at > {since:DateTime64(3)} AND occurred_at <= now64(3)
-ORDER BY occurred_at, activity_id
-LIMIT 5000
+MOST = 5000
+"""Rows; of more, the newest."""
+LOOK_BACK = dt.timedelta(days=14)
+"""What began so long before the hours asked for, and has lasted into them, is not looked for."""
+OF_AGENT = "account_id = {tenant:UInt32} AND agent_id = {agent:UInt32}"
+SINCE, EARLIEST = "{since:DateTime64(3, 'UTC')}", "{earliest:DateTime64(3, 'UTC')}"
+# As the jobs have it: in milliseconds, and what claims to come from the future counts as of its commit.
+STATES = f"""
+SELECT state, ifNull(reason, ''), toDateTime64(least(occurred_at, _committed_at), 3, 'UTC') AS moment, _committed_at
+FROM base.agent_activity WHERE {OF_AGENT}"""
+NEWEST = "ORDER BY moment DESC, activity_id DESC LIMIT"
+WITHIN = f"{STATES} AND occurred_at > {SINCE} {NEWEST} {MOST}"
+BEFORE = f"{STATES} AND occurred_at <= {SINCE} AND occurred_at > {EARLIEST} {NEWEST} 1"
+CONTACTS = f"""
+SELECT interaction_id, channel, ifNull(queue_id, 0), started_at, answered_at, ended_at, _committed_at
+FROM base.interactions
+WHERE {OF_AGENT} AND started_at > {EARLIEST} AND (ended_at IS NULL OR ended_at > {SINCE})
+ORDER BY started_at DESC, interaction_id DESC LIMIT {MOST}
 """
+Rows = Sequence[Sequence[Any]]
 
 
 class Timelines:
     def __init__(self, endpoint: ClickHouseEndpoint) -> None:
         self._endpoint = endpoint
 
-    def spans(self, tenant: int, agent: int, back: dt.timedelta) -> list[pb.Span]:
-        """Oldest first; neighbours of one state are one span. Blocks on ClickHouse, 10 s at most."""
+    def of(self, tenant: int, agent: int, back: dt.timedelta) -> pb.TimelineResponse:
+        """Oldest first; neighbours of one state are one span. Blocks on ClickHouse, 10 s a query at most."""
         since = dt.datetime.now(dt.UTC).replace(tzinfo=None) - back
+        parameters = {"tenant": tenant, "agent": agent, "since": since, "earliest": since - LOOK_BACK}
         client = clickhouse.connect(self._endpoint, read_timeout=10)
-        found: list[pb.Span] = []
-        for state, reason, at in client.query(QUERY, {"tenant": tenant, "agent": agent, "since": since}).result_rows:
-            moment = messages.moment_of(at)
-            if found and (found[-1].state, found[-1].reason) == (state, reason):
-                continue
-            if found:
-                found[-1].to.CopyFrom(moment)
-            span = pb.Span(state=state, reason=reason)
-            getattr(span, "from").CopyFrom(moment)
-            found.append(span)
-        return found
+        states = _states(client, parameters)
+        contacts = client.query(CONTACTS, parameters).result_rows[::-1]
+        newest = max((row[-1] for row in (*states, *contacts)), default=None)
+        return pb.TimelineResponse(spans=spans(states), contacts=[contact(*row) for row in contacts], known_at=messages.moment(newest))
+
+
+def _states(client: Client, parameters: dict[str, Any]) -> Rows:
+    within = client.query(WITHIN, parameters).result_rows[::-1]
+    if len(within) == MOST:  # the last before the hours would be taken for the one before these
+        return within
+    return [*client.query(BEFORE, parameters).result_rows, *within]
+
+
+def spans(rows: Iterable[Sequence[Any]]) -> list[pb.Span]:
+    """Rows of (state, reason, moment, ...), oldest first."""
+    found: list[pb.Span] = []
+    for state, reason, at, *_ in rows:
+        if found and (found[-1].state, found[-1].reason) == (state, reason):
+            continue
+        moment = messages.moment_of(at)
+        if found:
+            found[-1].to.CopyFrom(moment)
+        span = pb.Span(state=state, reason=reason)
+        getattr(span, "from").CopyFrom(moment)
+        found.append(span)
+    return found
+
+
+def contact(
+    identity: int, channel: str, queue: int, began: dt.datetime, answered: dt.datetime | None, ended: dt.datetime | None, _: dt.datetime
+) -> pb.Contact:
+    made = pb.Contact(
+        interaction_id=identity, channel=channel, queue_id=queue, answered=messages.moment(answered), to=messages.moment(ended)
+    )
+    getattr(made, "from").CopyFrom(messages.moment_of(began))
+    return made

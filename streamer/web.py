@@ -10,12 +10,21 @@ from typing import Any
 from connectrpc.server import ConnectASGIApplication
 
 PAGE = Path(__file__).parent / "ui" / "dist"
+POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        "img-src 'self' data:",
+        "style-src 'self' 'unsafe-inline'",
+        *(f"{what} 'none'" for what in ("frame-ancestors", "base-uri", "form-action")),
+    )
+)
 HEADERS = (
-    (b"content-security-policy", b"default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'"),
+    (b"content-security-policy", POLICY.encode()),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-cache"),
 )
+BY_TLS_ALONE = (b"strict-transport-security", b"max-age=31536000")
 NO_PAGE = b"The page is not built: run `make page`.\n"
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -43,7 +52,13 @@ class Site:
         file = self._files.get(path)
         body = file.read_bytes() if file is not None else NO_PAGE if path == "/index.html" else b"There is no such page.\n"
         kind = mimetypes.guess_type(path)[0] if file is not None else "text/plain; charset=utf-8"
-        headers = [*HEADERS, (b"content-type", (kind or "application/octet-stream").encode()), (b"content-length", str(len(body)).encode())]
+        secure = [BY_TLS_ALONE] if scope.get("scheme") == "https" else []
+        headers = [
+            *HEADERS,
+            *secure,
+            (b"content-type", (kind or "application/octet-stream").encode()),
+            (b"content-length", str(len(body)).encode()),
+        ]
         status = 200 if file is not None else 404
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated
 
 import requests
@@ -21,7 +23,7 @@ from rich.table import Table as Shown
 from connectors.target import ConnectTarget
 from consumers import freshness
 from core.control import ControlDatabase
-from core.errors import SwitchboardError, TransientError
+from core.errors import TransientError
 from core.settings import Context
 from schemas.catalog import Catalog
 from schemas.catalog import load as load_catalog
@@ -71,7 +73,8 @@ def demo(
         page = _page(context, page_port)
         console.print(f"[bold]The supervisor's page[/bold], live as soon as the Flink jobs have started: {page}", soft_wrap=True)
         traffic = Traffic(server, SHARDS, context.settings.metadata_database, rate, seed=int(time.time()))
-        _watch(context, catalog, traffic, stop, seconds, lander, jobs, metrics_port, console)
+        lasting = {"lander": lander, "watch": watch, "streamer": streamer}
+        _watch(context, catalog, traffic, stop, seconds, lasting, jobs, metrics_port, console)
         _wait_snapshots(context, catalog)
         equal = _prove(context, catalog.captured, console)
     finally:
@@ -127,7 +130,7 @@ def _watch(
     traffic: Traffic,
     stop: threading.Event,
     seconds: float,
-    lander: subprocess.Popen[bytes],
+    lasting: Mapping[str, subprocess.Popen[bytes]],
     jobs: subprocess.Popen[bytes],
     metrics_port: int,
     console: Console,
@@ -154,13 +157,24 @@ def _watch(
                     complete = time.monotonic()
                 shown = _table(context, catalog, traffic, time.monotonic() - started, _scrape(metrics_port), whole=complete is not None)
                 live.update(shown, refresh=True)
-                if lander.poll() is not None:
-                    raise SwitchboardError("the lander ended", f"see {context.settings.home / 'logs' / 'lander.log'}")
+                _all_last(context.settings.home / "logs", lasting)
     finally:
         ended.set()
         thread.join()
     if failures:
         raise failures[0]
+
+
+def _all_last(logs: Path, lasting: Mapping[str, subprocess.Popen[bytes]]) -> None:
+    """Raises TransientError for the first of the commands that has ended: nothing starts them again."""
+    for name, process in lasting.items():
+        if process.poll() is not None:
+            log = logs / f"{name}.log"
+            raise TransientError(f"the {name} has ended; the end of {log}: {_end_of(log)}", "run it again when that is mended")
+
+
+def _end_of(log: Path) -> str:
+    return log.read_text(errors="replace").strip()[-300:]
 
 
 def _all_run(context: Context, jobs: subprocess.Popen[bytes], seconds: float) -> bool:
@@ -170,7 +184,7 @@ def _all_run(context: Context, jobs: subprocess.Popen[bytes], seconds: float) ->
     if jobs.poll() is None and seconds < JOBS_SECONDS:
         return False
     log = context.settings.home / "logs" / "jobs.log"
-    raise TransientError(f"the Flink jobs do not start; the end of {log}: {log.read_text().strip()[-300:]}", "`switchboard flink list`")
+    raise TransientError(f"the Flink jobs do not start; the end of {log}: {_end_of(log)}", "`switchboard flink list`")
 
 
 def _table(context: Context, catalog: Catalog, traffic: Traffic, elapsed: float, counts: Counts, *, whole: bool) -> Shown:

@@ -20,8 +20,9 @@ SOON = 30_000
 """Milliseconds."""
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """No longer than a module: while it lives, so does an event loop, beside which `asyncio.run` refuses to run."""
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.skip("the page cannot be tried without a browser: install Debian's package chromium")
@@ -57,3 +58,16 @@ def states(page: Page) -> dict[int, str]:
     """Agent -> state, of the rows that the page draws."""
     read = "rows => rows.map(row => [Number(row.dataset.agentId), row.dataset.state])"
     return {int(agent): str(state) for agent, state in page.locator("[data-agent-id]").evaluate_all(read)}
+
+
+def tiles(page: Page) -> dict[int, dict[str, str]]:
+    """Queue -> figure -> its text."""
+    read = """tiles => tiles.map(tile => [Number(tile.dataset.queueId),
+        Object.fromEntries([...tile.querySelectorAll('[data-figure]')].map(each => [each.dataset.figure, each.textContent.trim()]))])"""
+    return {int(queue): dict(figures) for queue, figures in page.locator("[data-queue-id]").evaluate_all(read)}
+
+
+def rows(page: Page, cell: str) -> list[str]:
+    """A cell of every row that the page draws, from the top down."""
+    read = """(rows, cell) => rows.sort((a, b) => a.ariaRowIndex - b.ariaRowIndex).map(row => row.querySelector(cell).textContent.trim())"""
+    return [str(text) for text in page.locator("[data-agent-id]").evaluate_all(read, f".{cell}")]

@@ -62,9 +62,9 @@ class Pipeline:
             cursor.execute(statement, arguments or None)
             return list(cursor.fetchall())
 
-    def apply(self) -> int:
+    def apply(self, *allowed: str) -> int:
         rooms = planning.targets(self.endpoints, self.settings, self.catalog, self.control)
-        return planning.apply(rooms, frozenset(), lambda step: None)
+        return planning.apply(rooms, frozenset(allowed), lambda step: None)
 
     def verify(self, *tables: str) -> list[TableResult]:
         return list(verify(self.endpoints, self.settings.landing.group, self.catalog.captured.chosen(tables)))
@@ -114,13 +114,20 @@ class Pipeline:
             told["SWITCHBOARD_ENDPOINTS"] = json.dumps(plain(self.endpoints))
         return {**os.environ, **told}
 
-    def start_lander(self) -> subprocess.Popen[bytes]:
-        return self._start("lander", "land")
+    def start_lander(self, **settings: str) -> subprocess.Popen[bytes]:
+        """With settings such as ``batch_rows="10"``."""
+        return self._start("lander", "land", **{f"SWITCHBOARD_LANDING__{name.upper()}": value for name, value in settings.items()})
 
-    def _start(self, name: str, *words: str) -> subprocess.Popen[bytes]:
+    def lander_told(self, *words: str) -> list[str]:
+        """The lines of the landers' log that hold all of these words."""
+        log = self.home / "logs" / "lander.log"
+        lines = log.read_text().splitlines() if log.exists() else []
+        return [line for line in lines if all(word in line for word in words)]
+
+    def _start(self, name: str, *words: str, **more: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "switchboard", *words]
         with (self.home / "logs" / f"{name}.log").open("ab") as log:
-            return subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True)
+            return subprocess.Popen(command, cwd=ROOT, env={**self.environment, **more}, stdout=log, stderr=log, start_new_session=True)
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         """`switchboard` as an operator runs it; what it printed, both streams as one."""
@@ -129,17 +136,17 @@ class Pipeline:
         return subprocess.run(command, cwd=ROOT, env=self.environment, timeout=300, check=False, **both)  # type: ignore[call-overload,no-any-return]
 
     @contextmanager
-    def watch(self) -> Iterator[None]:
+    def watch(self) -> Iterator[subprocess.Popen[bytes]]:
         """The operator's watch beside the connectors: it starts again what fails."""
         process = self._start("watch", "connectors", "watch", "--every", "1")
         try:
-            yield
+            yield process
         finally:
             end(process)
 
     @contextmanager
-    def lander(self) -> Iterator[subprocess.Popen[bytes]]:
-        process = self.start_lander()
+    def lander(self, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
+        process = self.start_lander(**settings)
         try:
             yield process
         finally:

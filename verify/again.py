@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+from connectors.loads import Loads
 from core.settings import Endpoints
 from schemas.table import Table
 from verify.engine import Engine, Markers, opened
@@ -19,6 +20,7 @@ PATIENCE_SECONDS = 20.0
 
 def repaired(
     endpoints: Endpoints,
+    loads: Loads,
     group: str,
     table: Table,
     result: TableResult,
@@ -45,7 +47,7 @@ def repaired(
                 break
             if source is None or result.dropped:
                 return result
-            done = repair(endpoints, source, table, result)
+            done = repair(endpoints, loads, source, table, result)
             tell(_line(result, done))
             result = _watched(engine, table, result, min(deadline, time.monotonic() + PATIENCE_SECONDS))
             if time.monotonic() >= deadline:

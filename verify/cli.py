@@ -13,6 +13,7 @@ from core.settings import Context
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from core.control import ControlDatabase
     from schemas.catalog import Catalog
     from schemas.table import Table
     from verify.results import TableResult
@@ -52,7 +53,7 @@ def verify(
     started = utc_now()
     results = _compare(context, catalog.chosen(tables or ()), told, quiet=as_json)
     if repair:
-        results = _repair(context, catalog, results, told, wait, dropped=dropped)
+        results = _repair(context, control, catalog, results, told, wait, dropped=dropped)
     record(control, results, started)
     if as_json:
         typer.echo(json.dumps({"answer": worst(results), "shards": [result.as_json(show) for result in results]}, indent=1))
@@ -86,16 +87,29 @@ def _compare(context: Context, tables: tuple[Table, ...], console: Console, *, q
 
 
 def _repair(
-    context: Context, catalog: Catalog, results: tuple[TableResult, ...], console: Console, wait: float, *, dropped: bool
+    context: Context,
+    control: ControlDatabase,
+    catalog: Catalog,
+    results: tuple[TableResult, ...],
+    console: Console,
+    wait: float,
+    *,
+    dropped: bool,
 ) -> tuple[TableResult, ...]:
-    """Repairs what differs and answers with how things stand afterwards."""
+    """Repairs what differs and answers with how things stand afterwards. What cannot be repaired is told, and stays different."""
+    from connectors.loads import Loads
+    from core.errors import SwitchboardError
     from verify.again import repaired
 
+    loads, group = Loads(context.endpoints, control), context.settings.landing.group
     after = []
     for result in results:
         if result.answer == "different":
-            group, table = context.settings.landing.group, catalog[result.table]
-            result = repaired(context.endpoints, group, table, result, wait, console.print, dropped=dropped)
+            try:
+                result = repaired(context.endpoints, loads, group, catalog[result.table], result, wait, console.print, dropped=dropped)
+            except SwitchboardError as error:
+                said = f"{result.table} {result.shard} is not repaired: {error.what}; {error.remedy}"
+                console.print(said, markup=False, highlight=False, soft_wrap=True)
         after.append(result)
     return tuple(after)
 
@@ -113,6 +127,10 @@ def _print(results: tuple[TableResult, ...], show: int) -> None:
     console = Console()
     console.print(grid)
     for result in results:
+        if result.left_out:
+            names = ", ".join(result.left_out)
+            line = f"{result.table} {result.shard}: not compared, as the contract lacks them: {names}; import the contract again"
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
         for row in result.differences[:show]:
             key = ", ".join(f"{name}={value}" for name, value in row.key)
             values = "; ".join(f"{item.name}: {item.source!r} in MySQL, {item.clickhouse!r} in ClickHouse" for item in row.columns)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from schemas import types as t
 from schemas.privacy import Public
+from schemas.render.landing import placing_columns
 from schemas.table import Column, Table
-from verify.results import ColumnDifference, RowDifference, Values
+from verify.results import ColumnDifference, Place, RowDifference, Values
 
 
 def equal_values(column: Column, left: bytes | None, right: bytes | None) -> bool:
@@ -44,22 +46,55 @@ def _same(left: Any, right: Any) -> bool:
     return bool(left == right)
 
 
-def row_difference(table: Table, source: Values | None, clickhouse: Values | None, version: int | None) -> RowDifference | None:
-    """None if the two are equal. Keys and values are masked where their column is not public."""
-    present = source if source is not None else clickhouse
-    if present is None:
-        return None
-    key = tuple((name, shown(table.column(name), present[table.names.index(name)])) for name in table.key)
-    if source is None:
-        return RowDifference("extra in ClickHouse", key, (), None, clickhouse, version)
-    if clickhouse is None:
-        return RowDifference("missing in ClickHouse", key, (), source, None, version)
-    columns = tuple(
-        ColumnDifference(column.name, shown(column, left), shown(column, right))
-        for column, left, right in zip(table.columns, source, clickhouse, strict=True)
-        if not equal_values(column, left, right)
+def key_differences(table: Table, rows: Sequence[Values], places: Sequence[Place]) -> list[RowDifference]:
+    """In what the sides disagree about one key; none if they are equal. Values are masked where their column is not public.
+
+    ClickHouse may show a key at several places, of which the source's row belongs in one: the others are extra.
+    """
+    if [place.values for place in places] == list(rows):
+        return []
+    lacking, left = list(rows), list(places)
+    for row in rows:
+        if (equal := next((place for place in left if not _differing(table.columns, row, place.values)), None)) is not None:
+            lacking.remove(row)
+            left.remove(equal)
+    found = []
+    for row in lacking:
+        place = next((place for place in left if not _moved(table, row, place)), left[0] if left else None)
+        if place is not None:
+            left.remove(place)
+        found.append(_difference(table, row, place))
+    return found + [_extra(table, place, rows[0] if rows else None) for place in left]
+
+
+def _difference(table: Table, row: Values, place: Place | None) -> RowDifference:
+    if place is None:
+        return RowDifference("missing in ClickHouse", _key(table, row), (), row, None, None)
+    columns = _differing(table.columns, row, place.values)
+    return RowDifference("differs", _key(table, row), columns, row, place.values, place.version, astray=bool(_moved(table, row, place)))
+
+
+def _extra(table: Table, place: Place, row: Values | None) -> RowDifference:
+    """`row` is what MySQL has of the key, at another place."""
+    columns = () if row is None else _moved(table, row, place)
+    return RowDifference("extra in ClickHouse", _key(table, place.values), columns, row, place.values, place.version, astray=True)
+
+
+def _moved(table: Table, row: Values, place: Place) -> tuple[ColumnDifference, ...]:
+    placing = [table.column(name) for name in placing_columns(table)]
+    return _differing(placing, *(tuple(values[table.names.index(c.name)] for c in placing) for values in (row, place.values)))
+
+
+def _differing(columns: Sequence[Column], left: Values, right: Values) -> tuple[ColumnDifference, ...]:
+    return tuple(
+        ColumnDifference(column.name, shown(column, one), shown(column, other))
+        for column, one, other in zip(columns, left, right, strict=True)
+        if not equal_values(column, one, other)
     )
-    return RowDifference("differs", key, columns, source, clickhouse, version) if columns else None
+
+
+def _key(table: Table, values: Values) -> tuple[tuple[str, str | None], ...]:
+    return tuple((name, shown(table.column(name), values[table.names.index(name)])) for name in table.key)
 
 
 LONGEST_SHOWN = 200

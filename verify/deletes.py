@@ -16,7 +16,7 @@ from typing import Any, assert_never
 
 import fastavro
 
-from core.errors import RefusedError
+from core.errors import ContractError
 from core.wire import confluent
 from schemas import types as t
 from schemas.names import avro_field
@@ -26,10 +26,10 @@ from schemas.table import Column, Table
 from verify.results import Values
 
 
-def key_bytes(table: Table, order: tuple[str, ...], values: Values, shard: str) -> bytes:
-    """The key as Debezium's JsonConverter writes it: the columns in `order`, then the shard. Raises RefusedError."""
+def key_bytes(table: Table, values: Values, shard: str) -> bytes:
+    """The key as Debezium's JsonConverter writes it: the contract's, in its order, then the shard."""
     named = dict(zip(table.names, values, strict=True))
-    members = {avro_field(name): _json_value(table.column(name), named[name]) for name in order}
+    members = {avro_field(name): _json_value(table.column(name), named[name]) for name in table.key}
     return _jackson({**members, "_shard": shard}).encode()
 
 
@@ -43,7 +43,7 @@ def _json_value(column: Column, text: bytes | None) -> Any:
             return int(text) // 1000 if fraction <= 3 else int(text)
         case t.Timestamp():
             return zoned(int(text))
-        case t.Text() | t.Enum() | t.Set() | t.Json():
+        case t.Text() | t.Enum() | t.Set():
             return text.decode()
         case t.Decimal(_, scale):
             return _base64(_unscaled(Decimal(text.decode()), scale))
@@ -51,11 +51,8 @@ def _json_value(column: Column, text: bytes | None) -> Any:
             return text == b"1" if length == 1 else _base64(_bits(int(text), length))
         case t.Binary():
             return _base64(text)
-        case t.Float():
-            raise RefusedError(
-                f"column {column.name!r}: the key of a row told apart by a float cannot be spelled as Debezium does",
-                "remove the row's source of doubt in MySQL, or snapshot the table anew",
-            )
+        case t.Float() | t.Json():
+            raise ContractError(f"column {column.name!r} cannot be part of a key", "correct the contract's file")
         case _:
             assert_never(column.type)
 

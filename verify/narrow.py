@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from core import metrics
 from schemas.render.checksum import HASHES, Chunk, Scope
 from verify.sides import EMPTY, Checksum, ClickHouseSide, MySqlSide
+
+QUERY_CHUNKS = 32
 
 
 @dataclass(frozen=True)
 class Options:
-    """`detail_rows` bounds the rows fetched from each side of one shard; what is beyond stays a differing range."""
+    """`detail_rows` bounds the differing rows that are listed of one shard; what is beyond stays a differing range."""
 
     pass_rows: int = 640_000
     chunk_rows: int = 10_000
@@ -30,6 +31,8 @@ class Totals:
     rows_source: int = 0
     rows_clickhouse: int = 0
     chunks: int = 0
+    agreed: int = 0
+    """Rows of the chunks that were equal at once."""
 
 
 @dataclass(frozen=True)
@@ -37,14 +40,6 @@ class Suspect:
     chunk: Chunk
     rows: int
     """The greater of the two sides' counts."""
-
-
-@dataclass
-class Doubts:
-    """`leaves` are small enough to be compared row by row; `wide` are not, and too many to be narrowed."""
-
-    leaves: list[Chunk] = field(default_factory=list)
-    wide: list[Chunk] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -71,9 +66,10 @@ def first_look(pair: Pair, options: Options, progress: Progress) -> tuple[Totals
             totals.rows_clickhouse += right[0]
             if left != right:
                 suspects.append(Suspect(chunk, max(left[0], right[0])))
+            else:
+                totals.agreed += left[0]
             if left != EMPTY or right != EMPTY:
                 totals.chunks += 1
-                metrics.VERIFY_CHUNKS.labels(pair.scope.table.name, "equal" if left == right else "suspect").inc()
         progress(totals.rows_source - before)
     return totals, suspects
 
@@ -93,23 +89,35 @@ def passes(pair: Pair, options: Options) -> Iterator[tuple[Chunk, ...]]:
         low = high
 
 
-def narrow(pair: Pair, suspects: Sequence[Suspect], options: Options) -> Doubts:
-    """Divides what differs until it is small, depth first; what turns out equal by now is dropped."""
-    doubts, waiting, taken = Doubts(), list(suspects), 0
-    at_once = 8 if pair.scope.by_integer else 64
-    while waiting:
-        batch, waiting = waiting[:at_once], waiting[at_once:]
-        small = [suspect for suspect in batch if _is_leaf(suspect, options)]
-        doubts.leaves += [suspect.chunk for suspect in small]
-        taken += sum(suspect.rows for suspect in small)
-        large = [suspect for suspect in batch if not _is_leaf(suspect, options)]
-        if taken >= options.detail_rows:
-            doubts.wide += [suspect.chunk for suspect in (*large, *waiting)]
-            break
-        if large:
-            parts = [part for suspect in large for part in suspect.chunk.split(8)]
-            waiting = pair.suspects(sorted(parts)) + waiting
-    return doubts
+class Narrowing:
+    """Divides what differs until it is small, depth first and only as far as it is asked for; what is equal by now is dropped."""
+
+    def __init__(self, pair: Pair, suspects: Sequence[Suspect], options: Options) -> None:
+        self._pair = pair
+        self._options = options
+        self._waiting = list(suspects)
+        self._leaves: list[Chunk] = []
+
+    def groups(self) -> Iterator[list[Chunk]]:
+        """Chunks small enough to be compared row by row, so many as one query shall read."""
+        while self._waiting or self._leaves:
+            while self._waiting and len(self._leaves) < QUERY_CHUNKS:
+                self._divide()
+            group, self._leaves = self._leaves[:QUERY_CHUNKS], self._leaves[QUERY_CHUNKS:]
+            if group:
+                yield sorted(group)
+
+    def rest(self) -> list[Chunk]:
+        """What no group has held yet."""
+        return sorted([*self._leaves, *(suspect.chunk for suspect in self._waiting)])
+
+    def _divide(self) -> None:
+        at_once = 8 if self._pair.scope.by_integer else 64
+        batch, self._waiting = self._waiting[:at_once], self._waiting[at_once:]
+        self._leaves += [suspect.chunk for suspect in batch if _is_leaf(suspect, self._options)]
+        parts = [part for suspect in batch if not _is_leaf(suspect, self._options) for part in suspect.chunk.split(8)]
+        if parts:
+            self._waiting = self._pair.suspects(sorted(parts)) + self._waiting
 
 
 def _is_leaf(suspect: Suspect, options: Options) -> bool:

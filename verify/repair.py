@@ -8,17 +8,18 @@ from dataclasses import dataclass
 
 from confluent_kafka import Producer
 
-from connectors.snapshots import request_snapshot
+from connectors.loads import Loads
 from core import clock
 from core.clients import kafka
 from core.clients.registry import Registry
 from core.errors import MisconfiguredError, TransientError
 from core.settings import Endpoints
 from schemas.names import topic_of
-from schemas.render.checksum import HASHES, Chunk, Scope, mysql_key_is, mysql_present, mysql_within
+from schemas.render.checksum import HASHES, Chunk, Scope, in_full, mysql_key_is, mysql_place_is, mysql_present, mysql_within
+from schemas.render.landing import placing_columns
 from schemas.table import Table
 from verify.deletes import delete_record, key_bytes
-from verify.results import RowDifference, TableResult, Values
+from verify.results import TableResult, Values
 from verify.sides import ClickHouseSide, MySqlSide
 
 KEYS_A_SIGNAL = 200
@@ -38,39 +39,51 @@ class Repaired:
     """Why something was left alone."""
 
 
-def repair(endpoints: Endpoints, source: MySqlSide, table: Table, result: TableResult, now: clock.Clock = clock.system) -> Repaired:
+def repair(
+    endpoints: Endpoints, loads: Loads, source: MySqlSide, table: Table, result: TableResult, now: clock.Clock = clock.system
+) -> Repaired:
     """Blocks until Kafka holds the signals and the deletes. Repeating it does no harm."""
     if result.dropped:
         return Repaired(kept="the source has dropped the table; `verify --repair --dropped` deletes its rows here too")
     scope = Scope(table, result.shard)
-    wanted = [row.source for row in result.differences if row.source is not None]
-    ranges = [Chunk(low, high) for low, high in result.wide]
-    filters = [mysql_within(scope, [chunk]) for chunk in ranges]
-    for start in range(0, len(wanted), KEYS_A_SIGNAL):
-        filters.append(" OR ".join(f"({_key_is(scope, row)})" for row in wanted[start : start + KEYS_A_SIGNAL]))
-    for where in filters:
-        request_snapshot(endpoints.kafka, source.server.name, [f"{result.shard}.{table.name}"], where)
-    extra = [row for row in result.differences if row.source is None]
-    deleted = _delete(endpoints, source, scope, extra, now) if extra else 0
-    left = len(extra) - deleted
-    return Repaired(len(wanted), len(ranges), deleted, f"{left} extra rows stand in MySQL by now" if left else "")
+    wanted = [row.source for row in result.differences if row.source is not None and row.kind != "extra in ClickHouse"]
+    for where in _filters(scope, wanted, result.wide):
+        loads.request(source.server.name, [f"{result.shard}.{table.name}"], where)
+    astray = [(row.clickhouse, row.version) for row in result.differences if row.astray and row.clickhouse is not None and row.version]
+    deleted = _delete(endpoints, source, scope, [item for item in astray if _known(scope, item[0])], now)
+    left = len(astray) - deleted
+    kept = f"{left} extra rows stand in MySQL by now, or are told from others by a value too long to be looked up"
+    return Repaired(len(wanted), len(result.wide), deleted, kept if left else "")
 
 
-def _key_is(scope: Scope, values: Values) -> str:
-    return mysql_key_is(scope, dict(zip(scope.table.names, values, strict=True)))
+def _filters(scope: Scope, rows: Sequence[Values], ranges: Iterable[tuple[int, int]]) -> Iterator[str]:
+    """The conditions under which the rows and ranges are read again."""
+    for low, high in ranges:
+        yield mysql_within(scope, [Chunk(low, high)])
+    for start in range(0, len(rows), KEYS_A_SIGNAL):
+        keys = (mysql_key_is(scope, _named(scope, row)) for row in rows[start : start + KEYS_A_SIGNAL])
+        yield " OR ".join(f"({key})" for key in keys)
 
 
-def _delete(endpoints: Endpoints, source: MySqlSide, scope: Scope, extra: Sequence[RowDifference], now: clock.Clock) -> int:
-    """Sends deletes for the rows that MySQL still does not have. Returns how many."""
-    order = source.key_order(scope.table, scope.shard)
+def _named(scope: Scope, values: Values) -> dict[str, bytes | None]:
+    return dict(zip(scope.table.names, values, strict=True))
+
+
+def _known(scope: Scope, values: Values) -> bool:
+    """Whether all that places the row was fetched whole."""
+    named = _named(scope, values)
+    return all(in_full(scope.table.column(name), named[name]) for name in (*scope.table.key, *placing_columns(scope.table)))
+
+
+def _delete(endpoints: Endpoints, source: MySqlSide, scope: Scope, astray: Sequence[Observed], now: clock.Clock) -> int:
+    """Sends deletes for the rows of which MySQL still has none in the same place. Returns how many."""
 
     def gone() -> Iterator[Observed]:
-        for row in extra:
-            values = row.clickhouse
-            if values is not None and row.version is not None and not source.query(mysql_present(scope, _key_is(scope, values))):
-                yield values, row.version
+        for values, version in astray:
+            if not source.query(mysql_present(scope, mysql_place_is(scope, _named(scope, values)))):
+                yield values, version
 
-    return _send(endpoints, scope, order if set(order) == set(scope.table.key) else scope.table.key, gone(), now)
+    return _send(endpoints, scope, gone(), now) if astray else 0
 
 
 def delete_dropped(
@@ -88,13 +101,12 @@ def delete_dropped(
     for chunk in Chunk(bounds[0], bounds[1] + 1).split(target.count(scope) // DROPPED_CHUNK_ROWS + 1):
         if stands():
             break
-        versions = target.versions(scope, [chunk])
-        observed = ((values, versions[key]) for key, values in target.rows(scope, [chunk]).items() if key in versions)
-        deleted += _send(endpoints, scope, table.key, observed, now)
+        observed = (place for places in target.places(scope, [chunk]).values() for place in places)
+        deleted += _send(endpoints, scope, observed, now)
     return deleted
 
 
-def _send(endpoints: Endpoints, scope: Scope, order: tuple[str, ...], rows: Iterable[Observed], now: clock.Clock) -> int:
+def _send(endpoints: Endpoints, scope: Scope, rows: Iterable[Observed], now: clock.Clock) -> int:
     """Compare-and-deletes into the table's topic. Blocks until Kafka holds them; returns how many."""
     table, topic = scope.table, topic_of(scope.table)
     found = Registry(endpoints.registry).latest(f"{topic}-value")
@@ -103,7 +115,7 @@ def _send(endpoints: Endpoints, scope: Scope, order: tuple[str, ...], rows: Iter
     sender, failures, sent = kafka.producer(endpoints.kafka), list[str](), 0
     for values, version in rows:
         value = delete_record(*found, table, values, scope.shard, version, int(now() * 1000))
-        _produce(sender, topic, key_bytes(table, order, values, scope.shard), value, failures)
+        _produce(sender, topic, key_bytes(table, values, scope.shard), value, failures)
         sent += 1
     if sender.flush(60) or failures:
         raise TransientError(f"{topic}: Kafka did not take the deletes: {'; '.join(failures[:3]) or 'no answer in 60 s'}")

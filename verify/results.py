@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 Answer = Literal["equal", "different", "unsettled"]
 Kind = Literal["missing in ClickHouse", "extra in ClickHouse", "differs"]
 Values = tuple[bytes | None, ...]
 """A row's canonical values in the order of the contract's columns."""
+
+
+class Place(NamedTuple):
+    """A row that ClickHouse shows. One key may stand at several places, if a column that sorts it is not in the key."""
+
+    values: Values
+    version: int
+
 
 EXIT_STATUS: dict[Answer, int] = {"equal": 0, "different": 1, "unsettled": 2}
 
@@ -24,10 +32,10 @@ class ColumnDifference:
 
 @dataclass(frozen=True)
 class RowDifference:
-    """One key on which the sides disagree, after everything that MySQL had committed was landed.
+    """One row on which the sides disagree, after everything that MySQL had committed was landed.
 
-    `source` and `clickhouse` hold what each side has, unmasked, for the repair; `version` is the newest that ClickHouse
-    holds of the key.
+    `source` and `clickhouse` hold what each side has of the key, unmasked, for the repair; `version` is that of
+    ClickHouse's row. `astray`: MySQL has no row that ClickHouse would put where it has this one.
     """
 
     kind: Kind
@@ -36,6 +44,7 @@ class RowDifference:
     source: Values | None
     clickhouse: Values | None
     version: int | None
+    astray: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,6 +65,8 @@ class TableResult:
     reason: str = ""
     dropped: bool = False
     """The source has no such table any more: every row of ClickHouse is extra."""
+    left_out: tuple[str, ...] = ()
+    """The source's columns that were not compared, as the contract does not describe them."""
 
     def unsettled(self, reason: str) -> TableResult:
         return replace(self, answer="unsettled", reason=reason)
@@ -70,6 +81,7 @@ class TableResult:
             "rows_source": self.rows_source,
             "rows_clickhouse": self.rows_clickhouse,
             "chunks": self.chunks,
+            "columns_left_out": list(self.left_out),
             "differing_rows": len(self.differences),
             "ranges_not_narrowed": [{"from": low, "below": high} for low, high in self.wide],
             "differences": [_row_json(row) for row in self.differences[:limit]],

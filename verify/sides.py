@@ -19,13 +19,15 @@ from core.settings import ClickHouseEndpoint, MySqlServer
 from schemas.render import checksum as render
 from schemas.render.checksum import Chunk, Scope
 from schemas.table import Table
-from verify.results import Values
+from verify.results import Place, Values
 
 Checksum = tuple[int, int]
 """(rows, exclusive or of their hashes)."""
 EMPTY: Checksum = (0, 0)
-Rows = dict[bytes, Values]
-"""By the key's canonical text."""
+Rows = dict[bytes, list[Values]]
+"""By the key's canonical text: one row each, where the source's key is one."""
+Places = dict[bytes, list[Place]]
+"""By the key's canonical text: one place each, unless ClickHouse shows the key at several."""
 
 
 @dataclass(frozen=True)
@@ -79,15 +81,14 @@ class MySqlSide:
         """The databases that have a table of this name."""
         return [_text(name) for (name,) in self.query(render.mysql_databases(table))]
 
-    def key_order(self, table: Table, database: str) -> tuple[str, ...]:
-        """The primary key's columns, in its order."""
-        return tuple(_text(name) for (name,) in self.query(render.mysql_key(table, database)))
-
     def checksums(self, scope: Scope, chunks: Sequence[Chunk]) -> list[Checksum]:
         return _by_chunk(self.query(render.mysql_checksums(scope, chunks)), len(chunks))
 
     def rows(self, scope: Scope, chunks: Sequence[Chunk]) -> Rows:
-        return _by_key(self.query(render.mysql_rows(scope, chunks)))
+        found: Rows = {}
+        for key, *values in self.query(render.mysql_rows(scope, chunks)):
+            found.setdefault(_bytes(key), []).append(_values(values))
+        return found
 
     def bounds(self, scope: Scope) -> tuple[int, int] | None:
         ((low, high),) = self.query(render.mysql_bounds(scope))
@@ -148,8 +149,11 @@ class ClickHouseSide:
     def checksums(self, scope: Scope, chunks: Sequence[Chunk]) -> list[Checksum]:
         return _by_chunk(self.query(render.clickhouse_checksums(scope, chunks)), len(chunks))
 
-    def rows(self, scope: Scope, chunks: Sequence[Chunk]) -> Rows:
-        return _by_key(self.query(render.clickhouse_rows(scope, chunks)))
+    def places(self, scope: Scope, chunks: Sequence[Chunk]) -> Places:
+        found: Places = {}
+        for key, version, *values in self.query(render.clickhouse_rows(scope, chunks)):
+            found.setdefault(_bytes(key), []).append(Place(_values(values), int(version)))
+        return found
 
     def versions(self, scope: Scope, chunks: Sequence[Chunk]) -> dict[bytes, int]:
         found = self.query(render.clickhouse_versions(scope, chunks))
@@ -190,8 +194,8 @@ def _by_chunk(rows: Iterable[tuple[Any, ...]], chunks: int) -> list[Checksum]:
     return out
 
 
-def _by_key(rows: Iterable[tuple[Any, ...]]) -> Rows:
-    return {_bytes(row[0]): tuple(None if value is None else _bytes(value) for value in row[1:]) for row in rows}
+def _values(row: Iterable[Any]) -> Values:
+    return tuple(None if value is None else _bytes(value) for value in row)
 
 
 def _bytes(value: Any) -> bytes:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
+from urllib3.exceptions import HTTPError
 
 from core.errors import MisconfiguredError, SwitchboardError, TransientError
 from core.settings import ClickHouseEndpoint
@@ -28,6 +31,15 @@ def connect(endpoint: ClickHouseEndpoint, *, read_timeout: float = 300) -> Clien
             compress=False,
         )
     except (ClickHouseError, OSError) as error:
+        raise named(endpoint, error) from error
+
+
+@contextmanager
+def answering(endpoint: ClickHouseEndpoint) -> Iterator[None]:
+    """What a client's call within raises comes out as TransientError (away) or MisconfiguredError (refused)."""
+    try:
+        yield
+    except (ClickHouseError, HTTPError, OSError) as error:
         raise named(endpoint, error) from error
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from core.errors import TransientError
 from core.settings import KafkaEndpoint
 
 QUIET = {"log_level": 2}
@@ -49,3 +52,34 @@ def consumer(endpoint: KafkaEndpoint, group: str, **more: Any) -> Consumer:
             **more,
         }
     )
+
+
+@contextmanager
+def answering(endpoint: KafkaEndpoint) -> Iterator[None]:
+    """What a client's call within raises comes out as TransientError."""
+    try:
+        yield
+    except KafkaException as error:
+        place = f"Kafka at {endpoint.bootstrap}"
+        raise TransientError(f"{place} does not answer: {error}", "is it running? `switchboard status` tells") from error
+
+
+def whole(endpoint: KafkaEndpoint, topic: str) -> Iterator[Message]:
+    """Every record of a topic, in order in each partition, up to its end. Raises TransientError on 10 s of silence."""
+    reader = consumer(endpoint, "switchboard-readers", **{"enable.partition.eof": True, "auto.offset.reset": "earliest"})
+    try:
+        waiting = set(reader.list_topics(topic, timeout=10).topics[topic].partitions)
+        reader.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in waiting])
+        while waiting:
+            message = reader.poll(10)
+            if message is None:
+                raise TransientError(f"topic {topic} cannot be read: no answer in 10 s", "is Kafka running?")
+            error = message.error()
+            if error is None:
+                yield message
+            elif error.code() == KafkaError._PARTITION_EOF:
+                waiting.discard(message.partition())
+            else:
+                raise TransientError(f"topic {topic} cannot be read: {error.str()}", "is Kafka running?")
+    finally:
+        reader.close()

@@ -12,7 +12,9 @@ from pymysql.cursors import Cursor
 from core.errors import MisconfiguredError, TransientError
 from core.settings import MySqlServer
 
-ACCESS_DENIED = (1044, 1045, 1142, 1698)
+ACCESS_DENIED = (1044, 1045, 1142, 1143, 1227, 1698)
+AWAY = (0, 1040, 1053, 1203, 2002, 2003, 2006, 2013, 2014, 2055, 4031)
+"""The connection is lost, or there is none to be had; pymysql's own 0 tells of one that was closed before."""
 
 
 def connect(
@@ -33,30 +35,43 @@ def connect(
             init_command="SET time_zone = '+00:00', group_concat_max_len = 1048576",
         )
     except pymysql.err.OperationalError as error:
-        raise _named(server, error) from error
+        raise (named(server, error) or _away(server, error)) from error
 
 
-def _named(server: MySqlServer, error: pymysql.err.OperationalError) -> TransientError | MisconfiguredError:
-    place = f"MySQL server {server.name!r} at {server.host}:{server.port}"
-    if error.args and error.args[0] in ACCESS_DENIED:
-        return MisconfiguredError(f"{place} refused user {server.user!r}", "check the user and password in the settings")
-    detail = error.args[1] if len(error.args) > 1 else error
-    return TransientError(f"{place} does not answer: {detail}", "is it running? `switchboard status` tells")
+def named(server: MySqlServer, error: BaseException | None) -> TransientError | MisconfiguredError | None:
+    """What a driver's error says of the server; None if it says something of the statement instead."""
+    code = error.args[0] if isinstance(error, pymysql.err.MySQLError) and error.args else None
+    if code in ACCESS_DENIED:
+        return MisconfiguredError(f"{_place(server)} refused user {server.user!r}", "check the user and password in the settings")
+    return _away(server, error) if code in AWAY else None
+
+
+def _away(server: MySqlServer, error: BaseException | None) -> TransientError:
+    detail = error.args[1] if error is not None and len(error.args) > 1 else error
+    return TransientError(f"{_place(server)} does not answer: {detail}", "is it running? `switchboard status` tells")
+
+
+def _place(server: MySqlServer) -> str:
+    return f"MySQL server {server.name!r} at {server.host}:{server.port}"
 
 
 @contextmanager
 def cursor(server: MySqlServer, database: str | None = None) -> Iterator[Cursor]:
-    """A cursor of a connection of its own, closed at the end."""
+    """A cursor of a connection of its own, closed at the end. A server that goes away meanwhile raises TransientError."""
     connection = connect(server, database)
     try:
         with connection.cursor() as opened:
             yield opened
+    except (pymysql.err.OperationalError, pymysql.err.InterfaceError) as error:
+        if (said := named(server, error)) is not None:
+            raise said from error
+        raise
     finally:
         connection.close()
 
 
 def rows(server: MySqlServer, query: str, arguments: tuple[Any, ...] | None = None) -> list[tuple[Any, ...]]:
-    """Runs one query and returns all of its rows."""
+    """Runs one query and returns all of its rows. Raises TransientError (away) or MisconfiguredError (refused)."""
     with cursor(server) as opened:
         opened.execute(query, arguments)
         return list(opened.fetchall())

@@ -44,10 +44,12 @@ class AppliedContract(Base):
 
 
 class KnownSchema(Base):
-    """A registry id and what it meant when a lander first met it; an id that changes its meaning stops the lander."""
+    """What a registry id meant when a lander first met it in this making of a topic; one that changes its meaning stops the table."""
 
     __tablename__ = "known_schemas"
 
+    topic: Mapped[str] = mapped_column(String(249), primary_key=True)
+    generation: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     schema_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     fingerprint: Mapped[str] = mapped_column(String(64))
     schema: Mapped[str] = mapped_column(Text(16_777_215))
@@ -67,7 +69,7 @@ class TableState(Base):
 
 
 class ExportWatermark(Base):
-    """How far the pull connector has read a table of a shard."""
+    """How far the pull connector has read a table of a shard. Without that connector, which is to come, nobody writes it."""
 
     __tablename__ = "export_watermarks"
 
@@ -128,4 +130,8 @@ class JobPlan(Base):
     job_id: Mapped[str] = mapped_column(String(32), primary_key=True)
     name: Mapped[str] = mapped_column(String(200), index=True)
     operators: Mapped[dict[str, str]] = mapped_column(JSON)
+    topics: Mapped[dict[str, int] | None] = mapped_column(JSON)
+    """Each topic that it reads -> the generation of that topic which it was submitted for."""
+    stopped_at: Mapped[str | None] = mapped_column(Text)
+    """Where the savepoint is at which it was stopped."""
     submitted_at: Mapped[dt.datetime] = mapped_column(DATETIME(fsp=6), default=utc_now)

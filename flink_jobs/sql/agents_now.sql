@@ -2,78 +2,127 @@
 -- equals the oldest. The ranks are the state precedence: error, missed, rejected, on contact, after-contact work,
 -- incoming, a state of the tenant's own, available. One aggregation over all claims: an outer join would take a row away
 -- and bring it back whenever the first contact comes or the last one goes.
+CREATE FUNCTION largest AS 'switchboard.flink.Largest';
 
--- When a contact came into its state with its agent. Notes that are corrected meanwhile do not set the clock back.
-CREATE TEMPORARY VIEW contact_states AS
-SELECT `source`.`db` AS db, `after`.`interaction_id` AS interaction_id, `after`.`agent_id` AS agent_id, `after`.`state` AS state,
-    MIN(CAST(REPLACE(REPLACE(`after`.`updated_at`, 'T', ' '), 'Z', '') AS TIMESTAMP(3))) AS since
-FROM interactions_log
-WHERE op <> 'd' AND `after`.`agent_id` IS NOT NULL AND `after`.`state` IN ('ringing', 'talking', 'wrap')
-GROUP BY `source`.`db`, `after`.`interaction_id`, `after`.`agent_id`, `after`.`state`;
+-- Of each contact its newest record, and the newest with which it came into a state with an agent: that tells since when it is there.
+-- Notes that are corrected meanwhile do not set the clock, nor do rows that are read again. If no record tells how it came there,
+-- it is since the first reading that found it so, or since the newest record.
+CREATE TEMPORARY VIEW contacts AS
+SELECT db, interaction_id, CAST(SPLIT_INDEX(newest, '|', 3) AS BIGINT) AS committed_ms, CAST(SPLIT_INDEX(newest, '|', 4) AS BIGINT) AS account_id,
+    CAST(NULLIF(SPLIT_INDEX(newest, '|', 5), '') AS BIGINT) AS queue_id, CAST(NULLIF(SPLIT_INDEX(place, ',', 0), '') AS BIGINT) AS agent_id,
+    SPLIT_INDEX(place, ',', 1) AS state, SPLIT_INDEX(newest, '|', 6) AS channel, SPLIT_INDEX(newest, '|', 7) AS direction,
+    CAST(SPLIT_INDEX(newest, '|', 8) AS TIMESTAMP(3)) AS started_at,
+    TRY_CAST(REPLACE(REPLACE(
+        CASE place
+            WHEN SPLIT_INDEX(entered, '|', 1) THEN SPLIT_INDEX(entered, '|', 2)
+            WHEN SPLIT_INDEX(first_read, '|', 1) THEN SPLIT_INDEX(first_read, '|', 2)
+            ELSE SPLIT_INDEX(newest, '|', 2)
+        END, 'T', ' '), 'Z', '') AS TIMESTAMP(3)) AS since
+FROM (
+    SELECT db, interaction_id, entered, first_read, newest, SPLIT_INDEX(newest, '|', 1) AS place FROM (
+        SELECT db, interaction_id, MAX(came || COALESCE(facts, '')) AS newest,
+            MAX(came) FILTER (WHERE op = 'c' OR op = 'u' AND place IS DISTINCT FROM place_before) AS entered,
+            MIN(came) FILTER (WHERE op = 'r') AS first_read
+        FROM (
+            SELECT db, interaction_id, op, place, place_before,
+                LPAD(CAST(version AS STRING), 20, '0') || '|' || COALESCE(place, 'gone') || '|' || COALESCE(updated_at, '') AS came,
+                '|' || CAST(committed_ms AS STRING) || '|' || CAST(account_id AS STRING) || '|' || COALESCE(CAST(queue_id AS STRING), '')
+                    || '|' || channel || '|' || direction || '|' || CAST(started_at AS STRING) AS facts
+            FROM (
+                SELECT `source`.`db` AS db, COALESCE(`after`.`interaction_id`, `before`.`interaction_id`) AS interaction_id, op, version,
+                    COALESCE(CAST(`after`.`agent_id` AS STRING), '') || ',' || `after`.`state` AS place,
+                    COALESCE(CAST(`before`.`agent_id` AS STRING), '') || ',' || `before`.`state` AS place_before,
+                    `after`.`updated_at` AS updated_at, `source`.`ts_ms` AS committed_ms, `after`.`account_id` AS account_id,
+                    `after`.`queue_id` AS queue_id, `after`.`channel` AS channel, `after`.`direction` AS direction, `after`.`started_at` AS started_at
+                FROM interactions_log WHERE op <> 't'
+            )
+        ) GROUP BY db, interaction_id
+    )
+) WHERE place <> 'gone';
 
--- An agent's newest activity by its own time. One that claims to come from the future counts as of its commit. Read from the
--- log, not from the table as it stands: activities are only ever added, and so nothing but the newest has to be kept.
-CREATE TEMPORARY VIEW activities AS
-SELECT account_id, agent_id, SPLIT_INDEX(newest, '|', 2) AS state,
-    NULLIF(SUBSTRING(newest FROM 46 + CHAR_LENGTH(SPLIT_INDEX(newest, '|', 2)) + 1), '') AS reason,
-    CAST(SPLIT_INDEX(newest, '|', 0) AS TIMESTAMP(3)) AS since
+-- An agent's newest activity by its own time. Corrections and deletes of the last ones count; in bounded state, as it is kept for good.
+CREATE TEMPORARY VIEW newest_activities AS
+SELECT account_id, agent_id, SPLIT_INDEX(newest, '|', 3) AS state, REGEXP_EXTRACT(newest, '^(?s)(?:[^|]*\|){4}(.*)$', 1) AS reason,
+    CAST(TO_TIMESTAMP_LTZ(CAST(SPLIT_INDEX(newest, '|', 0) AS BIGINT), 3) AS TIMESTAMP(3)) AS since
 FROM (
     SELECT account_id, agent_id,
-        MAX(DATE_FORMAT(since, 'yyyy-MM-dd HH:mm:ss.SSS') || '|' || LPAD(CAST(activity_id AS STRING), 20, '0') || '|' || state || '|' || reason) AS newest
-    FROM (
-        SELECT `after`.`account_id` AS account_id, `after`.`agent_id` AS agent_id, `after`.`activity_id` AS activity_id,
-            `after`.`state` AS state, COALESCE(`after`.`reason`, '') AS reason,
-            CAST(TO_TIMESTAMP_LTZ(LEAST(`after`.`occurred_at` / 1000, `source`.`ts_ms`), 3) AS TIMESTAMP(3)) AS since
-        FROM agent_activity_log WHERE op IN ('c', 'r')
-    ) GROUP BY account_id, agent_id
-);
+        largest(LPAD(CAST(happened_ms AS STRING), 20, '0') || '|' || LPAD(CAST(activity_id AS STRING), 20, '0') || '|' || version || '|' || state
+            || '|' || reason) AS newest
+    FROM activities GROUP BY account_id, agent_id
+) WHERE newest IS NOT NULL;
 
--- Whoever is deleted goes, although there are activities; whoever was never told of stays.
-CREATE TEMPORARY VIEW deleted_agents AS
+-- Whoever is deleted goes, although there are activities, and whoever moves to another account goes from the one before; whoever
+-- was never told of stays.
+CREATE TEMPORARY VIEW gone_agents AS
 SELECT account_id, agent_id FROM (
-    SELECT *, ROW_NUMBER() OVER (PARTITION BY agent_id ORDER BY version DESC) AS place
-    FROM (
-        SELECT op, version, COALESCE(`after`.`account_id`, `before`.`account_id`) AS account_id,
-            COALESCE(`after`.`agent_id`, `before`.`agent_id`) AS agent_id
-        FROM agents_log WHERE op <> 't'
-    )
-) WHERE place = 1 AND op = 'd';
+    SELECT `after`.`account_id` AS account_id, `after`.`agent_id` AS agent_id, version * 2 AS told FROM agents_log WHERE op IN ('c', 'u', 'r')
+    UNION ALL
+    SELECT `before`.`account_id`, `before`.`agent_id`, version * 2 + 1 FROM agents_log
+    WHERE op = 'd' OR op = 'u' AND `before`.`account_id` <> `after`.`account_id`
+) GROUP BY account_id, agent_id HAVING MOD(MAX(told), 2) = 1;
 
 CREATE TEMPORARY VIEW claims AS
 SELECT account_id, agent_id,
-    CASE state WHEN 'on contact' THEN 4 WHEN 'after-contact work' THEN 5 WHEN 'available' THEN 8 WHEN 'offline' THEN 9 ELSE 7 END AS claim_rank,
+    CASE state WHEN 'error' THEN 1 WHEN 'missed' THEN 2 WHEN 'rejected' THEN 3 WHEN 'on contact' THEN 4 WHEN 'after-contact work' THEN 5
+        WHEN 'incoming' THEN 6 WHEN 'available' THEN 8 WHEN 'offline' THEN 9 ELSE 7 END AS claim_rank,
     state, reason, since, CAST(NULL AS STRING) AS channel, CAST(NULL AS BIGINT) AS queue_id,
-    CAST(NULL AS BIGINT) AS team_id, CAST(NULL AS STRING) AS team, CAST(NULL AS STRING) AS agent_name, 0 AS gone
-FROM activities
+    CAST(NULL AS BIGINT) AS team_id, CAST(NULL AS STRING) AS team, CAST(NULL AS STRING) AS agent_name, CAST(NULL AS BIGINT) AS committed_ms, 0 AS gone
+FROM newest_activities
 UNION ALL
-SELECT i.account_id, i.agent_id,
-    CASE i.state WHEN 'talking' THEN 4 WHEN 'wrap' THEN 5 ELSE 6 END,
-    CASE i.state WHEN 'talking' THEN 'on contact' WHEN 'wrap' THEN 'after-contact work' ELSE 'incoming' END,
-    CAST(NULL AS STRING), s.since, i.channel, CAST(NULL AS BIGINT), CAST(NULL AS BIGINT), CAST(NULL AS STRING), CAST(NULL AS STRING), 0
-FROM interactions AS i
-JOIN contact_states AS s ON s.db = i.db AND s.interaction_id = i.interaction_id AND s.agent_id = i.agent_id AND s.state = i.state
+SELECT account_id, agent_id, CASE state WHEN 'talking' THEN 4 WHEN 'wrap' THEN 5 ELSE 6 END,
+    CASE state WHEN 'talking' THEN 'on contact' WHEN 'wrap' THEN 'after-contact work' ELSE 'incoming' END,
+    CAST(NULL AS STRING), since, channel, CAST(NULL AS BIGINT), CAST(NULL AS BIGINT), CAST(NULL AS STRING), CAST(NULL AS STRING),
+    CAST(NULL AS BIGINT), 0
+FROM contacts WHERE agent_id IS NOT NULL AND state IN ('ringing', 'talking', 'wrap')
 UNION ALL
 SELECT account_id, agent_id, 11, CAST(NULL AS STRING), CAST(NULL AS STRING), CAST(NULL AS TIMESTAMP(3)), CAST(NULL AS STRING), queue_id,
-    CAST(NULL AS BIGINT), CAST(NULL AS STRING), CAST(NULL AS STRING), 0
+    CAST(NULL AS BIGINT), CAST(NULL AS STRING), CAST(NULL AS STRING), CAST(NULL AS BIGINT), 0
 FROM queue_members
 UNION ALL
 SELECT a.account_id, a.agent_id, 10, 'offline', CAST(NULL AS STRING), CAST(NULL AS TIMESTAMP(3)), CAST(NULL AS STRING), CAST(NULL AS BIGINT),
-    a.team_id, t.name, a.display_name, CASE WHEN a.is_active = 0 THEN 1 ELSE 0 END
+    a.team_id, t.name, a.display_name, t.committed_ms, CASE WHEN a.is_active = 0 THEN 1 ELSE 0 END
 FROM agents AS a
 LEFT JOIN teams AS t ON t.team_id = a.team_id
 UNION ALL
 SELECT account_id, agent_id, 10, 'offline', CAST(NULL AS STRING), CAST(NULL AS TIMESTAMP(3)), CAST(NULL AS STRING), CAST(NULL AS BIGINT),
-    CAST(NULL AS BIGINT), CAST(NULL AS STRING), CAST(NULL AS STRING), 1
-FROM deleted_agents;
+    CAST(NULL AS BIGINT), CAST(NULL AS STRING), CAST(NULL AS STRING), CAST(NULL AS BIGINT), 1
+FROM gone_agents;
 
+-- The newest commit that says anything of the agent: what has been taken back since counts too, so it never steps back. And how
+-- many records there were: see agents_now.
+CREATE TEMPORARY VIEW agent_commits AS
+SELECT agent_id, MAX(committed_ms) AS committed_ms, COUNT(*) AS changes FROM (
+    SELECT `before`.`agent_id` AS agent_id, `source`.`ts_ms` AS committed_ms FROM agent_activity_log
+    WHERE `before`.`agent_id` IS DISTINCT FROM `after`.`agent_id`
+    UNION ALL
+    SELECT `after`.`agent_id`, `source`.`ts_ms` FROM agent_activity_log
+    UNION ALL
+    SELECT `before`.`agent_id`, `source`.`ts_ms` FROM interactions_log WHERE `before`.`agent_id` IS DISTINCT FROM `after`.`agent_id`
+    UNION ALL
+    SELECT `after`.`agent_id`, `source`.`ts_ms` FROM interactions_log
+    UNION ALL
+    SELECT COALESCE(`after`.`agent_id`, `before`.`agent_id`), `source`.`ts_ms` FROM agents_log
+    UNION ALL
+    SELECT COALESCE(`after`.`agent_id`, `before`.`agent_id`), `source`.`ts_ms` FROM queue_members_log
+) WHERE agent_id IS NOT NULL GROUP BY agent_id;
+
+-- An aggregation that comes out as it was tells nothing. After a restart that is wrong: what was told since the checkpoint may have
+-- been read, and taken back meanwhile. So each record that is replayed makes the row another one, by the number of changes,
+-- which the join has to see.
 CREATE TEMPORARY VIEW agents_now AS
-SELECT account_id, agent_id, MAX(team_id) AS team_id, MAX(team) AS team, MAX(agent_name) AS name,
-    MIN(LPAD(CAST(claim_rank AS STRING), 2, '0') || '|' || COALESCE(DATE_FORMAT(since, 'yyyy-MM-dd HH:mm:ss.SSS'), '') || '|' || state
-        || '|' || COALESCE(reason, '')) AS winner,
-    SUM(CASE channel WHEN 'voice' THEN 1 ELSE 0 END) AS voice,
-    SUM(CASE channel WHEN 'chat' THEN 1 ELSE 0 END) AS chat,
-    SUM(CASE channel WHEN 'email' THEN 1 ELSE 0 END) AS email,
-    LISTAGG(CAST(queue_id AS STRING), ',') AS queues
-FROM claims
-GROUP BY account_id, agent_id
-HAVING SUM(gone) = 0 AND MIN(claim_rank) < 11
+SELECT a.account_id, a.agent_id, a.team_id, a.team, a.name, a.winner, a.voice, a.chat, a.email, a.queues,
+    GREATEST(c.committed_ms, COALESCE(a.team_committed_ms, c.committed_ms)) AS committed_ms, c.changes
+FROM (
+    SELECT account_id, agent_id, MAX(team_id) AS team_id, MAX(team) AS team, MAX(agent_name) AS name,
+        MIN(LPAD(CAST(claim_rank AS STRING), 2, '0') || '|' || COALESCE(DATE_FORMAT(since, 'yyyy-MM-dd HH:mm:ss.SSS'), '') || '|' || state
+            || '|' || COALESCE(reason, '')) AS winner,
+        SUM(CASE channel WHEN 'voice' THEN 1 ELSE 0 END) AS voice,
+        SUM(CASE channel WHEN 'chat' THEN 1 ELSE 0 END) AS chat,
+        SUM(CASE channel WHEN 'email' THEN 1 ELSE 0 END) AS email,
+        ARRAY_SORT(ARRAY_AGG(queue_id) FILTER (WHERE queue_id IS NOT NULL)) AS queues,
+        MAX(committed_ms) AS team_committed_ms, SUM(gone) AS gone
+    FROM claims
+    GROUP BY account_id, agent_id
+    HAVING SUM(gone) = 0 AND MIN(claim_rank) < 11
+) AS a
+JOIN agent_commits AS c ON c.agent_id = a.agent_id AND c.changes + a.voice + a.chat + a.email > 0

@@ -17,6 +17,7 @@ queues = Table(
         required(4, "channel", t.Enum(), p.PUBLIC),
         required(5, "target_seconds", t.UInt(16), p.PUBLIC),
         required(6, "updated_at", t.Timestamp(6), p.PUBLIC),
+        required(7, "short_abandon_seconds", t.UInt(16), p.PUBLIC),
     ),
     clickhouse=ClickHouse(order_by=("account_id", "queue_id")),
 )

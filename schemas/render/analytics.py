@@ -12,16 +12,31 @@ from schemas.names import ch_name
 from schemas.render.clickhouse import read_view
 from schemas.table import Table
 
-TENANT = "tenant"
-"""The parameter that no request sets: it comes from the token."""
+TENANT, TEAMS = "tenant", "teams"
+"""The parameters that no request sets: they come from the token."""
+TEAM, AGENT = "team_id", "agent_id"
+"""The columns, by the names that the live views' tables give them, that lead from a row to a team."""
 
 
 @dataclass(frozen=True)
 class Query:
     """`parameters` are those that a request has to set, by name with ClickHouse's type."""
 
-    sql: str
+    public: str
+    """The columns that tell nothing about a person; empty if there are none."""
+    personal: str
+    """Those of every class but the unknown."""
+    rows: str
+    """FROM and WHERE."""
+    of_teams: str | None
+    """A condition more, by which only rows of the token's teams are shown; None where nothing leads from a row to a team."""
+    after: str
     parameters: Mapping[str, str]
+
+    def sql(self, *, personal: bool, teams: bool) -> str:
+        """`teams` narrows the rows down to those of the parameter `TEAMS`."""
+        narrowed = f" AND {self.of_teams}" if teams else ""
+        return f"SELECT {self.personal if personal else self.public} FROM {self.rows}{narrowed}{self.after}"
 
 
 def queries(catalog: Catalog) -> dict[str, Query]:
@@ -30,10 +45,10 @@ def queries(catalog: Catalog) -> dict[str, Query]:
     for table in catalog:
         if table.tenant is None:
             continue
-        time = _time(table)
-        found[f"{table.name}.rows"] = _rows(table, time)
+        time, of_teams = _time(table), _of_teams(table, _members(catalog))
+        found[f"{table.name}.rows"] = _rows(table, time, of_teams)
         if time is not None:
-            found[f"{table.name}.by_day"] = _by_day(table, time)
+            found[f"{table.name}.by_day"] = _by_day(table, time, of_teams)
     return found
 
 
@@ -42,28 +57,48 @@ def _time(table: Table) -> str | None:
     return None if table.clickhouse.partition_by is None else table.clickhouse.partition_by.column
 
 
-def _rows(table: Table, time: str | None) -> Query:
-    columns = ", ".join(ch_name(column.name) for column in table.columns if column.privacy != p.UNCLASSIFIED)
-    sql = f"SELECT {columns} FROM {read_view(table)} WHERE {_scope(table, time)}"
-    return Query(sql, {} if time is None else _between(table, time))
+def _rows(table: Table, time: str | None, of_teams: str | None) -> Query:
+    public = [column.name for column in table.columns if column.privacy == p.PUBLIC]
+    personal = [column.name for column in table.columns if column.privacy != p.UNCLASSIFIED]
+    source = f"{read_view(table)} WHERE {_scope(table, time)}"
+    return Query(_listed(public), _listed(personal), source, of_teams, "", {} if time is None else _between(table, time))
 
 
-def _by_day(table: Table, time: str) -> Query:
-    sql = (
-        f"SELECT toDate({ch_name(time)}) AS day, count() AS rows FROM {read_view(table)} "
-        f"WHERE {_scope(table, time)} GROUP BY day ORDER BY day"
-    )
-    return Query(sql, _between(table, time))
+def _listed(columns: list[str]) -> str:
+    return ", ".join(map(ch_name, columns))
+
+
+def _by_day(table: Table, time: str, of_teams: str | None) -> Query:
+    shown = f"toDate({ch_name(time)}) AS day, count() AS rows"
+    source = f"{read_view(table)} WHERE {_scope(table, time)}"
+    return Query(shown, shown, source, of_teams, " GROUP BY day ORDER BY day", _between(table, time))
+
+
+def _members(catalog: Catalog) -> Table | None:
+    """A table that tells each agent's team."""
+    return next((table for table in catalog if TEAM in table.names and table.tenant and {*table.key} - {table.tenant} == {AGENT}), None)
+
+
+def _of_teams(table: Table, members: Table | None) -> str | None:
+    if TEAM in table.names:
+        return f"{ch_name(TEAM)} IN {{{TEAMS}:Array(UInt64)}}"
+    if AGENT not in table.names or members is None:
+        return None
+    agents = f"SELECT {ch_name(AGENT)} FROM {read_view(members)} WHERE {_of_tenant(members)} AND {_of_teams(members, None)}"
+    return f"{ch_name(AGENT)} IN ({agents})"
+
+
+def _of_tenant(table: Table) -> str:
+    return f"{ch_name(str(table.tenant))} = {{{TENANT}:UInt64}}"
 
 
 def _scope(table: Table, time: str | None) -> str:
-    tenant = f"{ch_name(str(table.tenant))} = {{{TENANT}:UInt64}}"
     if time is None:
-        return tenant
+        return _of_tenant(table)
     between = [
         f"{ch_name(time)} {sign} {{{name}:{kind}}}" for sign, (name, kind) in zip((">=", "<"), _between(table, time).items(), strict=True)
     ]
-    return " AND ".join((tenant, *between))
+    return " AND ".join((_of_tenant(table), *between))
 
 
 def _between(table: Table, time: str) -> dict[str, str]:

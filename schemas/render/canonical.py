@@ -1,7 +1,8 @@
 """One value's canonical text, spelled for MySQL and for ClickHouse so that both give the same bytes.
 
 Integers, decimals of the column's scale, dates as days and times as microseconds since 1970, text as UTF-8, bytes as
-they are. Only floats and JSON may differ in spelling where they are equal: they are compared again, parsed.
+they are. Floats and JSON may differ in spelling where they are equal: a float enters a row's text by its bits, JSON is
+compared again, parsed.
 A FLOAT counts as what MySQL shows of it, its first six digits: more than that no snapshot can read (decision 5).
 A zero date keeps MySQL's own text, so that it equals nothing that ClickHouse can hold.
 """
@@ -34,10 +35,8 @@ def _mysql_plain(kind: t.Type, name: str) -> str:
             return f"CAST({name} AS UNSIGNED)"
         case t.Decimal(precision, scale):
             return f"CAST({name} AS DECIMAL({precision}, {scale}))"
-        case t.Float(32):
-            return f"CAST(CAST(CAST(CAST({name} AS FLOAT) AS CHAR) AS DOUBLE) AS CHAR)"
-        case t.Float():
-            return f"CAST(CAST({name} AS DOUBLE) AS CHAR)"
+        case t.Float(bits):
+            return f"CAST({_mysql_number(bits, name)} AS CHAR)"
         case t.Date():
             return f"IFNULL(CAST(TO_DAYS({name}) - {UNIX_DAY} AS CHAR), CAST({name} AS CHAR))"
         case t.DateTime() | t.Timestamp():
@@ -54,6 +53,32 @@ def _mysql_plain(kind: t.Type, name: str) -> str:
             assert_never(kind)
 
 
+def mysql_canonical(column: Column) -> str:
+    """What enters a row's text: the same bytes for equal values, whatever a server makes of them as text. JSON alone is excepted.
+
+    MySQL tells a DOUBLE's bits only as the coordinate of a point; the zero has no sign.
+    """
+    if not isinstance(column.type, t.Float):
+        return mysql_text(column)
+    return f"HEX(SUBSTRING(ST_AsBinary(POINT({_mysql_number(column.type.bits, mysql_name(column.name))} + 0e0, 0)), 6, 8))"
+
+
+def _mysql_number(bits: int, name: str) -> str:
+    """As a DOUBLE."""
+    return f"CAST(CAST(CAST({name} AS FLOAT) AS CHAR) AS DOUBLE)" if bits == 32 else f"CAST({name} AS DOUBLE)"
+
+
+def clickhouse_canonical(column: Column) -> str:
+    if not isinstance(column.type, t.Float):
+        return clickhouse_text(column)
+    return f"hex(reinterpretAsFixedString({_clickhouse_number(column.type.bits, ch_name(column.name))} + 0.))"
+
+
+def _clickhouse_number(bits: int, name: str) -> str:
+    """As a Float64."""
+    return f"toFloat64(printf('%.5e', toFloat64({name})))" if bits == 32 else f"toFloat64({name})"
+
+
 def clickhouse_text(column: Column) -> str:
     """A ClickHouse expression: the value's canonical text, NULL for NULL, which even a required column may hold: if it was
     added unasked, until its backfill has landed."""
@@ -63,10 +88,8 @@ def clickhouse_text(column: Column) -> str:
             return f"toString({name})"
         case t.Decimal(_, scale):
             return f"toDecimalString({name}, {scale})"
-        case t.Float(32):
-            return f"toString(toFloat64(printf('%.5e', toFloat64({name}))))"
-        case t.Float():
-            return f"toString(toFloat64({name}))"
+        case t.Float(bits):
+            return f"toString({_clickhouse_number(bits, name)})"
         case t.Date():
             return f"toString(toInt32({name}))"
         case t.DateTime() | t.Timestamp():
@@ -125,8 +148,10 @@ def mysql_is(column: Column, text: bytes | None) -> str:
     name = mysql_name(column.name)
     if text is None:
         return f"{name} IS NULL"
+    if isinstance(column.type, t.Float):
+        return f"{_mysql_number(column.type.bits, name)} = CAST('{text.decode()}' AS DOUBLE)"
     exact = f"{mysql_text(column)} = x'{text.hex()}'"
-    if isinstance(column.type, t.Float | t.Json):
+    if isinstance(column.type, t.Json):
         return exact
     found = f"{name} = {mysql_literal(column, text)}"
     return f"{found} AND {exact}" if isinstance(column.type, t.Text) else found

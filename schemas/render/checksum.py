@@ -8,19 +8,22 @@ comparison or grouping ever asks a collation.
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from schemas import types as t
 from schemas.names import ch_name, ch_string, mysql_name
-from schemas.render.canonical import clickhouse_text, mysql_is, mysql_text
+from schemas.render.canonical import clickhouse_canonical, clickhouse_text, mysql_canonical, mysql_is, mysql_text
 from schemas.render.clickhouse import READ, read_view, rows_table
+from schemas.render.landing import placing_columns
 from schemas.table import Column, Table
 
 LONG = 1024
 """Values of unbounded types over this many bytes enter a row's text as their SHA-256, behind their true length."""
 SHOWN = 65536
 """Longer values are fetched as their length and SHA-256, so that a chunk of large objects fits in memory."""
+DIGEST = re.compile(rb"\d+ bytes, SHA-256 [0-9a-f]{64}")
 HASHES = 1 << 32
 
 
@@ -64,13 +67,13 @@ def _unbounded(column: Column) -> bool:
 def _mysql_member(scope: Scope, column: Column) -> str:
     if column.name in scope.absent:
         return "'N'"
-    text = mysql_text(column)
+    text = mysql_canonical(column)
     body = f"IF(LENGTH({text}) > {LONG}, SHA2({text}, 256), {text})" if _unbounded(column) else text
     return f"IFNULL(CONCAT(LENGTH({text}), ':', {body}), 'N')"
 
 
 def _clickhouse_member(column: Column) -> str:
-    text = clickhouse_text(column)
+    text = clickhouse_canonical(column)
     body = f"if(length({text}) > {LONG}, lower(hex(SHA256({text}))), {text})" if _unbounded(column) else text
     return f"ifNull(concat(toString(length({text})), ':', {body}), 'N')"
 
@@ -120,9 +123,10 @@ def mysql_rows(scope: Scope, chunks: Sequence[Chunk]) -> str:
 
 
 def clickhouse_rows(scope: Scope, chunks: Sequence[Chunk]) -> str:
+    """(key's text, version, canonical value of each column) of each row that readers see."""
     values = [_clickhouse_shown(column) for column in scope.table.columns]
     return (
-        f"{_clickhouse_with(scope)}SELECT {', '.join([clickhouse_row(scope, scope.table.key), *values])}\n"
+        f"{_clickhouse_with(scope)}SELECT {', '.join([clickhouse_row(scope, scope.table.key), '_version', *values])}\n"
         f"FROM {read_view(scope.table)}\nWHERE {_clickhouse_where(scope, chunks)}"
     )
 
@@ -160,14 +164,6 @@ def mysql_estimate(scope: Scope) -> str:
 
 def mysql_columns(table: Table, database: str) -> str:
     return f"SELECT column_name FROM information_schema.columns WHERE {_mysql_named(table, database)}"
-
-
-def mysql_key(table: Table, database: str) -> str:
-    """The primary key's columns, in its order."""
-    return (
-        f"SELECT column_name FROM information_schema.statistics WHERE {_mysql_named(table, database)} "
-        "AND index_name = 'PRIMARY' ORDER BY seq_in_index"
-    )
 
 
 def _mysql_named(table: Table, database: str) -> str:
@@ -271,10 +267,23 @@ def mysql_within(scope: Scope, chunks: Sequence[Chunk]) -> str:
     return _mysql_where(scope, chunks)
 
 
+def in_full(column: Column, value: bytes | None) -> bool:
+    """Whether a fetched value is the value itself, not the digest of a long one."""
+    return value is None or not isinstance(column.type, t.Text | t.Binary) or DIGEST.fullmatch(value) is None
+
+
 def mysql_key_is(scope: Scope, values: Mapping[str, bytes | None]) -> str:
     """The condition that a row has this key, by its canonical values; uses the index of the key where there can be one."""
-    columns = [scope.table.column(name) for name in scope.table.key]
-    return " AND ".join(mysql_is(column, values[column.name]) for column in columns)
+    return _mysql_are(scope, scope.table.key, values)
+
+
+def mysql_place_is(scope: Scope, values: Mapping[str, bytes | None]) -> str:
+    """The condition that a row has this key, and stands where ClickHouse would put these values."""
+    return _mysql_are(scope, (*scope.table.key, *placing_columns(scope.table)), values)
+
+
+def _mysql_are(scope: Scope, names: Iterable[str], values: Mapping[str, bytes | None]) -> str:
+    return " AND ".join(mysql_is(scope.table.column(name), values[name]) for name in names)
 
 
 def mysql_present(scope: Scope, condition: str) -> str:

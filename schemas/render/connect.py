@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import assert_never
 
 from core.errors import ContractError
@@ -13,6 +13,8 @@ from schemas.catalog import Catalog
 from schemas.table import Computed, Metadata, Shards, Source, Table
 
 DAY_MS = 86_400_000
+TABLES = "table.include.list"
+LETTERS_COUNT = "(?-i)"
 
 
 def connector_name(server: str) -> str:
@@ -69,7 +71,7 @@ def _source(catalog: Catalog, server: MySqlServer, put_aside: Collection[str]) -
     catalog = catalog.captured
     patterns = sorted({_database_regex(table.source) for table in catalog})
     tables = sorted(_table_regex(table) for table in catalog)
-    config = {
+    return {
         "connector.class": "io.debezium.connector.mysql.MySqlConnector",
         "tasks.max": "1",
         "database.hostname": server.host,
@@ -79,16 +81,19 @@ def _source(catalog: Catalog, server: MySqlServer, put_aside: Collection[str]) -
         "database.server.id": str(100_000 + zlib.crc32(server.name.encode()) % 1_000_000_000),
         "topic.prefix": server.name,
         "database.include.list": ",".join(_without(put_aside, pattern) for pattern in patterns),
-        "table.include.list": ",".join(map(_listed, tables)),
+        TABLES: ",".join(map(_listed, tables)),
         "snapshot.mode": "no_data",
         "snapshot.locking.mode": "none",
         "include.schema.changes": "false",
         "connect.keep.alive.interval.ms": "10000",
+        "message.key.columns": ";".join(map(_key_columns, catalog)),
     }
-    keyless = [table for table in catalog if table.keyed_by_all_columns]
-    if keyless:
-        config["message.key.columns"] = ";".join(map(_key_columns, keyless))
-    return config
+
+
+def takes(config: Mapping[str, str], database: str, table: str) -> bool:
+    """Whether a connector with this config reads the table, were its database not put aside."""
+    patterns = config.get(TABLES, "").split(",")
+    return any(re.fullmatch(pattern.removeprefix(LETTERS_COUNT), f"{database}.{table}") for pattern in patterns)
 
 
 def _listed(pattern: str) -> str:
@@ -96,7 +101,7 @@ def _listed(pattern: str) -> str:
 
     A table that matches only in other letters has no topic, and would hold up every table of the server.
     """
-    return "(?-i)" + pattern.replace(",", "\\x2c")
+    return LETTERS_COUNT + pattern.replace(",", "\\x2c")
 
 
 def _without(databases: Collection[str], pattern: str) -> str:
@@ -107,7 +112,13 @@ def _without(databases: Collection[str], pattern: str) -> str:
 
 
 def _key_columns(table: Table) -> str:
-    return f"{_table_regex(table)}:{','.join(re.escape(name) for name in table.key)}"
+    """A record's key is the contract's, in its order, whichever unique key Debezium would choose and whatever an ALTER makes of it."""
+    return ":".join((_part(_table_regex(table)), ",".join(_part(re.escape(name)) for name in table.key)))
+
+
+def _part(pattern: str) -> str:
+    """As a part of `message.key.columns`, which is cut at these characters and stripped of spaces."""
+    return re.sub(r"\\? |[,:;]", lambda found: f"\\x{ord(found[0][-1]):02x}", pattern)
 
 
 def _table_regex(table: Table) -> str:
@@ -117,7 +128,8 @@ def _table_regex(table: Table) -> str:
 def _database_regex(source: Source) -> str:
     match source:
         case Shards(pattern):
-            return "".join({"*": ".*", "?": "."}.get(character, re.escape(character)) for character in pattern)
+            # no dot: else acc_* would take in the table "x.calls" where the contract says "calls"
+            return "".join({"*": "[^.]*", "?": "[^.]"}.get(character, re.escape(character)) for character in pattern)
         case Metadata(database):
             return re.escape(database)
         case Computed():

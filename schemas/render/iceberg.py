@@ -21,7 +21,7 @@ from typing import Any, assert_never
 
 from core.errors import ContractError
 from schemas import types as t
-from schemas.table import Column, Table
+from schemas.table import Table
 
 FIRST_META_ID = 1_000_000
 """Contract columns have ids below; Iceberg keeps the ids near 2**31 for itself."""
@@ -79,13 +79,9 @@ def _field(id: int, name: str, kind: str, *, required: bool) -> dict[str, Any]:
 
 
 def _identifiers(table: Table) -> list[int]:
-    """None for a table keyed by all columns, if one is nullable or a float."""
+    """None for a table keyed by all columns, if one is nullable."""
     keys = [table.column(name) for name in table.key]
-    return [*sorted(column.id for column in keys), FIRST_META_ID] if all(map(_identifies, keys)) else []
-
-
-def _identifies(column: Column) -> bool:
-    return not column.nullable and not isinstance(column.type, t.Float)
+    return [*sorted(column.id for column in keys), FIRST_META_ID] if not any(column.nullable for column in keys) else []
 
 
 def _refuse_ids(table: Table) -> None:

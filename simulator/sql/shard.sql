@@ -31,7 +31,7 @@ CREATE TABLE IF NOT EXISTS agent_activity (
     activity_id BIGINT UNSIGNED NOT NULL PRIMARY KEY,
     account_id INT UNSIGNED NOT NULL,
     agent_id INT UNSIGNED NOT NULL,
-    state ENUM('available', 'on contact', 'after-contact work', 'break', 'offline') NOT NULL,
+    state ENUM('available', 'on contact', 'after-contact work', 'break', 'offline', 'error', 'missed', 'rejected') NOT NULL,
     reason VARCHAR(200),
     occurred_at DATETIME(6) NOT NULL
 );

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from core.control import ControlDatabase
 from core.control.results import pointers
+from core.control.runs import recorded
 from core.settings import Context
 from schemas.catalog import load as load_catalog
 from schemas.steps import Step
@@ -19,10 +20,18 @@ MARKS = {"create": "[green]+[/green]", "change": "[yellow]~[/yellow]", "drop": "
 
 def rooms(ctx: Context) -> list[planning.Target]:
     """Every target of the running stack, over a control database that is up to date."""
-    endpoints, settings = ctx.endpoints, ctx.settings
-    control = ControlDatabase(endpoints.mysql[0], settings.control_database)
+    return _over(ctx, _control(ctx))
+
+
+def _control(ctx: Context) -> ControlDatabase:
+    control = ControlDatabase(ctx.endpoints.mysql[0], ctx.settings.control_database)
     control.migrate()
-    return planning.targets(endpoints, settings, load_catalog(settings.contracts).at(pointers(control)), control)
+    return control
+
+
+def _over(ctx: Context, control: ControlDatabase) -> list[planning.Target]:
+    catalog = load_catalog(ctx.settings.contracts).at(pointers(control))
+    return planning.targets(ctx.endpoints, ctx.settings, catalog, control)
 
 
 def plan(ctx: typer.Context) -> None:
@@ -35,7 +44,15 @@ def plan(ctx: typer.Context) -> None:
 
 def apply(ctx: typer.Context, allow: Annotated[list[str] | None, typer.Option(help="Allow this step to lose data.")] = None) -> None:
     """Make topics, ClickHouse and Connect what the contracts say. Safe to repeat."""
-    count = planning.apply(rooms(ctx.obj), frozenset(allow or ()), show)
+    control = _control(ctx.obj)
+    with recorded(control, "apply", ctx.obj.settings.contracts) as detail:
+        detail |= {"allowed": allow or [], "steps": []}
+
+        def tell(step: Step) -> None:
+            show(step)
+            detail["steps"].append(f"{step.word} {step.action}")
+
+        count = planning.apply(_over(ctx.obj, control), frozenset(allow or ()), tell)
     Console().print("nothing to do" if not count else f"{count} steps done")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from connectors.target import ConnectTarget
+from consumers.group import GroupTarget
 from consumers.target import ClickHouseTarget
 from consumers.topics import TopicTarget
 from core.control import ControlDatabase
@@ -26,6 +27,7 @@ class Target(Protocol):
 def targets(endpoints: Endpoints, settings: Settings, catalog: Catalog, control: ControlDatabase) -> list[Target]:
     return [
         TopicTarget(endpoints, settings.topics, catalog, control),
+        GroupTarget(endpoints, settings.landing.group, catalog, control),
         ClickHouseTarget(endpoints, catalog, control),
         ConnectTarget(endpoints, catalog, control),
     ]

@@ -17,7 +17,7 @@ from core.settings import (
     RegistryEndpoint,
     S3Endpoint,
 )
-from switchboard.stack import parts, seaweedfs
+from switchboard.stack import parts, plugins, seaweedfs
 from switchboard.stack.program import HOST
 from switchboard.stack.state import new_cluster_id, new_password, write_private
 
@@ -56,7 +56,7 @@ def endpoints(values: dict[str, str]) -> Endpoints:
         ),
         kafka=KafkaEndpoint(bootstrap=f"{HOST}:9092"),
         registry=RegistryEndpoint(url=f"http://{HOST}:8081"),
-        connect=ConnectEndpoint(url=f"http://{HOST}:8083"),
+        connect=ConnectEndpoint(url=f"http://{HOST}:8083", value_converter=plugins.CONVERTER.provider),
         clickhouse=ClickHouseEndpoint(host=HOST, http_port=8123, tcp_port=9000, user="switchboard", password=secret("CLICKHOUSE_PASSWORD")),
         s3=S3Endpoint(url=f"http://{HOST}:8333", access_key=seaweedfs.ACCESS_KEY, secret_key=secret("S3_PASSWORD")),
         lake=LakeEndpoint(url=f"http://{HOST}:8181", warehouse=seaweedfs.WAREHOUSE),

@@ -23,6 +23,12 @@ from switchboard.stack.state import State, write_private
 REQUIREMENTS = Path(__file__).parents[2] / "requirements" / "flink.txt"
 JARS = ("flink",)
 SLOTS = 8
+STATE = {
+    "state.backend.type": "rocksdb",
+    "execution.checkpointing.incremental": "true",
+    "execution.checkpointing.num-retained": "2",
+}
+"""What docker-compose.yml's Flink is given, too."""
 
 
 def fetch(artefacts: Path, java: Path, progress: Progress) -> None:
@@ -30,7 +36,9 @@ def fetch(artefacts: Path, java: Path, progress: Progress) -> None:
     jars.fetch(artefacts, JARS, progress)
     _make_environment(artefacts, progress)
     ours = artefacts / "jars" / "flink"
-    plugins.build(plugins.FORMAT, java, artefacts / "jars", [*(_home(artefacts) / "lib").glob("*.jar"), *ours.glob("*.jar")], ours)
+    libraries = [*(_home(artefacts) / "lib").glob("*.jar"), *ours.glob("*.jar")]
+    for plugin in (plugins.FORMAT, plugins.FUNCTIONS):
+        plugins.build(plugin, java, artefacts / "jars", libraries, ours)
 
 
 def _make_environment(artefacts: Path, progress: Progress) -> None:
@@ -136,9 +144,7 @@ def _settings(folder: Path, state: State, python: Path) -> dict[str, object]:
         "taskmanager.memory.process.size": "2600m",
         "taskmanager.numberOfTaskSlots": SLOTS,
         "parallelism.default": 1,
-        "state.backend.type": "rocksdb",
-        "execution.checkpointing.incremental": "true",
-        "execution.checkpointing.num-retained": 2,
+        **STATE,
         "rest.address": HOST,
         "rest.bind-address": HOST,
         "rest.port": state.ports["flink"],

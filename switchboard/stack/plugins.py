@@ -18,25 +18,28 @@ OLDEST_JAVA = "17"
 
 @dataclass(frozen=True)
 class Plugin:
-    """One source file, packed as `jar`, whose class `provider` Java's service loader finds as a `service`."""
+    """Source files, packed as `jar`. Java's service loader finds the class `provider` as a `service`, where there is one."""
 
-    source: Path
+    sources: tuple[Path, ...]
     jar: str
-    service: str
-    provider: str
+    service: str = ""
+    provider: str = ""
 
 
 CONVERTER = Plugin(
-    ROOT / "connectors" / "plugin" / "NullKeepingAvroConverter.java",
+    (ROOT / "connectors" / "plugin" / "NullKeepingAvroConverter.java",),
     "switchboard-converter.jar",
     "org.apache.kafka.connect.storage.Converter",
     "switchboard.connect.NullKeepingAvroConverter",
 )
 FORMAT = Plugin(
-    ROOT / "flink_jobs" / "plugin" / "ChangeRecordFormat.java",
+    (ROOT / "flink_jobs" / "plugin" / "ChangeRecordFormat.java",),
     "switchboard-format.jar",
     "org.apache.flink.table.factories.Factory",
     "switchboard.flink.ChangeRecordFormat",
+)
+FUNCTIONS = Plugin(
+    tuple(ROOT / "flink_jobs" / "plugin" / name for name in ("AgentSessions.java", "Largest.java")), "switchboard-functions.jar"
 )
 
 
@@ -45,18 +48,18 @@ def build(plugin: Plugin, java: Path, jars: Path, libraries: Iterable[Path], tar
 
     `jars` has the compiler's folder. Raises MisconfiguredError with the compiler's words.
     """
-    jar, source = target / plugin.jar, hashlib.sha256(plugin.source.read_bytes()).hexdigest().encode()
+    jar, source = target / plugin.jar, hashlib.sha256(b"".join(path.read_bytes() for path in plugin.sources)).hexdigest().encode()
     if jar.exists() and zipfile.ZipFile(jar).comment == source:
         return jar
     with tempfile.TemporaryDirectory(dir=target) as scratch:
         compiler = next((jars / "compiler").glob("ecj-*.jar"))
         classpath = ":".join(str(library) for library in libraries if library != jar)
         options = (f"-{OLDEST_JAVA}", "-nowarn", "-cp", classpath, "-d", scratch)
-        command = [str(java), "-jar", str(compiler), *options, str(plugin.source)]
+        command = [str(java), "-jar", str(compiler), *options, *map(str, plugin.sources)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         if done.returncode != 0:
             said = " ".join((done.stderr + done.stdout).split())[:500]
-            raise MisconfiguredError(f"{plugin.source.name} does not compile: {said}", "do the pinned libraries and ECJ fit it?")
+            raise MisconfiguredError(f"{plugin.jar} does not compile: {said}", "do the pinned libraries and ECJ fit it?")
         return _pack(plugin, Path(scratch), jar, source)
 
 
@@ -66,5 +69,6 @@ def _pack(plugin: Plugin, classes: Path, jar: Path, source: bytes) -> Path:
         archive.comment = source
         for path in sorted(classes.rglob("*.class")):
             archive.write(path, path.relative_to(classes))
-        archive.writestr(f"META-INF/services/{plugin.service}", plugin.provider + "\n")
+        if plugin.service:
+            archive.writestr(f"META-INF/services/{plugin.service}", plugin.provider + "\n")
     return half.replace(jar)

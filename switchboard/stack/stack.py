@@ -29,8 +29,7 @@ from flink_jobs.client import FlinkClient
 from switchboard.stack import flink, jars, java, mysql, parts, plugins, seaweedfs, starting, state
 from switchboard.stack.program import HOST, Program, Tools
 from switchboard.stack.progress import Progress
-from switchboard.stack.starting import PortTakenError
-from switchboard.stack.state import State
+from switchboard.stack.state import PortTakenError, State
 from switchboard.stack.supervise import PartStatus, Supervisor
 
 PORT_ATTEMPTS = 5
@@ -65,7 +64,8 @@ def up(home: Path, progress: Progress, wanted: tuple[str, ...] = parts.BASE, art
                 return _bring_up(home, tools, wanted, progress)
             except PortTakenError as error:
                 progress.say(f"  {error.what}; taking another")
-                stop_part(home, error.part)
+                if error.part in parts.MAKERS:  # not supervisord, which is gone
+                    stop_part(home, error.part)
         return _bring_up(home, tools, wanted, progress)
 
 

@@ -8,23 +8,16 @@ from pathlib import Path
 
 import psutil
 
-from core.errors import MisconfiguredError, TransientError
+from core.errors import TransientError
 from core.settings import Endpoints
 from switchboard.stack import deaths, health
+from switchboard.stack.state import PortTakenError
 from switchboard.stack.supervise import stack_processes
 
 LOOPBACK = ("127.0.0.1", "::ffff:127.0.0.1", "0.0.0.0", "::")
 HOPELESS = 3
 """Deaths in a row after which waiting on is no use."""
 TROUBLE = re.compile(r"\b(error|exception|fatal|failed|cannot|no space)", re.IGNORECASE)
-
-
-class PortTakenError(MisconfiguredError):
-    """Another process listens where `part` was to: what answers there is not ours."""
-
-    def __init__(self, part: str, port: int) -> None:
-        super().__init__(f"port {port}, meant for {part}, is held by another process", "run `switchboard up` again: it takes another port")
-        self.part = part
 
 
 def wait(part: str, home: Path, endpoints: Endpoints, ports: tuple[int, ...], limit: float = 120) -> None:

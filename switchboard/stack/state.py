@@ -47,6 +47,14 @@ class State:
     """The servers that the last `up` wanted or found running."""
 
 
+class PortTakenError(MisconfiguredError):
+    """Another process listens where `part` was to: what answers there is not ours."""
+
+    def __init__(self, part: str, port: int) -> None:
+        super().__init__(f"port {port}, meant for {part}, is held by another process", "run `switchboard up` again: it takes another port")
+        self.part = part
+
+
 def load(home: Path) -> State:
     """Raises MisconfiguredError if there has never been a stack in `home`."""
     try:

@@ -19,9 +19,11 @@ from core.errors import TransientError
 from switchboard.stack import deaths
 from switchboard.stack.deaths import Death
 from switchboard.stack.program import HOST, Program
-from switchboard.stack.state import State, write_private
+from switchboard.stack.state import PortTakenError, State, write_private
 
 LISTENER = "deaths"
+TAKEN = "Another program is already listening"
+"""What supervisord says of its own port."""
 MARK = "SWITCHBOARD_STACK"
 """Every process of a stack carries this variable with the stack's folder: that is how ours are told from others."""
 
@@ -59,7 +61,7 @@ class Supervisor:
             return False
 
     def launch(self) -> None:
-        """Starts supervisord with no server yet. Ends what an earlier, killed one left behind."""
+        """Starts supervisord with no server yet. Ends what an earlier, killed one left behind. Raises PortTakenError."""
         end_processes(self._home)
         (self._home / "logs").mkdir(parents=True, exist_ok=True)
         (self._home / "logs" / deaths.FILE).unlink(missing_ok=True)
@@ -68,6 +70,8 @@ class Supervisor:
         command = [sys.executable, "-W", "ignore", "-m", "supervisor.supervisord", "-c", str(self._home / "supervisord.conf")]
         with (self._home / "logs" / "supervisord.err").open("w") as errors:
             subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, cwd=self._home, check=False)
+        if TAKEN in (self._home / "logs" / "supervisord.err").read_text():
+            raise PortTakenError("supervisor", self._state.ports["supervisor"])
         deadline = time.monotonic() + 20
         while not self.alive():
             if time.monotonic() > deadline:

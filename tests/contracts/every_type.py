@@ -1,4 +1,6 @@
-"""One column of each MySQL type that a user meets."""
+"""One column of each MySQL type that a user meets, NULL allowed in one table and not in the other."""
+
+from dataclasses import replace
 
 from schemas import privacy as p
 from schemas import types as t
@@ -47,4 +49,8 @@ every_type = Table(
         required(35, "defaulted", t.Int(32), p.PUBLIC),
         optional(36, "defaulted_null", t.Int(32), p.PUBLIC),
     ),
+)
+
+every_type_required = replace(
+    every_type, name="every_type_required", columns=tuple(replace(column, nullable=False) for column in every_type.columns)
 )

@@ -38,10 +38,11 @@ class Changing:
         self._columns: dict[str, tuple[str, ...]] = dict.fromkeys(tables, (ID, M, N))
         self._write()
         pipeline.sql(f"CREATE DATABASE IF NOT EXISTS {SHARD}")
+        others = [str(name) for (name,) in pipeline.sql("SHOW TABLES", database=SHARD)]
         for table in tables:
             pipeline.sql(DDL.format(table), database=SHARD)
             pipeline.sql(f"INSERT INTO {table} VALUES (1, 1, 1), (2, 2, 2), (3, NULL, NULL)", database=SHARD)
-        self.pipeline.apply()
+        self.pipeline.apply(*(f"connect:main/{name}" for name in others))  # another module's tables are captured no more
 
     def declare(self, table: str, *columns: str) -> None:
         """Writes the table's contract anew; the next lander and the next apply know it."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from schemas.catalog import load
 from simulator.traffic import Traffic
+from switchboard import stack as local_stack
 from tests.pipeline import Pipeline, eventually
 
 SHARDS = ("acc_first", "acc_second")
@@ -13,12 +16,19 @@ SAMPLE = tuple(table.name for table in load("schemas.contracts").captured)
 
 
 class Running:
-    """Traffic in a thread of its own."""
+    """Traffic in a thread of its own. What it failed with is raised at the end, and in `failure` before."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         self.traffic = Traffic(pipeline.endpoints.mysql[0], SHARDS, "metadata", rate=300)
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self.traffic.run, args=(self._stop,))
+        self.failure: Exception | None = None
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        try:
+            self.traffic.run(self._stop)
+        except Exception as error:
+            self.failure = error
 
     def __enter__(self) -> Traffic:
         self._thread.start()
@@ -27,12 +37,24 @@ class Running:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
+        if self.failure is not None:
+            raise self.failure
 
 
 def made(traffic: Traffic, more: int) -> None:
     """Waits until so many more changes are committed."""
     wanted = sum(traffic.changes().values()) + more
     eventually(lambda: sum(traffic.changes().values()) >= wanted)
+
+
+@contextmanager
+def away(pipeline: Pipeline, part: str) -> Iterator[None]:
+    """The part is stopped, and started again whatever becomes of the test: the next one needs it."""
+    local_stack.stop_part(pipeline.home, part)
+    try:
+        yield
+    finally:
+        local_stack.start_part(pipeline.home, part)
 
 
 def settled(pipeline: Pipeline) -> bool:

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-import pytest
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+import pymysql
+import pytest
+from confluent_kafka import ConsumerGroupTopicPartitions
+
+from core.clients.kafka import admin
+from schemas.names import topic_of
+from schemas.render.clickhouse import rows_table
 from switchboard import stack as local_stack
-from tests.faults.running import Running, made, settled
-from tests.pipeline import Pipeline, end
+from tests.faults.running import SAMPLE, Running, away, made, settled
+from tests.pipeline import Pipeline, end, eventually
 
 SERVERS = ("clickhouse", "registry", "connect", "kafka")
 
 
 @pytest.mark.parametrize("server", SERVERS)
 def test_a_killed_server_loses_and_doubles_nothing(faulty: Pipeline, server: str) -> None:
-    with faulty.lander() as lander:
+    with faulty.lander(retry_seconds="1") as lander:
         with Running(faulty) as traffic:
             made(traffic, 300)
             local_stack.kill(faulty.home, server)
@@ -24,18 +34,110 @@ def test_a_killed_server_loses_and_doubles_nothing(faulty: Pipeline, server: str
         assert lander.poll() is None
 
 
+def test_landers_wait_for_a_clickhouse_that_is_away(faulty: Pipeline) -> None:
+    with faulty.lander(retry_seconds="0.1") as lander, Running(faulty) as traffic:
+        with away(faulty, "clickhouse"):
+            before = len(faulty.lander_told("table waits"))
+            made(traffic, 100)
+            eventually(lambda: len(faulty.lander_told("table waits", "does not answer")) > before + 20)
+        made(traffic, 100)
+        assert lander.poll() is None
+    with faulty.lander():
+        assert settled(faulty)
+
+
+def test_landers_wait_for_a_mysql_that_is_away(faulty: Pipeline) -> None:
+    begun = len(faulty.lander_told('"assigned"'))
+    with faulty.lander() as lander:
+        eventually(lambda: len(faulty.lander_told('"assigned"')) > begun)
+        with Running(faulty) as traffic:
+            made(traffic, 100)
+        before = len(faulty.lander_told("topics cannot be described"))
+        with away(faulty, "mysql"):
+            other = faulty.start_lander()  # cannot begin, and moves partitions while nobody tells their topics' generations
+            eventually(lambda: len(faulty.lander_told("topics cannot be described")) > before)
+        end(other)
+        faulty.heal()
+        with Running(faulty) as traffic:
+            made(traffic, 100)
+        assert settled(faulty)
+        assert lander.poll() is None
+
+
 def test_a_killed_lander_loses_and_doubles_nothing(faulty: Pipeline) -> None:
     with Running(faulty) as traffic:
-        first = faulty.start_lander()
+        both = [faulty.start_lander(), faulty.start_lander()]
         made(traffic, 300)
-        first.kill()
-        first.wait()
+        for lander in both:
+            lander.kill()
+        for lander in both:
+            lander.wait()
         made(traffic, 100)
-        second = faulty.start_lander()
-        third = faulty.start_lander()
+        second, third = faulty.start_lander(), faulty.start_lander()
         made(traffic, 300)
         second.kill()
         second.wait()
         made(traffic, 100)
     assert settled(faulty)
     assert end(third) == 0
+
+
+def traffic_until_mysql_is_killed(faulty: Pipeline) -> None:
+    running = Running(faulty)
+    with running as traffic:
+        made(traffic, 300)
+        local_stack.kill(faulty.home, "mysql")
+        eventually(lambda: running.failure)
+
+
+def test_a_killed_mysql_ends_neither_the_lander_nor_the_watch(faulty: Pipeline) -> None:
+    with faulty.lander() as lander, faulty.watch() as watch:
+        with pytest.raises(pymysql.err.MySQLError):
+            traffic_until_mysql_is_killed(faulty)
+        local_stack.start_part(faulty.home, "mysql")
+        with Running(faulty) as traffic:
+            made(traffic, 300)
+        assert settled(faulty)
+        assert watch.poll() is None
+        assert lander.poll() is None
+
+
+@contextmanager
+def held(pipeline: Pipeline, part: str) -> Iterator[None]:
+    """The part does nothing, and its connections stay open."""
+    (process,) = [status.pid for status in local_stack.statuses(pipeline.home) if status.name == part and status.pid]
+    os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(process, signal.SIGCONT)
+
+
+def unlanded(pipeline: Pipeline) -> list[tuple[str, int]]:
+    """(topic, partition) where rows stand in ClickHouse above what the group has committed."""
+    group = pipeline.settings.landing.group
+    client = admin(pipeline.endpoints.kafka)
+    answered = client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result()
+    committed = {(place.topic, place.partition): place.offset for place in answered.topic_partitions}
+    found = []
+    for table in pipeline.catalog.chosen(SAMPLE):
+        newest = pipeline.landed(f"SELECT _partition, max(_offset) FROM {rows_table(table)} GROUP BY _partition")
+        found += [(topic_of(table), number) for number, offset in newest if committed[topic_of(table), number] <= offset]
+    return found
+
+
+def test_landers_that_come_and_go_while_clickhouse_holds_them_up_have_committed_what_landed(faulty: Pipeline) -> None:
+    small = {"batch_rows": "10", "batch_bytes": "10000", "memory_bytes": "20000"}
+    begun = len(faulty.lander_told('"landing"'))
+    with Running(faulty) as traffic, faulty.lander(**small) as first:
+        made(traffic, 100)
+        with faulty.lander(**small) as second:
+            with held(faulty, "clickhouse"):
+                made(traffic, 300)
+            eventually(lambda: len(faulty.lander_told('"landing"')) == begun + 2)
+            made(traffic, 100)
+        made(traffic, 100)
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert unlanded(faulty) == []
+    with faulty.lander():
+        assert settled(faulty)

@@ -18,6 +18,7 @@ from tests.conftest import STATE, Space
 from tests.pipeline import Pipeline, eventually, make_pipeline
 from tests.stack.flink_jobs import reference, results
 from tests.stack.flink_jobs.centre import Centre
+from tests.stack.streamer import shown
 from tests.stack.streamer.serving import Server, streaming, token
 
 FLINK = ("flink-jobmanager", "flink-taskmanager")
@@ -59,6 +60,7 @@ def test_the_page_is_right_again_after_a_server_was_killed(live: Pipeline, serve
     world = centre.world()
     wanted = {agent: row[2] for agent, row in reference.status(world).items()}
     eventually(lambda: states(page) == wanted, within=120)
+    eventually(lambda: shown.agree(page, world))
     results.becomes(results.status, centre, reference.status(world))
     results.becomes(results.stats, centre, reference.stats(world))
     results.becomes(results.minutes, centre, reference.minutes(world))

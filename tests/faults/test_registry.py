@@ -6,7 +6,6 @@ import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -18,6 +17,7 @@ from switchboard.stack import health, parts, state
 from switchboard.stack.progress import Progress
 from tests.conftest import STATE
 from tests.faults.changing import ID, Changing, M, N
+from tests.faults.running import away
 from tests.pipeline import Pipeline, end, eventually
 
 AWAY, EMPTY = "r_away", "r_empty"
@@ -33,21 +33,12 @@ def changing(faulty: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Chan
 
 
 @contextmanager
-def away(home: Path) -> Iterator[None]:
-    local_stack.stop_part(home, "registry")
-    try:
-        yield
-    finally:
-        local_stack.start_part(home, "registry")
-
-
-@contextmanager
 def empty(pipeline: Pipeline) -> Iterator[None]:
     """Another registry in the place of the stack's: a real one, that has lost its topic."""
     tools = local_stack.setup(pipeline.home, Progress(), STATE / "artefacts")
     program = parts.MAKERS["registry"](pipeline.home, state.load(pipeline.home), tools)
     command = [word.replace("switchboard.registry", "lost.registry") for word in program.command]
-    with away(pipeline.home), (pipeline.home / "logs" / "lost.log").open("ab") as log:
+    with away(pipeline, "registry"), (pipeline.home / "logs" / "lost.log").open("ab") as log:
         other = subprocess.Popen(command, cwd=program.directory, env={**os.environ, **program.environment}, stdout=log, stderr=log)
         try:
             eventually(lambda: health.answers("registry", pipeline.endpoints))
@@ -57,17 +48,8 @@ def empty(pipeline: Pipeline) -> Iterator[None]:
             other.wait()
 
 
-def stopped(pipeline: Pipeline, table: str) -> list[str]:
-    told = (pipeline.home / "logs" / "lander.log").read_text().splitlines()
-    return [line for line in told if "table stopped" in line and f'"{table}"' in line]
-
-
-def assigned(pipeline: Pipeline) -> int:
-    return (pipeline.home / "logs" / "lander.log").read_text().count('"event": "assigned"')
-
-
 def test_records_of_schemas_met_before_land_while_it_is_away(changing: Changing) -> None:
-    with away(changing.pipeline.home), changing.pipeline.lander(), changing.writing(AWAY):
+    with away(changing.pipeline, "registry"), changing.pipeline.lander(), changing.writing(AWAY):
         changing.has_landed(AWAY, "id > 110")
     with changing.pipeline.lander():
         assert changing.equal(AWAY)
@@ -78,10 +60,10 @@ def test_a_schema_not_met_before_waits_for_it(changing: Changing) -> None:
     changing.sql(f"ALTER TABLE {AWAY} ADD COLUMN late INT")
     changing.sql(f"INSERT INTO {AWAY} (id, late) VALUES (9001, 1)")
     ConnectTarget(pipeline.endpoints, pipeline.catalog, pipeline.control).catch_up(pipeline.endpoints.mysql[0])
-    with away(pipeline.home):
-        before = assigned(pipeline)
+    with away(pipeline, "registry"):
+        before = len(pipeline.lander_told('"assigned"'))
         lander = pipeline.start_lander()
-        eventually(lambda: assigned(pipeline) > before)
+        eventually(lambda: len(pipeline.lander_told('"assigned"')) > before)
     changing.has_landed(AWAY, "id = 9001")
     assert end(lander) == 0
     changing.declare(AWAY, ID, M, N, 'optional(4, "late", t.Int(32), p.PUBLIC)')
@@ -90,22 +72,28 @@ def test_a_schema_not_met_before_waits_for_it(changing: Changing) -> None:
         assert changing.equal(AWAY)
 
 
-def test_new_schemas_of_a_registry_that_came_back_empty_stop_the_table_until_its_topic_is_made_anew(changing: Changing) -> None:
-    pipeline = changing.pipeline
-    with empty(pipeline), pipeline.lander(), changing.writing(EMPTY):
-        changing.has_landed(EMPTY, "id > 110")
-        changing.sql(f"ALTER TABLE {EMPTY} ADD COLUMN extra INT")
-        eventually(lambda: stopped(pipeline, EMPTY))
-    assert "it was replaced, or came back empty" in stopped(pipeline, EMPTY)[0]
-    assert pipeline.command("connectors", "restart", connector_name("main")).returncode == 0
-    client = admin(pipeline.endpoints.kafka)
-    client.delete_topics([f"cdc.{EMPTY}"])[f"cdc.{EMPTY}"].result(30)
-    changing.declare(EMPTY, ID, M, N, 'optional(4, "extra", t.Int(32), p.PUBLIC)')
-    pipeline = changing.pipeline
-    pipeline.apply()
-    pipeline.heal()
-    with pipeline.lander():
+def test_a_registry_that_stays_empty_is_recovered_from_table_by_table(changing: Changing) -> None:
+    pipeline, topic = changing.pipeline, f"cdc.{EMPTY}"
+    with empty(pipeline), pipeline.lander(retry_seconds="3") as lander:
+        with changing.writing(EMPTY):
+            changing.has_landed(EMPTY, "id > 110")
+            changing.sql(f"ALTER TABLE {EMPTY} ADD COLUMN extra INT")
+            (told,) = eventually(lambda: pipeline.lander_told("table stopped", f'"{EMPTY}"'))
+        assert "or came back empty" in told
+        assert pipeline.command("connectors", "restart", connector_name("main")).returncode == 0
+        client = admin(pipeline.endpoints.kafka)
+        client.delete_topics([topic])[topic].result(30)
+        changing.declare(EMPTY, ID, M, N, 'optional(4, "extra", t.Int(32), p.PUBLIC)')
+        pipeline = changing.pipeline
+        pipeline.apply()
+        pipeline.heal()
         assert ConnectTarget(pipeline.endpoints, pipeline.catalog, pipeline.control).wait_snapshots(limit=120) == []
         repaired = pipeline.command("verify", EMPTY, "--repair")
         assert repaired.returncode == 0, repaired.stdout
+        with changing.writing(EMPTY, first=1000):
+            pass
         assert changing.equal(EMPTY)
+        assert changing.states(EMPTY) == []
+        assert lander.poll() is None
+    assert pipeline.command("connectors", "restart", connector_name("main")).returncode == 0
+    pipeline.heal()

@@ -65,6 +65,13 @@ def run(pipeline: Pipeline, *words: str) -> str:
     return done.stdout
 
 
+def apply(pipeline: Pipeline, room: str) -> None:
+    """Allows by name what the first try says would lose data of that room."""
+    tried = pipeline.command("apply")
+    if tried.returncode:
+        run(pipeline, "apply", *(word for line in tried.stdout.split() if line.startswith(f"{room}:") for word in ("--allow", line)))
+
+
 def describe(pipeline: Pipeline, *more: str) -> str:
     server = pipeline.endpoints.mysql[0]
     url = f"mysql://{server.user}:{server.password.get_secret_value()}@{server.host}:{server.port}"
@@ -79,7 +86,7 @@ def test_it_is_copied_and_followed_until_the_copies_are_equal(shop: Pipeline) ->
     assert "big is a view and was passed over" in describe(shop)
     assert "+ topics cdc.journal" in run(shop, "plan")
     with application.running(), shop.watch():
-        run(shop, "apply")
+        apply(shop, "connect")  # the sample's tables are captured on this server too, if its journey was first
         with shop.lander():
             application.changes(1000)
             for alter in ALTERS:
@@ -87,9 +94,8 @@ def test_it_is_copied_and_followed_until_the_copies_are_equal(shop: Pipeline) ->
                 application.changes(100)
 
         describe(shop, "--replace")
-        refused = shop.command("apply")
-        assert refused.returncode == 1
-        run(shop, "apply", *(word for line in refused.stdout.split() if line.startswith("clickhouse:") for word in ("--allow", line)))
+        assert shop.command("apply").returncode == 1
+        apply(shop, "clickhouse")
         with shop.lander():
             application.changes(500)
 

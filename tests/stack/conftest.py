@@ -1,14 +1,20 @@
-"""What only some tests of the run's stack need."""
+"""One stack of real servers for all of these tests that a process runs, and each test's own databases in it; with a container engine,
+docker-compose.yml's beside it."""
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from pyiceberg.catalog import Catalog
 from pyiceberg.catalog.rest import RestCatalog
+from testcontainers.compose import DockerCompose
 
 from core.control.results import pointers
 from core.settings import Endpoints, FlinkEndpoint
@@ -17,10 +23,82 @@ from flink_jobs.jobs import JOBS
 from flink_jobs.rest import ENDED, Flink
 from flink_jobs.submit import Submitter
 from switchboard import stack as local_stack
-from switchboard.stack import parts
+from switchboard.stack import compose, health, parts
 from switchboard.stack.progress import Progress
-from tests.conftest import STATE, Servers
-from tests.pipeline import Pipeline
+from tests.conftest import HOMES, STATE, start
+from tests.pipeline import ROOT, Pipeline, eventually, make_pipeline
+
+
+@pytest.fixture(scope="package")
+def stack_home(worker_id: str) -> Iterator[Path]:
+    home, _ = start("tests" if worker_id == "master" else f"tests-{worker_id}")
+    yield home
+    local_stack.discard(home)
+
+
+@pytest.fixture(scope="package")
+def containers() -> Iterator[Endpoints]:
+    """The stack of docker-compose.yml: the other producer of an `Endpoints`."""
+    lacking = [" ".join(command) for command in (("docker", "info"), ("docker", "compose", "version")) if not works(command)]
+    if lacking:
+        pytest.skip(f"docker-compose.yml cannot be tried without a container engine: `{lacking[0]}` fails")
+    values = compose.environment(STATE / "compose.env")
+    one = FileLock(STATE / ".containers.lock", timeout=3600)  # its ports are fixed: the other process waits its turn
+    with one, DockerCompose(ROOT, env_file=str(STATE / "compose.env"), profiles=["all"], wait=False):
+        endpoints = compose.endpoints(values)
+        for part in parts.BASE + parts.EXTRA:
+            eventually(partial(health.answers, part, endpoints), within=180)
+        yield endpoints
+
+
+def works(command: tuple[str, ...]) -> bool:
+    try:
+        return subprocess.run(command, capture_output=True, timeout=30, check=False).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+@dataclass(frozen=True)
+class Servers:
+    home: Path
+    """Where logs go; the local stack's state too."""
+    endpoints: Endpoints
+    local: bool
+
+
+@pytest.fixture(scope="package", params=["local", "containers"])
+def servers(request: pytest.FixtureRequest) -> Servers:
+    """What the tests against servers run on: each of them twice, where there is a container engine."""
+    if request.param == "local":
+        home: Path = request.getfixturevalue("stack_home")
+        return Servers(home, local_stack.endpoints(home), local=True)
+    endpoints: Endpoints = request.getfixturevalue("containers")
+    return Servers(logs_only("containers"), endpoints, local=False)
+
+
+def logs_only(name: str) -> Path:
+    """A home without a stack: commands learn of the servers by SWITCHBOARD_ENDPOINTS alone."""
+    home = STATE / f"{HOMES}{name}"
+    shutil.rmtree(home, ignore_errors=True)
+    (home / "logs").mkdir(parents=True)
+    return home
+
+
+@pytest.fixture(scope="package")
+def stack(servers: Servers) -> Endpoints:
+    return servers.endpoints
+
+
+@pytest.fixture(scope="package")
+def pipeline(servers: Servers) -> Iterator[Pipeline]:
+    """Every contract applied, and one lander running for the whole run."""
+    made = make_pipeline(servers.home, servers.endpoints)
+    made.apply()
+    with made.lander() as lander:
+        yield made
+        assert lander.poll() is None, f"the lander ended; see {servers.home / 'logs' / 'lander.log'}"
+    made.control.close()
+    made.clickhouse.close()
 
 
 @dataclass(frozen=True)
@@ -33,13 +111,13 @@ class Whole:
     client: FlinkClient
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def whole_home(stack_home: Path) -> Path:
     local_stack.up(stack_home, Progress(), parts.BASE + parts.EXTRA, artefacts=STATE / "artefacts")
     return stack_home
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def whole(servers: Servers, whole_home: Path) -> Iterator[Whole]:
     endpoints = local_stack.endpoints(whole_home) if servers.local else servers.endpoints
     assert endpoints.flink is not None
@@ -47,9 +125,9 @@ def whole(servers: Servers, whole_home: Path) -> Iterator[Whole]:
         yield Whole(endpoints, lake, endpoints.flink, local_stack.flink_client(servers.home, endpoints.flink, STATE / "artefacts"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def jobs(whole: Whole, pipeline: Pipeline) -> Iterator[Flink]:
-    """Every job, for the rest of the run."""
+    """Every job, for the rest of the package."""
     Submitter(whole.endpoints, pipeline.catalog.at(pointers(pipeline.control)), whole.client, pipeline.control).submit(JOBS)
     flink = Flink(whole.flink)
     yield flink

@@ -5,6 +5,8 @@ import {
   AgentSchema,
   type Alert,
   AlertSchema,
+  type Contact,
+  ContactSchema,
   Level,
   type Queue,
   QueueSchema,
@@ -27,7 +29,8 @@ const SPANS: readonly (readonly [string, number])[] = [["15m", 15], ["30m", 30],
 
 const pick = <T>(from: readonly T[]): T => from[Math.floor(Math.random() * from.length)]!;
 const below = (n: number): number => Math.floor(Math.random() * n);
-const agoMs = (ms: number): Timestamp => timestampFromMs(Date.now() - ms);
+export const at = (ms: number): Timestamp => timestampFromMs(Math.round(ms));
+const agoMs = (ms: number): Timestamp => at(Date.now() - ms);
 
 export interface Changes {
   agents: Agent[];
@@ -58,16 +61,25 @@ export class FakeCentre {
     const spans: Span[] = [];
     const agent = this.agents[agentId - 1];
     const now = Date.now();
-    let at = now - hours * 3_600_000;
+    let moment = now - hours * 3_600_000;
     const until = agent?.since ? timestampMs(agent.since) : now;
-    while (at < until) {
-      const to = Math.min(until, at + 20_000 + Math.random() ** 3 * 1_800_000);
+    while (moment < until) {
+      const to = Math.min(until, moment + 20_000 + Math.random() ** 3 * 1_800_000);
       const state = randomState();
-      spans.push(create(SpanSchema, { state, reason: reasonFor(state), from: timestampFromMs(at), to: timestampFromMs(to) }));
-      at = to;
+      spans.push(create(SpanSchema, { state, reason: reasonFor(state), from: at(moment), to: at(to) }));
+      moment = to;
     }
-    if (agent) spans.push(create(SpanSchema, { state: agent.state, reason: agent.reason, from: timestampFromMs(until) }));
+    if (agent) spans.push(create(SpanSchema, { state: agent.state, reason: agent.reason, from: at(until) }));
     return spans;
+  }
+
+  contacts(hours: number): Contact[] {
+    return Array.from({ length: hours * 3 }, (_, i) => {
+      const from = Date.now() - Math.random() * hours * 3_600_000;
+      const answered = from + below(90_000);
+      const times = { from: at(from), answered: at(answered), to: at(answered + 60_000 + below(900_000)) };
+      return create(ContactSchema, { interactionId: BigInt(i + 1), channel: pick(["voice", "voice", "chat"]), queueId: 1 + below(QUEUES.length), ...times });
+    }).sort((a, b) => Number(a.from!.seconds - b.from!.seconds));
   }
 
   acknowledge(alertId: string): Alert | undefined {
@@ -129,6 +141,7 @@ function fakeAgent(agentId: number): Agent {
     team: TEAMS[team]!,
     queueIds: [...new Set([1 + below(QUEUES.length), 1 + below(QUEUES.length), 1 + below(QUEUES.length)])],
     changedAt: agoMs(below(20_000)),
+    occupancy: 0.5 + Math.random() / 2,
   });
   putInState(agent, randomState(), Date.now() - Math.random() ** 4 * 2_400_000);
   return agent;
@@ -136,7 +149,7 @@ function fakeAgent(agentId: number): Agent {
 
 function putInState(agent: Agent, state: string, since: number): void {
   agent.state = state;
-  agent.since = timestampFromMs(since);
+  agent.since = at(since);
   agent.reason = reasonFor(state);
   agent.contacts = state === "on contact" ? (Math.random() < 0.6 ? { voice: 1 } : { chat: 1 + below(4), mail: below(2) }) : {};
 }
@@ -166,6 +179,7 @@ function fakeQueue(queueId: number, name: string, channel: string): Queue {
     windows: SPANS.map(([span, minutes]) => fakeWindow(span, minutes)),
     trend: Array.from({ length: 60 }, fakeMinute),
     changedAt: agoMs(0),
+    countedAt: agoMs(below(90_000)),
   });
 }
 

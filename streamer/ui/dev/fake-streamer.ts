@@ -1,11 +1,10 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { parseArgs } from "node:util";
 import { create } from "@bufbuild/protobuf";
-import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { Supervisor, type WatchResponse, WatchResponseSchema } from "../src/gen/switchboard/v1/live_pb";
-import { FakeCentre } from "./fake-centre";
+import { at, FakeCentre } from "./fake-centre";
 import { serveBuiltPage } from "./serve-built-page";
 
 // A FAKE for development: the streamer's protocol with random figures, and the built page beside it.
@@ -35,7 +34,7 @@ function demandToken(context: HandlerContext): void {
 
 function message(snapshot: boolean): WatchResponse {
   if (mode === "live") dataAt = Date.now() - Math.random() * 700;
-  const times = { sentAt: timestampFromMs(Date.now()), dataAt: timestampFromMs(dataAt), snapshot };
+  const times = { sentAt: at(Date.now()), dataAt: at(dataAt), snapshot };
   const { agents, queues } = centre;
   if (snapshot) return create(WatchResponseSchema, { ...times, agents, queues, alerts: [...centre.alerts.values()] });
   return create(WatchResponseSchema, { ...times, ...(mode === "live" ? centre.step(Number(options.changing)) : {}) });
@@ -57,7 +56,8 @@ function routes(router: ConnectRouter): void {
     watch: (_request, context) => watch(context),
     timeline(request, context) {
       demandToken(context);
-      return { spans: centre.timeline(request.agentId, request.hours || 8) };
+      const hours = request.hours || 8;
+      return { spans: centre.timeline(request.agentId, hours), contacts: centre.contacts(hours), knownAt: at(Date.now()) };
     },
     acknowledge(request, context) {
       demandToken(context);

@@ -12,7 +12,7 @@ const { values: options } = parseArgs({
 });
 const ARGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 
-const DESKTOP = { width: 1440, height: 900 };
+const DESKTOP = { width: 1280, height: 900 };
 const PHONE = { width: 360, height: 740 };
 
 async function openPage(browser: Browser, viewport: typeof DESKTOP, colorScheme: "light" | "dark"): Promise<Page> {

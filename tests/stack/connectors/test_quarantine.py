@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from connectors.aside import aside
 from connectors.binlog import Position, hours_left
 from connectors.guard import BinlogAlarm, Mender
 from connectors.quarantine import Quarantine
 from connectors.watch import Watch
+from core.control.aside import aside
 from core.control.states import BACKFILL, FROZEN, standing
 from core.errors import MisconfiguredError
 from core.settings import Endpoints
@@ -136,6 +136,6 @@ def test_an_unknown_server_or_database_is_refused(source: Source) -> None:
 
 def test_the_binlog_s_reach_is_measured_for_every_connector(source: Source) -> None:
     flows(source, 106)
-    alarm = BinlogAlarm(source.endpoints, source.connect, least=24)
+    alarm = BinlogAlarm(source.endpoints, Catalog((THINGS,)), source.control, source.connect, least=24)
     assert alarm.look() == {NAME: 168.0}
     assert hours_left(source.server, Position("binlog.000000", 0)) == 0

@@ -14,8 +14,10 @@ from connectors.loads import COMPLETED, STOPPED, Loads
 from connectors.snapshots import follow, pause_snapshots, resume_snapshots, stop_snapshots
 from core.control.models import Run, utc_now
 from core.settings import Endpoints
+from schemas import privacy as p
+from schemas import types as t
 from schemas.render.connect import connector_name
-from schemas.table import Metadata, Shards
+from schemas.table import Latest, Metadata, Shards, Table, immutable, required
 from tests.pipeline import eventually
 from tests.stack.connectors.source import DDL, Source, contract, made
 
@@ -28,6 +30,18 @@ ROWS = 20_000
 THINGS = contract("ct_things", Shards("ct_?"))
 LATER = contract("ct_later", Shards("ct_?"))
 KINDS = contract("ct_kinds", Metadata("ct_meta"))
+CODES = Table(
+    name="ct_codes",
+    source=Metadata("ct_meta"),
+    key=("z_code", "a_part"),
+    history=Latest(),
+    columns=(
+        required(1, "first_code", t.Int(), p.PUBLIC),
+        immutable(2, "a_part", t.Int(), p.PUBLIC),
+        immutable(3, "z_code", t.Int(), p.PUBLIC),
+    ),
+)
+"""Without a primary key; Debezium alone would take the unique key that was declared first."""
 
 
 @pytest.fixture(scope="module")
@@ -39,17 +53,23 @@ def source(stack: Endpoints) -> Iterator[Source]:
             ours.fill(shard, "ct_things", 1, ROWS if shard == "ct_1" else 10)
         ours.sql("mysql", "CREATE DATABASE ct_meta")
         ours.sql("ct_meta", DDL.format("ct_kinds"), "INSERT INTO ct_kinds VALUES (1, 'one')")
-        ours.apply(THINGS, KINDS)
+        ours.sql(
+            "ct_meta",
+            "CREATE TABLE ct_codes (first_code INT NOT NULL, a_part INT NOT NULL, z_code INT NOT NULL, "
+            "UNIQUE (first_code), UNIQUE (z_code, a_part))",
+            "INSERT INTO ct_codes VALUES (1, 1, 1)",
+        )
+        ours.apply(THINGS, KINDS, CODES)
         yield ours
 
 
 def test_rows_that_stood_before_are_read_by_snapshots_at_once(source: Source) -> None:
     started = time.monotonic()
-    source.loaded(THINGS, KINDS)
-    print(f"snapshots of {ROWS + 11} rows: {time.monotonic() - started:.1f} s after the connector ran")
+    source.loaded(THINGS, KINDS, CODES)
+    print(f"snapshots of {ROWS + 12} rows: {time.monotonic() - started:.1f} s after the connector ran")
     things = source.records("cdc.ct_things")
     assert Counter((record.shard, record.op) for record in things) == {("ct_1", "r"): ROWS, ("ct_2", "r"): 10}
-    assert source.plan(THINGS, KINDS) == []
+    assert source.plan(THINGS, KINDS, CODES) == []
 
 
 def test_a_key_is_json_with_its_shard_and_decides_the_partition(source: Source) -> None:
@@ -58,6 +78,23 @@ def test_a_key_is_json_with_its_shard_and_decides_the_partition(source: Source) 
     assert all(record.key["_shard"] == record.shard for record in things)
     assert len({record.partition for record in things}) == 4
     assert source.records("cdc.ct_kinds")[0].key == {"id": 1, "_shard": "ct_meta"}
+
+
+def test_a_key_is_the_contract_s_whichever_unique_key_the_source_puts_first_or_makes_primary(source: Source) -> None:
+    source.sql(
+        "ct_meta",
+        "INSERT INTO ct_codes VALUES (2, 1, 2)",
+        "UPDATE ct_codes SET first_code = 3 WHERE first_code = 2",
+        "ALTER TABLE ct_codes ADD PRIMARY KEY (first_code)",
+        "UPDATE ct_codes SET first_code = 4 WHERE first_code = 3",
+        "UPDATE ct_codes SET z_code = 5 WHERE first_code = 4",
+    )
+    eventually(lambda: source.ops("cdc.ct_codes", "ct_meta")["d"] == 1)
+    records = source.records("cdc.ct_codes")
+    assert {tuple(record.key) for record in records} == {("z_code", "a_part", "_shard")}
+    told = [(record.key["z_code"], record.op) for record in records]
+    assert [op for code, op in told if code == 2] == ["c", "u", "u", "d"]
+    assert [(code, op) for code, op in told if code != 2] in ([(1, "r"), (5, "c")], [(5, "c"), (1, "r")])
 
 
 def test_a_snapshot_tells_its_progress_by_key_and_rows(source: Source) -> None:
@@ -108,10 +145,10 @@ def test_a_table_added_later_is_read_while_others_flow(source: Source) -> None:
     thread = threading.Thread(target=write)
     thread.start()
     try:
-        steps = [(step.action, step.subject) for step in source.plan(THINGS, KINDS, LATER) if step.target == "connect"]
+        steps = [(step.action, step.subject) for step in source.plan(THINGS, KINDS, CODES, LATER) if step.target == "connect"]
         assert steps == [("change", "mysql-ct"), ("run", "ct/snapshots")]
-        source.apply(THINGS, KINDS, LATER)
-        source.loaded(THINGS, KINDS, LATER)
+        source.apply(THINGS, KINDS, CODES, LATER)
+        source.loaded(THINGS, KINDS, CODES, LATER)
     finally:
         stop.set()
         thread.join()
@@ -127,10 +164,10 @@ def test_a_shard_that_comes_later_needs_its_snapshot_only(source: Source) -> Non
     source.sql("mysql", "CREATE DATABASE ct_3")
     source.sql("ct_3", DDL.format("ct_things"))
     source.fill("ct_3", "ct_things", 1, 20)
-    (step,) = source.plan(THINGS, KINDS, LATER)
+    (step,) = source.plan(THINGS, KINDS, CODES, LATER)
     assert step.diff == ("> ct_3.ct_things into cdc.ct_things",)
-    source.apply(THINGS, KINDS, LATER)
-    source.loaded(THINGS, KINDS, LATER)
+    source.apply(THINGS, KINDS, CODES, LATER)
+    source.loaded(THINGS, KINDS, CODES, LATER)
     things = [record for record in source.records("cdc.ct_things") if record.shard == "ct_3"]
     assert {record.key["id"] for record in things} == set(range(1, 21))
     assert {record.op for record in things} == {"r", "c"}
@@ -139,13 +176,13 @@ def test_a_shard_that_comes_later_needs_its_snapshot_only(source: Source) -> Non
 def test_only_some_rows_are_read_again_where_a_condition_says_so(source: Source) -> None:
     before = source.ops("cdc.ct_things", "ct_1")["r"]
     Loads(source.endpoints, source.control).request(NAME, ["ct_1.ct_things"], where="id <= 7")
-    source.loaded(THINGS, KINDS, LATER)
+    source.loaded(THINGS, KINDS, CODES, LATER)
     assert source.ops("cdc.ct_things", "ct_1")["r"] == before + 7
 
 
 def test_snapshots_are_paused_resumed_and_stopped(source: Source) -> None:
     kafka, loads = source.endpoints.kafka, Loads(source.endpoints, source.control)
-    source.fill("ct_1", "ct_later", 1000, 300_000)
+    source.fill("ct_1", "ct_later", 1000, 80_000)
     loads.request(NAME, ["ct_1.ct_later"])
     pause_snapshots(kafka, NAME)
     eventually(lambda: kinds(source)["PAUSED"] == 1)
@@ -156,7 +193,8 @@ def test_snapshots_are_paused_resumed_and_stopped(source: Source) -> None:
     stop_snapshots(kafka, NAME)
     eventually(lambda: loads.outstanding(NAME) == [])
     assert loads.newest(NAME)["ct_1.ct_later"].status == STOPPED
-    assert [step.subject for step in source.plan(THINGS, KINDS, LATER)] == ["ct/snapshots"]
+    assert [step.subject for step in source.plan(THINGS, KINDS, CODES, LATER)] == ["ct/snapshots"]
+    source.sql("ct_1", "TRUNCATE TABLE ct_later")
 
 
 def kinds(source: Source) -> Counter[str]:
@@ -173,16 +211,16 @@ def lose(source: Source) -> None:
 
 def test_a_lost_signal_is_sent_again_by_apply(source: Source) -> None:
     lose(source)
-    (step,) = [step for step in source.plan(THINGS, KINDS, LATER) if step.subject == "ct/snapshots"]
+    (step,) = [step for step in source.plan(THINGS, KINDS, CODES, LATER) if step.subject == "ct/snapshots"]
     assert "> ct_2.ct_later into cdc.ct_later again; the last one ended as FAILED" in step.diff
-    source.apply(THINGS, KINDS, LATER)
-    source.loaded(THINGS, KINDS, LATER)
+    source.apply(THINGS, KINDS, CODES, LATER)
+    source.loaded(THINGS, KINDS, CODES, LATER)
     assert Loads(source.endpoints, source.control).newest(NAME)["ct_2.ct_later"].status == COMPLETED
 
 
 def test_a_lost_signal_is_sent_again_by_who_waits_for_it(source: Source) -> None:
     before = source.ops("cdc.ct_later", "ct_2")["r"]
     lose(source)
-    source.loaded(THINGS, KINDS, LATER)
+    source.loaded(THINGS, KINDS, CODES, LATER)
     assert Loads(source.endpoints, source.control).newest(NAME)["ct_2.ct_later"].status == COMPLETED
     assert source.ops("cdc.ct_later", "ct_2")["r"] > before

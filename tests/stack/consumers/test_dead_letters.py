@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import time
+
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from consumers.deadletters import DeadLetter, read
-from consumers.replay import replay
 from core.clients.registry import Registry
 from core.wire import confluent
+from schemas.names import dlq_of
 from tests.conftest import Space
 from tests.pipeline import Pipeline, eventually
 from tests.stack.consumers.test_landing import landed_count, make_shard, survey
@@ -50,29 +53,46 @@ def test_corrupt_records_go_aside_and_their_neighbours_land(pipeline: Pipeline, 
     cut = good[:-9] + mark
     unframed = b"\x07" + mark
     unknown = confluent.frame(987_654, mark)
-    send(pipeline, shifted, good, cut, unframed, good, unknown)
+    send(pipeline, shifted, good, cut, b"", unframed, b"\0", good, unknown)
     survey(pipeline, shard, 2)
     eventually(lambda: len(letters(pipeline, mark)) == 4)
-    assert {letter.value for letter in letters(pipeline, mark)} == {shifted, cut, unframed, unknown}
+    found = {letter.value: letter for letter in letters(pipeline, mark)}
+    assert found.keys() == {shifted, cut, unframed, unknown}
+    assert len({letter.offset for letter in found.values()}) == 4
+    assert {letter.value: (letter.topic, letter.partition, letter.schema_id) for letter in found.values()} == {
+        shifted: (TOPIC, 0, confluent.schema_id(good)),
+        cut: (TOPIC, 0, confluent.schema_id(good)),
+        unframed: (TOPIC, 0, None),
+        unknown: (TOPIC, 0, 987_654),
+    }
+    assert found[unknown].reason == "schema id 987654 is not in the registry"
+    assert found[unframed].reason == "not in Confluent framing"
+    assert all(abs(letter.time / 1000 - time.time()) < 300 for letter in found.values())
+    bare = [letter.value for letter in read(pipeline.endpoints.kafka, TOPIC) if len(letter.value) < 2]
+    assert {b"", b"\0"} <= set(bare)
     eventually(lambda: landed_count(pipeline, "surveys", shard, 2))
     assert pipeline.equal("surveys", shards=(shard,))
 
 
-def test_a_replayed_letter_never_beats_a_newer_row(pipeline: Pipeline, space: Space) -> None:
-    shard, mark = space.name("acc"), space.name("replayed").encode()
-    make_shard(pipeline, shard)
-    survey(pipeline, shard, 1, mark.decode())
-    eventually(lambda: landed_count(pipeline, "surveys", shard, 1))
-    send(pipeline, newest_value(pipeline, mark) + mark)
-    eventually(lambda: letters(pipeline, mark))
-    pipeline.sql("UPDATE surveys SET comment = 'newer' WHERE survey_id = 1", database=shard)
-    query = f"SELECT comment FROM base.surveys WHERE _shard = '{shard}'"
-    eventually(lambda: pipeline.landed(query) == [("newer",)])
-    done, failed = replay(pipeline.endpoints, pipeline.settings.landing, pipeline.catalog, pipeline.control, TOPIC, "no such reason")
-    assert (done, failed) == (0, 0)
-    replay(pipeline.endpoints, pipeline.settings.landing, pipeline.catalog, pipeline.control, TOPIC, "")
-    assert pipeline.landed(query) == [("newer",)]
-    assert pipeline.equal("surveys", shards=(shard,))
+def test_letters_are_shown_and_replayed_by_reason_and_a_foreign_record_is_told(pipeline: Pipeline, space: Space) -> None:
+    mark = space.name("foreign").encode()
+    unframed = b"\x07" + mark
+    send(pipeline, unframed)
+    (letter,) = eventually(lambda: letters(pipeline, mark))
+    producer = Producer({"bootstrap.servers": pipeline.endpoints.kafka.bootstrap})
+    producer.produce(dlq_of(TOPIC), value=b"whoever", headers={"topic": "x"})
+    assert producer.flush(30) == 0
+    listed = pipeline.command("dlq", "list", "--topic", TOPIC).stdout
+    assert f"{letter} schema None: not in Confluent framing" in listed
+    assert "unreadable, not one of our dead letters" in listed
+    shown = json.loads(pipeline.command("dlq", "show", str(letter)).stdout)
+    assert (shown["value"], shown["reason"]) == (unframed.hex(), "not in Confluent framing")
+    assert "no dead letter" in pipeline.command("dlq", "show", f"{TOPIC}[0]@999999999").stdout
+    replayed = pipeline.command("dlq", "replay", "--topic", TOPIC, "--reason", "no such reason")
+    assert (replayed.returncode, replayed.stdout.strip()) == (0, "0 landed, 0 still cannot land")
+    replayed = pipeline.command("dlq", "replay", "--topic", TOPIC, "--reason", "Confluent framing")
+    assert replayed.returncode == 1
+    assert replayed.stdout.startswith("0 landed, ")
 
 
 def test_the_registry_serves_the_id_that_records_carry(pipeline: Pipeline, space: Space) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -21,6 +22,9 @@ CREATE TABLE every_type (
     bits BIT(64), fixed BINARY(8), raw VARBINARY(100), letters VARCHAR(200), long_text LONGTEXT,
     defaulted INT NOT NULL DEFAULT 7, defaulted_null INT DEFAULT 9
 )"""
+
+COLUMN = re.compile(r"( (?:[A-Z]+(?:\([^)]*\))?(?: UNSIGNED)?))(?: NULL)?(?=,|\n\))")
+REQUIRED = COLUMN.sub(r"\1 NOT NULL", EVERY_TYPE).replace("every_type", "every_type_required").replace("DEFAULT 9", "NOT NULL DEFAULT 9")
 
 HIGH = """
 INSERT INTO every_type VALUES (%s, 127, 255, 32767, 65535, 8388607, 16777215, 2147483647, 4294967295, 9223372036854775807,
@@ -79,6 +83,19 @@ def test_every_type_is_equal_after_inserts_updates_and_deletes(pipeline: Pipelin
     pipeline.sql("DELETE FROM every_type WHERE id = 5", database=shard)
     eventually(lambda: landed_count(pipeline, "every_type", shard, 4))
     assert pipeline.equal("every_type", shards=(shard,))
+
+
+def test_every_type_is_equal_where_no_null_is_allowed(pipeline: Pipeline, space: Space) -> None:
+    shard = space.name("types")
+    pipeline.sql(f"CREATE DATABASE {shard}")
+    pipeline.sql(REQUIRED, database=shard)
+    assert pipeline.sql(f"SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = '{shard}' AND is_nullable = 'YES'") == [(0,)]
+    for number, row in enumerate((HIGH, LOW, HIGH, LOW), 1):
+        pipeline.sql(row.replace("every_type", "every_type_required"), number, database=shard)
+    pipeline.sql("UPDATE every_type_required SET tiny = 1, letters = 'new' WHERE id = 3", database=shard)
+    pipeline.sql("DELETE FROM every_type_required WHERE id = 4", database=shard)
+    eventually(lambda: landed_count(pipeline, "every_type_required", shard, 3))
+    assert pipeline.equal("every_type_required", shards=(shard,))
 
 
 def test_nulls_and_values_of_every_type_land_in_one_batch(pipeline: Pipeline, space: Space) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 
 from consumers import rebuild as rebuilding
 from consumers.target import ClickHouseTarget
+from core.clients import clickhouse
 from core.errors import RefusedError
 from schemas import privacy as p
 from schemas import types as t
@@ -17,7 +19,7 @@ from schemas.render import clickhouse as render
 from schemas.table import ClickHouse, Column, Latest, Shards, Table, immutable, optional
 from switchboard.plan import plan as planning
 from tests.conftest import Space
-from tests.pipeline import Pipeline
+from tests.pipeline import Pipeline, eventually
 
 ROWS = 1000
 
@@ -100,6 +102,35 @@ def test_a_wider_key_column_is_rebuilt_with_every_row(kept: Kept) -> None:
     kept.apply(wider)
     assert kept.sums("sum(id), toTypeName(any(id))") == [(ROWS, ROWS * (ROWS - 1) // 2, "Int64")]
     assert kept.plan(wider) == []
+
+
+def test_a_rebuild_keeps_renamed_columns_and_those_that_no_contract_describes(kept: Kept) -> None:
+    first, group, note = kept.table.columns
+    kept.pipeline.clickhouse.command(f"ALTER TABLE {render.rows_table(kept.table)} ADD COLUMN beyond Nullable(Int64)")
+    kept.pipeline.clickhouse.command(
+        f"ALTER TABLE {render.rows_table(kept.table)} UPDATE beyond = id + 1 WHERE 1 SETTINGS mutations_sync = 1"
+    )
+    other = with_columns(kept.table, replace(first, type=t.Int(64)), group, replace(note, name="remark"))
+    kept.apply(other)
+    assert kept.sums("countIf(remark = toString(id)), countIf(beyond = id + 1), toTypeName(any(id))") == [(ROWS, ROWS, ROWS, "Int64")]
+    assert kept.plan(other) == []
+
+
+def test_an_insert_that_began_before_the_tables_were_exchanged_is_in_the_new_one(kept: Kept) -> None:
+    first, group, note = kept.table.columns
+    rows = render.rows_table(kept.table)
+    slow = (
+        f"INSERT INTO {rows} (id, `group id`, `note it`, _shard, _version, _landed_at) "
+        f"SELECT {ROWS} + number, 0, '', 'none_1', 1, now64(3) FROM numbers(6) WHERE sleepEachRow(0.5) = 0 SETTINGS max_block_size = 1"
+    )
+    with ThreadPoolExecutor(1) as pool:
+        inserted = pool.submit(clickhouse.connect(kept.pipeline.endpoints.clickhouse).command, slow)
+        eventually(
+            lambda: kept.pipeline.landed("SELECT 1 FROM system.processes WHERE query LIKE '%sleepEachRow%' AND query_kind = 'Insert'")
+        )
+        kept.apply(with_columns(kept.table, replace(first, type=t.Int(64)), group, note))
+        inserted.result()
+    assert kept.sums("max(id)") == [(ROWS + 6, ROWS + 5)]
 
 
 def test_another_order_of_the_same_columns_loses_nothing_and_another_key_is_refused(kept: Kept) -> None:

@@ -8,10 +8,21 @@ import subprocess
 import sys
 
 import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.cimpl import NewTopic
+from sqlalchemy import select
 
+from consumers.reach import horizon
+from core.clients.kafka import admin, producer
+from core.control.models import Run
 from core.control.results import beside, pointer
+from core.errors import MisconfiguredError
+from flink_jobs.backfill import Backfills
+from flink_jobs.jobs import job_named
 from flink_jobs.rest import Flink
+from tests.conftest import Space
 from tests.pipeline import Pipeline, eventually
+from tests.stack.conftest import Whole
 from tests.stack.flink_jobs import reference
 from tests.stack.flink_jobs.centre import Centre, utc_now
 from tests.stack.flink_jobs.results import becomes, minutes, sessions, structured
@@ -100,16 +111,61 @@ def test_killed_at_any_step_it_is_resumed_by_repeating_it(jobs: Flink, centre: C
     backfill(pipeline, "run", job)
     assert len([running for running in jobs.jobs() if running.name == f"{job}.g2" and running.state == "RUNNING"]) == 1
     backfill(pipeline, "swap", job)
-    pipeline.clickhouse.command("CREATE OR REPLACE VIEW structured.agent_sessions AS SELECT * FROM landed.agent_sessions FINAL")
+    cut_off(pipeline, "landed.agent_sessions")
     assert "its view follows generation 2" in pipeline.command("plan").stdout
     assert pipeline.command("apply").returncode == 0
+    assert "landed.agent_sessions__g2 FINAL" in reads(pipeline, "structured.agent_sessions")
+    cut_off(pipeline, "landed.agent_sessions")
+    assert "generation 2 is in force" in backfill(pipeline, "swap", job)
     assert "landed.agent_sessions__g2 FINAL" in reads(pipeline, "structured.agent_sessions")
     assert pointer(pipeline.control, job).generation == 2
     assert beside(pipeline.control, job) == [1, 2]
     backfill(pipeline, "revert", job)
+    cut_off(pipeline, "landed.agent_sessions__g2")
+    assert "generation 1 is in force" in backfill(pipeline, "revert", job)
+    assert "landed.agent_sessions FINAL" in reads(pipeline, "structured.agent_sessions")
     backfill(pipeline, "drop", job)
     assert sessions(centre) is not None
     assert beside(pipeline.control, job) == [1]
+    assert runs(pipeline, job) >= {("backfill run", "RUNNING"), ("backfill run", "COMPLETED"), ("backfill drop", "COMPLETED")}
+
+
+def cut_off(pipeline: Pipeline, rows: str) -> None:
+    """As a command leaves it that was killed after it had moved the pointer: the view reads what it read before."""
+    pipeline.clickhouse.command(f"CREATE OR REPLACE VIEW structured.agent_sessions AS SELECT * FROM {rows} FINAL")
+
+
+def runs(pipeline: Pipeline, job: str) -> set[tuple[str, str]]:
+    with pipeline.control.session() as session:
+        return {(run.kind, run.status) for run in session.scalars(select(Run).where(Run.subject == job))}
+
+
+def test_what_the_topics_no_longer_hold_is_neither_computed_nor_lost(
+    whole: Whole, pipeline: Pipeline, space: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begins = utc_now() - dt.timedelta(days=20)
+    monkeypatch.setattr("flink_jobs.backfill.horizon", lambda *_: begins)
+    made = Backfills(whole.endpoints, pipeline.settings, pipeline.catalog, pipeline.control, whole.client)
+    for since in (None, begins - dt.timedelta(days=1)):
+        with pytest.raises(MisconfiguredError, match="hold what was committed since") as refused:
+            made.plan(job_named("structured_interactions"), since)
+        assert f"--from {begins:%Y-%m-%d}" in refused.value.remedy
+
+
+def test_a_topic_tells_from_when_on_it_holds_every_record(pipeline: Pipeline, space: Space) -> None:
+    kafka, topic = pipeline.endpoints.kafka, space.name("horizon")
+    client = admin(kafka)
+    client.create_topics([NewTopic(topic, num_partitions=2, replication_factor=1)])[topic].result(30)
+    sender = producer(kafka)
+    days = [utc_now().replace(microsecond=0) - dt.timedelta(days=back) for back in (5, 3, 1)]
+    for day in days:
+        sender.produce(topic, value=b"x", partition=0, timestamp=int(day.replace(tzinfo=dt.UTC).timestamp() * 1000))
+    assert sender.flush(10) == 0
+    assert horizon(kafka, [topic]) is None
+    purged = TopicPartition(topic, 0, 1)
+    client.delete_records([purged])[purged].result(30)
+    assert horizon(kafka, [topic]) == days[1]
+    client.delete_topics([topic])[topic].result(30)
 
 
 def killed_at(pipeline: Pipeline, stage: str, *words: str) -> None:

@@ -4,82 +4,151 @@ from __future__ import annotations
 
 import datetime as dt
 
+from connectors.loads import Loads
 from core.clients import mysql
 from tests.pipeline import eventually
+from tests.stack.consumers.test_landing import unlogged
 from tests.stack.flink_jobs import reference
 from tests.stack.flink_jobs.centre import Centre, utc_now
 from tests.stack.flink_jobs.results import becomes, minutes, rows, sessions, stats, status, structured
 
+OF_SHARDS = ("interactions", "interaction_segments", "surveys", "agent_activity")
+OF_METADATA = ("accounts", "agents", "teams", "queues", "queue_members")
+DAY = dt.timedelta(days=1)
 
-def test_every_result_is_the_one_of_the_formulas(centre: Centre) -> None:
-    centre.work(250)
+
+def agree(centre: Centre) -> None:
+    """Every result with the formulas, column by column."""
     world = centre.world()
     becomes(status, centre, reference.status(world))
     becomes(stats, centre, reference.stats(world))
     becomes(minutes, centre, reference.minutes(world))
+    becomes(sessions, centre, reference.sessions(world.activities))
     becomes(structured, centre, reference.structured(world))
 
 
-def test_rows_that_are_read_again_count_once(centre: Centre) -> None:
+def read_again(centre: Centre, *tables: str, where: str = "TRUE") -> None:
+    """Asks for it; the rows come beside what goes on."""
+    pipeline = centre.pipeline
+    collections = [f"{'metadata' if table in OF_METADATA else centre.shard}.{table}" for table in tables]
+    Loads(pipeline.endpoints, pipeline.control).request(
+        pipeline.endpoints.mysql[0].name, collections, f"account_id = {centre.account} AND {where}"
+    )
+
+
+def comes_again(centre: Centre, table: str, condition: str = "1") -> None:
+    eventually(
+        lambda: rows(centre, f"SELECT countIf(_row = 0) > 0 FROM base.{table} WHERE account_id = {{account}} AND {condition}") == [(True,)]
+    )
+
+
+def test_every_result_is_the_one_of_the_formulas(centre: Centre) -> None:
+    centre.work(100)
+    centre.reorganise()
+    read_again(centre, *OF_SHARDS, *OF_METADATA)
     centre.work(60)
-    world = centre.world()
-    becomes(minutes, centre, reference.minutes(world))
-    assert centre.pipeline.command("connectors", "snapshot", "interactions", "--where", f"account_id = {centre.account}").returncode == 0
-    eventually(lambda: rows(centre, "SELECT countIf(_row = 0) > 0 FROM base.interactions WHERE account_id = {account}")[0][0])
-    marked = centre.contact()
-    eventually(lambda: marked in structured(centre))
-    world = centre.world()
-    becomes(minutes, centre, reference.minutes(world))
-    becomes(status, centre, reference.status(world))
+    centre.stray()
+    for table in OF_SHARDS:
+        comes_again(centre, table)
+    centre.reorganise()
+    centre.work(60)
+    agree(centre)
 
 
-def test_sessions_follow_the_agents_own_times(centre: Centre) -> None:
-    begin = utc_now() - dt.timedelta(seconds=3)
-    agent, other = centre.agents[:2]
+def test_what_verify_takes_away_goes_from_the_results(centre: Centre) -> None:
+    centre.work(40)
+    ringing, closed = centre.contact(), centre.contact()
+    centre.move(ringing, "ringing", centre.agents[0])
+    centre.move(closed, "abandoned", None)
+    last = centre.activity(centre.agents[1], "break")
+    agree(centre)
+    unlogged(
+        centre.pipeline,
+        centre.shard,
+        f"DELETE FROM interactions WHERE interaction_id IN ({ringing}, {closed})",
+        f"DELETE FROM agent_activity WHERE activity_id = {last}",
+        f"DELETE FROM agent_activity WHERE agent_id = {centre.agents[2]}",
+        "DELETE FROM interaction_segments LIMIT 1",
+    )
+    centre.pipeline.command("verify", "interactions", "interaction_segments", "agent_activity", "--repair")
+    agree(centre)
+
+
+def test_sessions_follow_what_comes_late_is_corrected_and_is_loaded(centre: Centre) -> None:
+    begin, (agent, other, loaded, _) = utc_now() - 2 * DAY, centre.agents
+    told = [centre.activity(other, "on contact", begin + dt.timedelta(milliseconds=70))]
     for number, state in enumerate(("available", "on contact", "after-contact work", "break", "offline", "available")):
-        centre.activity(agent, state, begin + dt.timedelta(milliseconds=100 * number))
-    centre.activity(other, "on contact", begin + dt.timedelta(milliseconds=70))
-    centre.activity(other, "available", begin + dt.timedelta(milliseconds=30))
+        told.append(centre.activity(agent, state, begin + number * DAY / 4))  # over midnight
+    told.append(centre.activity(other, "available", begin + dt.timedelta(milliseconds=30)))
     wanted = reference.sessions(centre.world().activities)
-    assert {login for _, login in wanted} == {begin, begin + dt.timedelta(milliseconds=500), begin + dt.timedelta(milliseconds=30)}
-
-    def pushed() -> bool:
-        """Time goes on in every partition: without it no watermark tells that nothing earlier comes."""
-        for _ in range(20):
-            centre.activity(centre.agents[3], "available")
-        found = sessions(centre)
-        return {key: value for key, value in found.items() if key[0] != centre.agents[3]} == wanted
-
-    eventually(pushed)
-
-
-def test_a_contact_that_ended_before_it_began_waited_for_no_time(centre: Centre) -> None:
-    before = utc_now() - dt.timedelta(hours=1)
-    identity = centre.contact()
-    centre.move(identity, "ringing", centre.agents[0], before)
-    centre.move(identity, "talking", centre.agents[0], before)
-    world = centre.world()
-    becomes(minutes, centre, reference.minutes(world))
-    assert sum(row[4] for row in minutes(centre).values()) == 0
+    assert {login for _, login in wanted} == {begin, begin + 1.25 * DAY, begin + dt.timedelta(milliseconds=30)}
+    becomes(sessions, centre, wanted)  # nothing else happens anywhere that time would go on by
+    centre.sql("DELETE FROM agent_activity WHERE activity_id = %s", told[1])
+    centre.sql("UPDATE agent_activity SET state = 'break' WHERE activity_id = %s", told[5])
+    centre.sql("UPDATE agent_activity SET agent_id = %s WHERE activity_id = %s", other, told[3])
+    becomes(sessions, centre, reference.sessions(centre.world().activities))
+    states = ("available", "on contact", "offline", "available", "offline")
+    values = [(centre.identity(), state, utc_now() - 60 * DAY + number * DAY / 3) for number, state in enumerate(states)]
+    listed = ", ".join(f"({identity}, {centre.account}, {loaded}, '{state}', NULL, '{at}')" for identity, state, at in values)
+    unlogged(centre.pipeline, centre.shard, f"INSERT INTO agent_activity VALUES {listed}")
+    read_again(centre, "agent_activity")
+    becomes(sessions, centre, reference.sessions(centre.world().activities))
 
 
-def test_a_minute_of_which_nothing_is_left_goes(centre: Centre) -> None:
-    started = utc_now() - dt.timedelta(hours=2)
-    identity = centre.contact(started)
+def test_a_minute_of_which_nothing_is_left_counts_nothing(centre: Centre) -> None:
+    """It is told of, and does not just go: a job that starts again and finds it empty has to tell so."""
+    from_queue, to_queue = centre.queues
+    moved, deleted = (centre.contact(utc_now() - dt.timedelta(hours=hours), from_queue) for hours in (2, 3))
     becomes(minutes, centre, reference.minutes(centre.world()))
-    assert len(minutes(centre)) == 1
-    centre.sql("DELETE FROM interactions WHERE interaction_id = %s", identity)
-    eventually(lambda: rows(centre, "SELECT count() FROM realtime.queue_minutes WHERE account_id = {account}") == [(0,)])
-    eventually(lambda: structured(centre) == {})
+    centre.sql("UPDATE interactions SET queue_id = %s WHERE interaction_id = %s", to_queue, moved)
+    centre.sql("DELETE FROM interactions WHERE interaction_id = %s", deleted)
+    becomes(minutes, centre, reference.minutes(centre.world()))
+    empty = f"SELECT offered FROM realtime.queue_minutes WHERE account_id = {{account}} AND queue_id = {from_queue}"
+    assert rows(centre, empty) == [(0,), (0,)]
+    eventually(lambda: structured(centre).keys() == {moved})
 
 
-def test_a_change_of_weeks_ago_changes_no_minute(centre: Centre) -> None:
-    told, late = centre.contact(), centre.contact(utc_now() - dt.timedelta(days=20))
+def test_a_change_of_weeks_ago_changes_no_minute_nor_does_reading_it_again(centre: Centre) -> None:
+    told, late = centre.contact(), centre.contact(utc_now() - 20 * DAY)
     centre.move(late, "talking", centre.agents[0])
+    eventually(lambda: late in structured(centre))
+    read_again(centre, "interactions", where=f"interaction_id = {late}")
+    comes_again(centre, "interactions", f"interaction_id = {late}")
+    centre.move(told, "abandoned", None)
     world = centre.world()
     world.interactions = [row for row in world.interactions if row["interaction_id"] == told]
-    eventually(lambda: late in structured(centre))
     becomes(minutes, centre, reference.minutes(world))
+    assert all(minute > utc_now() - DAY for _, minute in minutes(centre))
+
+
+def test_a_contact_that_comes_back_is_with_its_agent_since_it_came_back(centre: Centre) -> None:
+    agent, now = centre.agents[0], utc_now()
+    identity = centre.contact(now - dt.timedelta(minutes=11))
+    for state, minutes_ago in (("ringing", 10), ("queued", 7), ("ringing", 5)):
+        centre.move(identity, state, None if state == "queued" else agent, now - dt.timedelta(minutes=minutes_ago))
+    centre.sql("UPDATE interactions SET notes = 'back' WHERE interaction_id = %s", identity)
+    read_again(centre, "interactions")
+    comes_again(centre, "interactions")
+    eventually(lambda: status(centre)[agent][2:4] == ("incoming", now - dt.timedelta(minutes=5)))
+
+
+def test_a_row_is_as_new_as_all_that_it_shows(centre: Centre) -> None:
+    agent, queue = centre.agents[0], centre.queues[0]
+    centre.activity(agent, "break")
+
+    def newest(table: str) -> list[tuple[object, ...]]:
+        return rows(centre, f"SELECT max(_committed_at) FROM {table} AND account_id = {{account}}")
+
+    def as_new(result: str, told: str) -> bool:
+        return newest(result) == newest(told)
+
+    eventually(lambda: status(centre).get(agent, (None,) * 3)[2] == "break")
+    centre.activity(agent, "break", reason="the same in every figure of the queue")
+    eventually(lambda: status(centre)[agent][6] == "the same in every figure of the queue")
+    activity = f"base.agent_activity WHERE agent_id = {agent}"
+    eventually(lambda: as_new(f"realtime.queue_stats WHERE queue_id = {queue}", activity))
+    centre.change("teams", centre.teams[0], name="Renamed")
+    eventually(lambda: as_new(f"realtime.agent_status WHERE agent_id = {agent}", f"base.teams WHERE team_id = {centre.teams[0]}"))
 
 
 def test_an_interaction_has_its_agent_as_the_agent_was_when_it_started(centre: Centre) -> None:
@@ -110,15 +179,22 @@ def test_an_activity_from_the_future_counts_as_of_its_commit(centre: Centre) -> 
     centre.activity(agent, "break", utc_now() + dt.timedelta(days=1))
     eventually(lambda: status(centre).get(agent, (None,) * 3)[2] == "break")
     assert status(centre)[agent][3] < utc_now() + dt.timedelta(minutes=1)
-
-
-def test_an_activity_that_is_an_hour_late_changes_nothing(centre: Centre) -> None:
-    agent = centre.agents[0]
     centre.activity(agent, "available")
-    centre.activity(agent, "break", utc_now() - dt.timedelta(hours=1))
+    eventually(lambda: status(centre)[agent][2] == "available")
+    read_again(centre, "agent_activity")
+    comes_again(centre, "agent_activity")
     centre.activity(centre.agents[1], "break")
     eventually(lambda: status(centre).get(centre.agents[1], (None,) * 3)[2] == "break")
     assert status(centre)[agent][2] == "available"
+
+
+def test_an_activity_that_is_an_hour_late_is_none_that_lasts(centre: Centre) -> None:
+    agent, now = centre.agents[0], utc_now()
+    centre.activity(agent, "available", now)
+    centre.activity(agent, "break", now - dt.timedelta(hours=1))
+    becomes(sessions, centre, reference.sessions(centre.world().activities))
+    assert sessions(centre).keys() == {(agent, now - dt.timedelta(hours=1))}
+    assert status(centre)[agent][2:4] == ("available", now)
 
 
 def test_an_agent_who_is_deleted_goes(centre: Centre) -> None:
@@ -128,3 +204,13 @@ def test_an_agent_who_is_deleted_goes(centre: Centre) -> None:
     centre.meta("DELETE FROM agents WHERE agent_id = %s", agent)
     centre.meta("DELETE FROM queue_members WHERE agent_id = %s", agent)
     eventually(lambda: agent not in status(centre))
+
+
+def test_an_agent_who_moves_to_another_account_leaves_nothing_in_the_one_before(centre: Centre) -> None:
+    agent, other = centre.agents[0], centre.account + 500_000
+    centre.activity(agent, "break")
+    eventually(lambda: status(centre).get(agent, (None,) * 3)[2] == "break")
+    centre.meta("DELETE FROM queue_members WHERE agent_id = %s", agent)
+    centre.meta("UPDATE agents SET account_id = %s WHERE agent_id = %s", other, agent)
+    eventually(lambda: agent not in status(centre))
+    eventually(lambda: rows(centre, f"SELECT state FROM realtime.agent_status WHERE account_id = {other}") == [("offline",)])

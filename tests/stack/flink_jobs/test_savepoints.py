@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
+import uuid
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
+from consumers.generations import TopicIdentity, bind
+from core.control.models import JobPlan
 from core.control.results import pointers
 from core.errors import MisconfiguredError
 from flink_jobs import jobs as known_jobs
 from flink_jobs.jobs import Making, job_named, result_of
-from flink_jobs.rest import Flink
-from flink_jobs.submit import Submitter
+from flink_jobs.rest import ENDED, Flink
+from flink_jobs.submit import Submitter, outdated
+from tests.conftest import Space
 from tests.pipeline import Pipeline, eventually
 from tests.stack.conftest import Whole
 from tests.stack.flink_jobs import reference
@@ -57,18 +64,75 @@ def test_the_state_of_a_job_fits_whether_it_was_submitted_alone_or_with_others(j
     assert submitter.misfits(job_named("agent_sessions")) == []
 
 
-def test_what_changes_while_it_is_stopped_is_counted_once_it_is_restored(
-    pipeline: Pipeline, jobs: Flink, centre: Centre, submitter: Submitter
+def flink(pipeline: Pipeline, *words: str) -> str:
+    done = pipeline.command("flink", *words)
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def line_of(text: str, job: str) -> str:
+    return next(line for line in text.splitlines() if line.split()[:1] == [job])
+
+
+def test_by_commands_a_job_is_shown_stopped_and_restored_and_what_changed_meanwhile_counts_once(
+    pipeline: Pipeline, jobs: Flink, centre: Centre, submitter: Submitter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    job = name(pipeline)
     centre.work(60)
     becomes(minutes, centre, reference.minutes(centre.world()))
-    savepoint = jobs.savepoint(running_id(pipeline, jobs), stop=True)
-    centre.work(60)
-    restored = submitter.restore(JOB, savepoint)
+    assert "RUNNING" in line_of(flink(pipeline, "list"), job)
+    assert f"{job}: RUNNING, id {running_id(pipeline, jobs)}" in flink(pipeline, "status", job)
+    assert "Source: interactions_log" in flink(pipeline, "metrics", job)
+    assert "fits" in flink(pipeline, "fits", JOB.name)
+    earlier = flink(pipeline, "savepoint", job).strip()
+    centre.work(20)
+
+    stopped = flink(pipeline, "stop", job).strip()
+    assert "FINISHED" in line_of(flink(pipeline, "list"), job)
+    assert f"job '{job}' does not run" in pipeline.command("flink", "stop", job).stdout
+    with monkeypatch.context() as forgetful:  # a JobManager that was started anew knows of no job that has ended
+        forgetful.setattr(Flink, "newest_state", lambda *_: None)
+        assert submitter._checkpoint(job) == stopped
+    centre.work(20)
+    flink(pipeline, "submit", JOB.name)
+    assert restored_times(jobs, running_id(pipeline, jobs)) == 1
     becomes(minutes, centre, reference.minutes(centre.world()))
-    assert restored_times(jobs, restored) == 1
-    with pytest.raises(MisconfiguredError, match="runs already"):
-        submitter.restore(JOB, savepoint)
+    assert "runs already" in pipeline.command("flink", "restore", JOB.name, stopped).stdout
+
+    flink(pipeline, "cancel", job)
+    flink(pipeline, "restore", JOB.name, earlier)
+    assert restored_times(jobs, running_id(pipeline, jobs)) == 1
+    centre.work(20)
+    becomes(minutes, centre, reference.minutes(centre.world()))
+
+
+def test_a_submission_that_is_killed_leaves_no_job_that_nobody_knows_and_never_two(pipeline: Pipeline, jobs: Flink, centre: Centre) -> None:
+    def known() -> set[str]:
+        with pipeline.control.session() as session:
+            return set(session.scalars(select(JobPlan.job_id).where(JobPlan.name == name(pipeline))))
+
+    flink(pipeline, "cancel", name(pipeline))
+    before = known()
+    command = [sys.executable, "-m", "switchboard", "flink", "submit", JOB.name]
+    with subprocess.Popen(command, env=pipeline.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        eventually(lambda: known() - before)
+        process.kill()
+    flink(pipeline, "submit", JOB.name)
+    standing = [job for job in jobs.jobs() if job.name == name(pipeline) and job.state not in ENDED]
+    assert [job.state for job in standing] == ["RUNNING"]
+    assert standing[0].id in known()
+    centre.work(20)
+    becomes(minutes, centre, reference.minutes(centre.world()))
+
+
+def test_a_job_says_which_of_its_topics_were_made_anew_since_it_was_submitted(pipeline: Pipeline, space: Space) -> None:
+    topic, job = f"cdc.{space.name('anew')}", uuid.uuid4().hex
+    with pipeline.control.session() as session:
+        session.add(JobPlan(job_id=job, name=space.name("job"), operators={}, topics={topic: 1, "cdc.interactions": 1}))
+    assert outdated(pipeline.control, job) == []
+    bind(pipeline.control, topic, TopicIdentity("cluster", "first", 4))
+    bind(pipeline.control, topic, TopicIdentity("cluster", "second", 4))
+    assert outdated(pipeline.control, job) == [topic]
 
 
 def test_a_place_without_a_savepoint_is_refused_and_a_submission_goes_on_from_the_newest_checkpoint(
@@ -91,9 +155,9 @@ def test_a_place_without_a_savepoint_is_refused_and_a_submission_goes_on_from_th
 def test_changed_sql_says_whether_the_state_still_fits(
     pipeline: Pipeline, jobs: Flink, submitter: Submitter, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    with_sql(monkeypatch, tmp_path / "fits", "INTERVAL '5' SECOND", "INTERVAL '6' SECOND")
+    with_sql(monkeypatch, tmp_path / "fits", "short_abandon_seconds, 5", "short_abandon_seconds, 6")
     assert submitter.misfits(JOB) == []
-    with_sql(monkeypatch, tmp_path / "misfits", "MAX(committed_ms) AS", "MIN(committed_ms) AS")
+    with_sql(monkeypatch, tmp_path / "misfits", "    MAX(committed_ms) AS", "    MIN(committed_ms) AS")
     (line,) = submitter.misfits(JOB)
     assert line.endswith("group-aggregate keeps another state")
     savepoint = jobs.savepoint(running_id(pipeline, jobs), stop=True)

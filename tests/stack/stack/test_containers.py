@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from connectors.target import ConnectTarget
-from tests.conftest import Servers, Space, logs_only
+from tests.conftest import Space
 from tests.pipeline import Pipeline, eventually, make_pipeline
+from tests.stack.conftest import Servers, logs_only
 from tests.stack.consumers.test_landing import HIGH, LOW, make_types
 
 

@@ -59,14 +59,15 @@ def test_a_command_before_the_stack_is_up(home: Path) -> None:
     assert refused(home, "plan") == ("error: the stack is not up", "  → run `switchboard up`")
 
 
-def test_a_port_that_is_taken_while_the_stack_starts(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("taken", ["clickhouse_http", "supervisor"])
+def test_a_port_that_is_taken_while_the_stack_starts(home: Path, monkeypatch: pytest.MonkeyPatch, taken: str) -> None:
     """Another server answers where ours was to: it is not taken for ours."""
     choose, others = state.prepare, list[http.server.ThreadingHTTPServer]()
 
     def prepare(*arguments: Any) -> state.State:
         chosen = choose(*arguments)
         if not others:
-            others.append(http.server.ThreadingHTTPServer(("127.0.0.1", chosen.ports["clickhouse_http"]), Answering))
+            others.append(http.server.ThreadingHTTPServer(("127.0.0.1", chosen.ports[taken]), Answering))
             threading.Thread(target=others[0].serve_forever).start()
         return chosen
 
@@ -76,7 +77,7 @@ def test_a_port_that_is_taken_while_the_stack_starts(home: Path, monkeypatch: py
     finally:
         others[0].shutdown()
         others[0].server_close()
-    assert endpoints.clickhouse.http_port != others[0].server_port
+    assert state.load(home).ports[taken] != others[0].server_port
     assert health.answers("clickhouse", endpoints)
 
 

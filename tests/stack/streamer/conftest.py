@@ -11,6 +11,7 @@ from tests.browser import browser, page
 from tests.conftest import Space
 from tests.pipeline import Pipeline
 from tests.stack.flink_jobs.centre import Centre
+from tests.stack.streamer.lively import LivelyCentre
 from tests.stack.streamer.serving import Server, streaming
 
 __all__ = ["browser", "page"]
@@ -27,3 +28,9 @@ def server(jobs: Flink, pipeline: Pipeline) -> Iterator[Server]:
 def centre(server: Server, pipeline: Pipeline, space: Space) -> Centre:
     assert server
     return Centre(pipeline, space)
+
+
+@pytest.fixture
+def lively(server: Server, pipeline: Pipeline, space: Space) -> LivelyCentre:
+    assert server
+    return LivelyCentre(pipeline, space)

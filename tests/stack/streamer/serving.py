@@ -52,8 +52,8 @@ def streaming(pipeline: Pipeline, port: int = 0) -> Iterator[Server]:
             assert end(process) == 0
 
 
-def token(tenant: int, teams: list[int] | None = None, minutes: float = 10) -> str:
-    return "Bearer " + mint(SETTINGS, tenant, teams, dt.timedelta(minutes=minutes))
+def token(tenant: int, teams: list[int] | None = None, minutes: float = 10, scope: str = "") -> str:
+    return "Bearer " + mint(SETTINGS, tenant, teams, dt.timedelta(minutes=minutes), scope=scope)
 
 
 def watch(server: Server, authorization: str, limit: float = 60) -> Iterator[pb.WatchResponse]:

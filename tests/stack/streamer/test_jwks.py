@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
 import threading
@@ -13,12 +14,15 @@ from typing import Any
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from jwt.algorithms import RSAAlgorithm
+from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from core.settings import StreamerSettings
-from streamer.auth import Authenticator, UnauthenticatedError
+from streamer import jwks
+from streamer.auth import Authenticator, Caller
+from streamer.refusals import RefusalError
+from tests.pipeline import eventually
 
 CLAIMS = {"sub": "ada", "aud": "switchboard", "tenant": 7, "exp": int(time.time()) + 24 * 3600}
 
@@ -28,20 +32,24 @@ def key() -> rsa.RSAPrivateKey:
 
 
 class Provider:
-    """Serves the public halves of its keys, by id."""
+    """Serves the public halves of its keys, by id; `body` in their place, where there is one; and only when it is `ready`."""
 
     def __init__(self) -> None:
         self.keys = {"first": key()}
+        self.elliptic = ec.generate_private_key(ec.SECP256R1())
+        self.body = b""
         self.asked = 0
+        self.ready = threading.Event()
+        self.ready.set()
         provider = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 provider.asked += 1
-                body = json.dumps({"keys": [published(name, held) for name, held in provider.keys.items()]}).encode()
+                provider.ready.wait(30)
                 self.send_response(200)
                 self.end_headers()
-                self.wfile.write(body)
+                self.wfile.write(provider.body or provider.published())
 
             def log_message(self, *_: Any) -> None:
                 """Quiet."""
@@ -49,12 +57,16 @@ class Provider:
         self.server = HTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}/jwks"
 
+    def published(self) -> bytes:
+        keys = [
+            {**RSAAlgorithm.to_jwk(held.public_key(), as_dict=True), "kid": name, "use": "sig", "alg": "RS256"}
+            for name, held in self.keys.items()
+        ]
+        keys.append({**ECAlgorithm.to_jwk(self.elliptic.public_key(), as_dict=True), "kid": "elliptic"})
+        return json.dumps({"keys": keys}).encode()
+
     def token(self, name: str, signed_by: rsa.RSAPrivateKey | None = None, algorithm: str = "RS256") -> str:
         return "Bearer " + jwt.encode(CLAIMS, signed_by or self.keys[name], algorithm=algorithm, headers={"kid": name})
-
-
-def published(name: str, held: rsa.RSAPrivateKey) -> dict[str, Any]:
-    return {**RSAAlgorithm.to_jwk(held.public_key(), as_dict=True), "kid": name, "use": "sig", "alg": "RS256"}
 
 
 @pytest.fixture
@@ -68,47 +80,116 @@ def provider() -> Iterator[Provider]:
     thread.join()
 
 
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 @pytest.fixture
-def authenticator(provider: Provider) -> Authenticator:
-    return Authenticator(StreamerSettings(jwks_url=provider.url))
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def authenticator(provider: Provider, clock: Clock) -> Authenticator:
+    return Authenticator(StreamerSettings(jwks_url=provider.url), clock)
+
+
+def admitted(authenticator: Authenticator, token: str) -> Caller:
+    return asyncio.run(authenticator.admit(token))
+
+
+def refusal(authenticator: Authenticator, token: str) -> RefusalError:
+    with pytest.raises(RefusalError) as caught:
+        admitted(authenticator, token)
+    return caught.value
 
 
 def test_a_token_of_a_published_key_is_taken_and_the_keys_are_asked_for_once(provider: Provider, authenticator: Authenticator) -> None:
     for _ in range(3):
-        assert authenticator.caller(provider.token("first"), "peer", "Watch").tenant == 7
+        assert admitted(authenticator, provider.token("first")).tenant == 7
     assert provider.asked == 1
 
 
-def test_a_key_that_is_published_later_is_found(provider: Provider, authenticator: Authenticator) -> None:
-    authenticator.caller(provider.token("first"), "peer", "Watch")
+def test_a_key_that_is_published_later_is_found(provider: Provider, authenticator: Authenticator, clock: Clock) -> None:
+    admitted(authenticator, provider.token("first"))
     provider.keys["second"] = key()
-    assert authenticator._keys is not None
-    authenticator._keys.cooldown_duration = 0  # half a minute, so that unknown names cannot make it ask again and again
-    assert authenticator.caller(provider.token("second"), "peer", "Watch").name == "ada"
+    clock.now += jwks.UNKNOWN_SECONDS
+    assert admitted(authenticator, provider.token("second")).name == "ada"
+
+
+def test_a_key_that_is_withdrawn_is_refused(provider: Provider, authenticator: Authenticator, clock: Clock) -> None:
+    token = provider.token("first")
+    admitted(authenticator, token)
+    provider.keys = {"second": key()}
+    admitted(authenticator, token)
+    clock.now += jwks.LIFE_SECONDS
+    assert refusal(authenticator, token).code == "unauthenticated"
 
 
 def test_another_key_under_a_published_name_is_refused(provider: Provider, authenticator: Authenticator) -> None:
-    with pytest.raises(UnauthenticatedError, match="InvalidSignature"):
-        authenticator.caller(provider.token("first", signed_by=key()), "peer", "Watch")
+    assert str(refusal(authenticator, provider.token("first", signed_by=key()))) == "the token is refused: InvalidSignature"
 
 
-def test_a_key_that_nobody_publishes_is_refused(provider: Provider, authenticator: Authenticator) -> None:
-    with pytest.raises(UnauthenticatedError, match="the token is refused"):
-        authenticator.caller(provider.token("stranger", signed_by=key()), "peer", "Watch")
+def test_a_key_of_another_kind_under_a_published_name_is_refused(provider: Provider, authenticator: Authenticator) -> None:
+    assert str(refusal(authenticator, provider.token("elliptic", signed_by=key()))) == "the token is refused: InvalidAlgorithm"
+
+
+def test_keys_that_nobody_publishes_are_refused_and_asked_for_once(provider: Provider, authenticator: Authenticator) -> None:
+    for number in range(5):
+        refused = refusal(authenticator, provider.token(f"stranger {number}", signed_by=key()))
+        assert (refused.code, "none of the identity provider's" in str(refused)) == ("unauthenticated", True)
+    assert provider.asked == 1
 
 
 def test_the_public_key_is_no_shared_secret(provider: Provider, authenticator: Authenticator) -> None:
     public = provider.keys["first"].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     signed = ".".join(spelled(part) for part in (b'{"alg":"HS256","kid":"first"}', json.dumps(CLAIMS).encode()))
     forged = f"{signed}.{spelled(hmac.digest(public, signed.encode(), 'sha256'))}"
-    with pytest.raises(UnauthenticatedError, match="InvalidAlgorithm"):
-        authenticator.caller(f"Bearer {forged}", "peer", "Watch")
+    assert "InvalidAlgorithm" in str(refusal(authenticator, f"Bearer {forged}"))
 
 
 def spelled(part: bytes) -> str:
     return urlsafe_b64encode(part).rstrip(b"=").decode()
 
 
-def test_no_token_is_taken_while_the_provider_is_away(provider: Provider) -> None:
-    with pytest.raises(UnauthenticatedError, match="the token is refused"):
-        Authenticator(StreamerSettings(jwks_url="http://127.0.0.1:9/jwks")).caller(provider.token("first"), "peer", "Watch")
+@pytest.mark.parametrize("body", [b"<html>Back at noon</html>", b"[]", b'{"keys": [{"kid": 3}]}', b'{"keys": []}', b"\xff"])
+def test_a_provider_that_is_away_is_no_fault_of_the_token(
+    provider: Provider, authenticator: Authenticator, clock: Clock, body: bytes
+) -> None:
+    provider.body = body
+    for _ in range(3):
+        refused = refusal(authenticator, provider.token("first"))
+        assert (refused.code, str(refused)) == ("unavailable", "the identity provider does not tell its keys; try again")
+    assert provider.asked == 1
+    provider.body = b""
+    clock.now += jwks.FAILED_SECONDS
+    assert admitted(authenticator, provider.token("first")).tenant == 7
+
+
+def test_no_token_is_taken_of_a_provider_that_nobody_reaches(provider: Provider) -> None:
+    away = Authenticator(StreamerSettings(jwks_url="http://127.0.0.1:9/jwks"))
+    assert refusal(away, provider.token("first")).code == "unavailable"
+
+
+def test_whose_key_is_known_does_not_wait_for_a_provider_that_is_asked_for_others(
+    provider: Provider, authenticator: Authenticator, clock: Clock
+) -> None:
+    async def check() -> None:
+        await authenticator.admit(provider.token("first"))
+        clock.now += jwks.UNKNOWN_SECONDS
+        provider.ready.clear()
+        strangers = [asyncio.create_task(authenticator.admit(provider.token(f"{number}", signed_by=stranger))) for number in range(5)]
+        await asyncio.to_thread(eventually, lambda: provider.asked == 2)
+        assert (await authenticator.admit(provider.token("first"))).tenant == 7
+        assert not any(task.done() for task in strangers)
+        provider.ready.set()
+        told = await asyncio.gather(*strangers, return_exceptions=True)
+        assert [error.code for error in told if isinstance(error, RefusalError)] == ["unauthenticated"] * 5
+        assert provider.asked == 2
+
+    stranger = key()
+    asyncio.run(check())

@@ -4,20 +4,36 @@ from __future__ import annotations
 
 import os
 import re
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
-import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
-from tests.browser import badge, opened, shows
-from tests.pipeline import ROOT, Pipeline
+from tests.browser import badge, opened, rows, shows, states
+from tests.pipeline import ROOT, Pipeline, eventually
 from tests.stack.flink_jobs.centre import Centre
+from tests.stack.flink_jobs.reference import World
+from tests.stack.streamer import shown
+from tests.stack.streamer.lively import AGENTS, LONG_BREAK, QUEUES, LivelyCentre
 from tests.stack.streamer.serving import Server, streaming, token
 
 SCREENS = ROOT / "docs" / "screens"
 WIDTH = 390
 """A phone's, in CSS pixels."""
+SCHEMES: dict[Literal["light", "dark"], str] = {"light": "page.png", "dark": "dark.png"}
+# What a browser tells a page of a tab that is put behind others, and back in front.
+SEEN = """seen => {
+  Object.defineProperty(document, "hidden", { value: !seen, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+# An hour goes by on the wall's clock and none on the steady one; the badges shown from then on are noted.
+SLEEP = """() => {
+  const badge = document.querySelector("[data-testid=badge]"), wall = Date.now;
+  window.badges = [];
+  new MutationObserver(() => window.badges.push(badge.dataset.state)).observe(badge, { attributes: true, attributeFilter: ["data-state"] });
+  Date.now = () => wall() + 3600e3;
+}"""
 READABLE = 4.5
 """The contrast that WCAG 2.2 asks of text, success criterion 1.4.3."""
 # The least contrast of any text with what stands behind it: (lighter + 0.05) / (darker + 0.05) of the relative luminances.
@@ -51,34 +67,137 @@ def keep(page: Page, name: str) -> None:
 
 def test_a_change_of_state_is_shown(page: Page, server: Server, centre: Centre) -> None:
     agent = centre.agents[0]
-    centre.work(60)
     opened(page, server.page, token(centre.account))
     for state in ("break", "available"):
-        centre.activity(agent, "offline")
         centre.activity(agent, state)
-    expect(page.locator("[data-agent-id]")).to_have_count(len(centre.agents))
-    expect(page.locator("[data-queue-id]")).to_have_count(len(centre.queues))
+        shows(page, agent, state)
     badge(page, "live")
-    expect(page.locator("[data-figure='occupancy']").first).to_have_text(re.compile(r"\d+%"))
     assert "token" not in page.url
 
 
-@pytest.mark.parametrize(("scheme", "screen"), [("light", "page.png"), ("dark", "dark.png")])
-def test_every_text_stands_out(page: Page, server: Server, centre: Centre, scheme: Literal["light", "dark"], screen: str) -> None:
-    centre.work(60)
-    page.emulate_media(color_scheme=scheme)
+def test_what_a_supervisor_sees_and_does_in_a_lively_centre(page: Page, server: Server, lively: LivelyCentre) -> None:
+    opened(page, server.page, token(lively.account))
+    expect(page.locator("[data-agent-id]")).to_have_count(len(AGENTS))
+    world = lively.world()
+    figures_are_right(page, world)
+    expect(page.locator("[data-queue-id] svg path.answered")).to_have_count(len(QUEUES))
+    expect(page.get_by_test_id("alert-counts")).to_contain_text(re.compile(r"[1-9]\d* critical.*[1-9]\d* warning"))
+    somebody_minds_an_alert(page)
+    page.get_by_role("button", name="60 min").click()
+    thresholds_mark_who_is_long_in_a_state(page, lively)
+    for scheme, screen in SCHEMES.items():
+        page.emulate_media(color_scheme=scheme)
+        least = page.evaluate(CONTRAST)
+        assert least["ratio"] >= READABLE, least
+        keep(page, screen)
+    page.emulate_media(color_scheme="light")
+    the_grid_is_sorted_grouped_and_filtered(page, world)
+    a_timeline_agrees_with_the_grid(page, lively)
+
+
+def figures_are_right(page: Page, world: World) -> None:
+    for span in shown.SPANS:
+        page.get_by_role("button", name=span).click()
+        eventually(partial(shown.agree, page, world, span))
+
+
+def somebody_minds_an_alert(page: Page) -> None:
+    alert = page.locator("[data-alert-id][data-level='warning']").filter(has_text="waiting")
+    alert.get_by_role("button", name="Acknowledge").click()
+    expect(alert).to_have_attribute("data-acknowledged", "true")
+    expect(alert).to_contain_text("supervisor")
+
+
+def thresholds_mark_who_is_long_in_a_state(page: Page, lively: LivelyCentre) -> None:
+    row = page.locator(f"[data-agent-id='{lively.agents[6]}']")
+    expect(row).to_have_attribute("data-level", "warning")
+    page.get_by_role("button", name="Thresholds").click()
+    page.get_by_label("Critical minutes for break").fill(str(LONG_BREAK - 1))
+    page.get_by_role("button", name="Save").click()
+    expect(row).to_have_attribute("data-level", "critical")
+
+
+def the_grid_is_sorted_grouped_and_filtered(page: Page, world: World) -> None:
+    by_name = sorted(name for name, _ in AGENTS)
+    press = page.get_by_role("columnheader", name="Agent").get_by_role("button")
+    for order in (by_name, by_name[::-1]):
+        press.click()
+        expect_rows(page, "name", order)
+    page.get_by_role("button", name="Group by team").click()
+    expect_rows(page, "team", sorted(team for _, team in AGENTS))
+    page.get_by_role("button", name="Group by team").click()
+    page.get_by_role("button", name=f"Show only the agents of {QUEUES[1][0]}").click()
+    members = {row["agent_id"] for row in world.members if row["queue_id"] == world.queues[1]["queue_id"]}
+    eventually(lambda: set(states(page)) == members)
+    page.get_by_role("button", name="Show the agents of all queues").click()
+
+
+def expect_rows(page: Page, cell: str, texts: list[str]) -> None:
+    eventually(lambda: rows(page, cell) == texts)
+
+
+def a_timeline_agrees_with_the_grid(page: Page, lively: LivelyCentre) -> None:
+    """Also where its state comes from a contact, and in the moment in which it changes."""
+    ringing = lively.agents[5]
+    page.locator(f"[data-agent-id='{ringing}']").click()
+    newest = page.get_by_test_id("timeline-states").locator("li").first
+    expect(newest).to_have_attribute("data-state", "incoming")
+    expect(page.get_by_test_id("timeline-contacts").locator("li").filter(has_text=QUEUES[3][0]).first).to_contain_text("not answered yet")
+    keep(page, "timeline.png")
+    lively.sql("UPDATE interactions SET state = 'closed', ended_at = NOW(3) WHERE agent_id = %s AND state = 'ringing'", ringing)
+    for state in ("break", "available"):
+        lively.activity(ringing, state)
+    shows(page, ringing, "available")
+    expect(newest).to_have_attribute("data-state", "available")
+    expect(page.get_by_test_id("timeline-states").locator("li").nth(1)).to_have_attribute("data-state", "break")
+
+
+def test_seven_tabs_of_one_browser_are_served_as_six_are_not_seen(browser: Browser, server: Server, centre: Centre) -> None:
+    context = browser.new_context()
+    tabs = [opened(context.new_page(), server.page, token(centre.account)) for _ in range(6)]
+    for tab in tabs:
+        expect(tab.locator("[data-agent-id]")).to_have_count(len(centre.agents))
+        tab.evaluate(SEEN, False)
+    last = opened(context.new_page(), server.page, token(centre.account))
+    shows(last, centre.agents[0], "offline")
+    centre.activity(centre.agents[0], "break")
+    shows(last, centre.agents[0], "break")
+    badge(tabs[0], "reconnecting")
+    shows(tabs[0], centre.agents[0], "offline")
+    tabs[0].evaluate(SEEN, True)
+    shows(tabs[0], centre.agents[0], "break")
+    context.close()
+
+
+def test_after_a_sleep_it_is_not_called_live_before_it_has_heard_again(page: Page, server: Server, centre: Centre) -> None:
+    opened(page, server.page, token(centre.account))
+    centre.activity(centre.agents[0], "break")
+    badge(page, "live")
+    page.evaluate(SLEEP)
+    told = eventually(lambda: found if len(found := page.evaluate("window.badges")) > 1 else None)
+    assert told[0] == "reconnecting"
+    assert told[-1] != "reconnecting"
+
+
+def test_a_link_takes_nobody_out_of_a_session_unasked(page: Page, server: Server, centre: Centre) -> None:
     opened(page, server.page, token(centre.account))
     expect(page.locator("[data-agent-id]")).to_have_count(len(centre.agents))
-    least = page.evaluate(CONTRAST)
-    assert least["ratio"] >= READABLE, least
-    keep(page, screen)
+    other = token(centre.account + 500_000)
+    opened(page, server.page, other)
+    expect(page.get_by_test_id("offered")).to_contain_text(f"account {centre.account + 500_000}")
+    expect(page.locator("[data-agent-id]")).to_have_count(len(centre.agents))
+    page.get_by_role("button", name="Stay signed in").click()
+    expect(page.get_by_test_id("offered")).to_have_count(0)
+    opened(page, server.page, other)
+    page.get_by_role("button", name="Sign in by the link").click()
+    expect(page.locator("[data-agent-id]")).to_have_count(0)
+    badge(page, "stale")
 
 
-def test_it_fits_a_phone(page: Page, server: Server, centre: Centre) -> None:
-    centre.work(40)
+def test_it_fits_a_phone(page: Page, server: Server, lively: LivelyCentre) -> None:
     page.set_viewport_size({"width": WIDTH, "height": 844})
-    opened(page, server.page, token(centre.account))
-    expect(page.locator("[data-agent-id]")).to_have_count(len(centre.agents))
+    opened(page, server.page, token(lively.account))
+    expect(page.locator("[data-agent-id]")).to_have_count(len(AGENTS))
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     for row in page.locator("[data-agent-id]").all():
         box = row.locator(".state").bounding_box()
@@ -87,13 +206,16 @@ def test_it_fits_a_phone(page: Page, server: Server, centre: Centre) -> None:
     keep(page, "phone.png")
 
 
-def test_what_stands_still_turns_stale_and_comes_alive_again(page: Page, server: Server, centre: Centre) -> None:
-    opened(page, server.page, token(centre.account))
+def test_what_stands_still_turns_stale_and_comes_alive_again(page: Page, server: Server, lively: LivelyCentre) -> None:
+    opened(page, server.page, token(lively.account))
+    expect(page.locator("[data-agent-id]")).to_have_count(len(AGENTS))
+    eventually(partial(shown.agree, page, lively.world()))
     badge(page, "stale")
+    expect(page.get_by_test_id("tile-stale")).to_have_count(len(QUEUES))
     keep(page, "stale.png")
     for _ in range(20):
-        centre.activity(centre.agents[0], "break")
-        centre.activity(centre.agents[0], "available")
+        lively.activity(lively.agents[0], "break")
+        lively.activity(lively.agents[0], "available")
         if page.get_by_test_id("badge").get_attribute("data-state") == "live":
             break
         page.wait_for_timeout(200)
@@ -127,8 +249,6 @@ def test_a_token_that_ends_signs_out(page: Page, server: Server, centre: Centre)
 
 
 def test_a_keyboard_is_enough(page: Page, server: Server, centre: Centre) -> None:
-    for state in ("available", "break", "available", "after-contact work", "available"):
-        centre.activity(centre.agents[0], state)
     opened(page, server.page, token(centre.account))
     expect(page.locator("[data-agent-id]")).to_have_count(len(centre.agents))
     page.keyboard.press("/")
@@ -141,6 +261,5 @@ def test_a_keyboard_is_enough(page: Page, server: Server, centre: Centre) -> Non
     page.keyboard.press("Enter")
     expect(page.get_by_test_id("timeline")).to_be_visible()
     expect(page.get_by_test_id("timeline")).not_to_contain_text("Reading")
-    keep(page, "timeline.png")
     page.keyboard.press("Escape")
     expect(page.get_by_test_id("timeline")).to_have_count(0)

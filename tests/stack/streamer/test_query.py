@@ -17,6 +17,10 @@ from tests.stack.flink_jobs.centre import Centre, utc_now
 from tests.stack.streamer.serving import Server, token
 
 
+def analyst(tenant: int) -> str:
+    return token(tenant, scope="analytics")
+
+
 def chunks(server: Server, authorization: str, name: str, **parameters: str) -> Iterator[bytes]:
     with grpc.insecure_channel(server.grpc) as channel:
         call = channel.unary_stream(
@@ -40,7 +44,7 @@ def rows(server: Server, authorization: str, name: str, **parameters: str) -> pa
 
 def test_rows_come_as_arrow_of_the_token_s_tenant_alone(server: Server, centre: Centre) -> None:
     wanted = {centre.contact() for _ in range(5)}
-    mine, other = token(centre.account), token(centre.account + 500_000)
+    mine, other = analyst(centre.account), analyst(centre.account + 500_000)
     eventually(lambda: set(rows(server, mine, "interactions.rows", **day()).column("interaction_id").to_pylist()) == wanted)
     assert rows(server, other, "interactions.rows", **day()).num_rows == 0
     assert rows(server, mine, "interactions.by_day", **day()).column("rows").to_pylist() == [5]
@@ -48,7 +52,7 @@ def test_rows_come_as_arrow_of_the_token_s_tenant_alone(server: Server, centre: 
 
 def test_a_browser_is_sent_the_same_bytes(server: Server, centre: Centre) -> None:
     centre.contact()
-    mine = token(centre.account)
+    mine = analyst(centre.account)
     eventually(lambda: rows(server, mine, "interactions.rows", **day()).num_rows == 1)
     request = pb.QueryRequest(name="interactions.rows", parameters=day()).SerializeToString()
     headers = {"Content-Type": "application/connect+proto", "Connect-Protocol-Version": "1", "Authorization": mine}
@@ -82,7 +86,7 @@ def enveloped(body: bytes) -> tuple[bytes, bytes]:
 )
 def test_what_is_not_known_is_refused_in_one_line(server: Server, name: str, parameters: dict[str, str], said: str) -> None:
     with pytest.raises(grpc.RpcError) as caught:
-        list(chunks(server, token(1), name, **parameters))
+        list(chunks(server, analyst(1), name, **parameters))
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert said in str(caught.value.details())
 
@@ -93,7 +97,7 @@ def test_a_query_that_nobody_reads_any_more_is_stopped(server: Server, centre: C
         "INSERT INTO landed.queue_members (queue_id, agent_id, account_id, _shard) "
         f"SELECT number, 1, {centre.account}, 'many' FROM numbers(5000000)"
     )
-    stream = chunks(server, token(centre.account), "queue_members.rows")
+    stream = chunks(server, analyst(centre.account), "queue_members.rows")
     sizes = [len(next(stream)) for _ in range(3)]
     assert max(sizes) <= 1 << 20
     assert pipeline.landed(running) == [(1,)]

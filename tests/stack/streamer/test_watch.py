@@ -94,21 +94,6 @@ def test_without_a_good_token_nothing_is_told(server: Server, authorization: str
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
 
 
-def test_a_browser_asks_for_a_timeline_over_the_connect_protocol(server: Server, centre: Centre) -> None:
-    agent = centre.agents[0]
-    for state in ("available", "break", "break", "available"):
-        centre.activity(agent, state)
-
-    def ask(identity: int, account: int) -> requests.Response:
-        place = server.page + "switchboard.v1.Supervisor/Timeline"
-        return requests.post(place, json={"agentId": identity}, headers={"Authorization": token(account)}, timeout=10)
-
-    told = eventually(lambda: answer if len((answer := ask(agent, centre.account).json()).get("spans", ())) == 3 else None)
-    assert [span["state"] for span in told["spans"]] == ["available", "break", "available"]
-    assert ["to" in span for span in told["spans"]] == [True, True, False]
-    assert ask(agent, centre.account + 500_000).json()["code"] == "not_found"
-
-
 def test_the_page_is_served_with_strict_headers_and_nothing_beside_it(server: Server) -> None:
     page = requests.get(server.page, timeout=10)
     assert "<title>Switchboard</title>" in page.text

@@ -10,10 +10,11 @@ from core.settings import Endpoints
 from schemas import privacy as p
 from schemas import types as t
 from schemas.names import mysql_name
+from schemas.render.checksum import Scope
 from schemas.render.clickhouse import rows_table
 from schemas.table import ClickHouse, Column, Latest, Shards, Table, immutable, optional, required
 from tests.stack.verify.verify_bench import Bench, Space, make
-from verify.narrow import Options
+from verify.narrow import Options, Pair, first_look
 
 TYPES: tuple[tuple[str, str, t.Type, list[tuple[str, str]]], ...] = (
     ("tiny", "TINYINT", t.Int(8), [("-128", "-128"), ("127", "127"), ("0", "0")]),
@@ -213,9 +214,9 @@ def test_text_keys_are_chunked_by_hash_and_values_are_masked(keyed_by_text: Benc
 
 @pytest.fixture
 def keyless(stack: Endpoints, space: Space) -> Iterator[Bench]:
-    columns = (optional(1, "text", t.Text(), p.PUBLIC), optional(2, "number", t.Float(64), p.PUBLIC))
+    columns = (optional(1, "text", t.Text(), p.PUBLIC), optional(2, "number", t.Int(64), p.PUBLIC))
     table = Table(space.name("vt_keyless"), Shards("vt_*"), ("text", "number"), Latest(), columns, keyed_by_all_columns=True)
-    yield from make(stack, space, table, "text TEXT, number DOUBLE")
+    yield from make(stack, space, table, "text TEXT, number BIGINT")
 
 
 def test_equal_rows_without_a_key_count_once(keyless: Bench) -> None:
@@ -259,6 +260,62 @@ def test_more_differences_than_can_be_listed_are_told_as_ranges(large: Bench) ->
     assert result.answer == "different"
     assert result.wide
     assert 50 <= len(result.differences) < 500
+
+
+@pytest.fixture
+def spelled(stack: Endpoints, space: Space) -> Iterator[Bench]:
+    columns = (
+        required(1, "id", t.Int(64), p.PUBLIC),
+        optional(2, "number", t.Float(64), p.PUBLIC),
+        optional(3, "doc", t.Json(), p.PUBLIC),
+        immutable(4, "day", t.Date(), p.PUBLIC),
+    )
+    table = Table(space.name("vt_spelled"), Shards("vt_*"), ("id",), Latest(), columns, clickhouse=ClickHouse(order_by=("day", "id")))
+    yield from make(stack, space, table, "id BIGINT PRIMARY KEY, number DOUBLE, doc JSON, day DATE")
+
+
+FEW = Options(leaf_rows=10, detail_rows=5)
+"""Far fewer rows may be listed than the tables below have."""
+
+
+def fill_spelled(bench: Bench, source: str, target: str, count: int = 300) -> None:
+    """`source` and `target` are the expressions of number and doc, `n` being the row's number."""
+    numbers = f"WITH RECURSIVE n AS (SELECT 0 AS n UNION ALL SELECT n + 1 FROM n WHERE n < {count - 1})"
+    bench.mysql(f"INSERT INTO {bench.mysql_table} {numbers} SELECT n, {source}, '2024-01-02' FROM n")
+    bench.clickhouse(
+        f"INSERT INTO {rows_table(bench.table)} (id, number, doc, day, _shard, _version) "
+        f"SELECT number AS n, {target}, toDate32('2024-01-02'), '{bench.shard}', 2 FROM numbers({count})"
+    )
+
+
+def test_doubles_that_are_spelled_otherwise_have_equal_checksums(spelled: Bench) -> None:
+    fill_spelled(spelled, "(n - 150) * 1e20, NULL", "(toFloat64(n) - 150) * 1e20, NULL")
+    pair = Pair(spelled.source, spelled.target, Scope(spelled.table, spelled.shard))
+    _, suspects = first_look(pair, FEW, lambda rows: None)
+    assert suspects == []
+    assert spelled.verify(FEW).answer == "equal"
+
+
+def test_json_that_is_spelled_otherwise_in_more_rows_than_can_be_listed_is_equal(spelled: Bench) -> None:
+    fill_spelled(spelled, "0, JSON_OBJECT('n', 1.5e300)", "0, '{\"n\": 1.5E300}'", count=100)
+    result = spelled.verify(FEW)
+    assert (result.answer, result.reason, result.wide) == ("equal", "", ())
+
+
+def test_a_key_at_two_places_is_different_and_both_counts_are_told(spelled: Bench) -> None:
+    fill_spelled(spelled, "0, NULL", "0, NULL")
+    spelled.land({"id": "7", "number": "0", "day": "toDate32('2024-01-01')"}, version=4)
+    result = spelled.verify()
+    assert (result.answer, result.rows_source, result.rows_clickhouse) == ("different", 300, 301)
+    assert [(row.kind, dict(row.key)["id"], row.version, row.astray) for row in result.differences] == [
+        ("extra in ClickHouse", "7", 4, True)
+    ]
+
+
+def test_a_column_that_the_contract_lacks_is_named(large: Bench) -> None:
+    large.mysql(f"ALTER TABLE {large.mysql_table} ADD COLUMN extra INT")
+    result = large.verify(SMALL)
+    assert (result.answer, result.left_out) == ("equal", ("extra",))
 
 
 def test_a_deleted_row_and_a_dropped_table(large: Bench) -> None:

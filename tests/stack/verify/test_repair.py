@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from core.settings import Context
+import json
+
+from connectors.loads import Loads
 from schemas.render.clickhouse import rows_table
 from tests.conftest import Space
 from tests.pipeline import Pipeline, eventually
@@ -23,6 +25,11 @@ def only(pipeline: Pipeline, shard: str) -> TableResult:
     return found
 
 
+def mend(pipeline: Pipeline, found: TableResult) -> TableResult:
+    loads, group = Loads(pipeline.endpoints, pipeline.control), pipeline.settings.landing.group
+    return repaired(pipeline.endpoints, loads, group, pipeline.catalog["interactions"], found, wait=60)
+
+
 def test_missing_extra_and_differing_rows_are_found_and_mended(pipeline: Pipeline, space: Space) -> None:
     shard = space.name("acc")
     make_shard(pipeline, shard)
@@ -32,15 +39,19 @@ def test_missing_extra_and_differing_rows_are_found_and_mended(pipeline: Pipelin
     tamper(pipeline, shard, 1, "_version + 1 AS _version, 1 AS _deleted")
     tamper(pipeline, shard, 2, "_version + 1 AS _version, 99.5 AS cost")
     tamper(pipeline, shard, 3, "1000 AS interaction_id")
+    tamper(pipeline, shard, 4, "started_at + INTERVAL 1 DAY AS started_at")
+    told = json.loads(pipeline.command("verify", "interactions", "--json", "--show", "2").stdout)
+    (mine,) = [result for result in told["shards"] if result["shard"] == shard]
+    assert (told["answer"], mine["answer"], mine["differing_rows"], len(mine["differences"])) == ("different", "different", 4, 2)
     found = only(pipeline, shard)
     assert found.answer == "different"
     assert {(row.kind, row.key[0][1]) for row in found.differences} == {
         ("missing in ClickHouse", "1"),
         ("differs", "2"),
         ("extra in ClickHouse", "1000"),
+        ("extra in ClickHouse", "4"),
     }
     assert [column.name for row in found.differences for column in row.columns if row.kind == "differs"] == ["cost"]
-    context = Context(pipeline.settings, lambda: pipeline.endpoints)
-    mended = repaired(context.endpoints, context.settings.landing.group, pipeline.catalog["interactions"], found, wait=60)
+    mended = mend(pipeline, found)
     assert mended.answer == "equal", mended
     assert landed_count(pipeline, "interactions", shard, 50)

@@ -1,4 +1,4 @@
-"""How a collection is named in a signal to Debezium."""
+"""How a collection is named in a signal to Debezium, and what is read of its notifications."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.snapshots import spelled
+from connectors.snapshots import _decoded, spelled
+from core.clients.registry import Registry
+from core.settings import RegistryEndpoint
+from core.wire.confluent import frame
 
 
 @pytest.mark.parametrize("name", ["acc_1.calls", "tele-shop.order-lines", "acc_1.a+b(c)", "a$b.ünï"])
@@ -24,3 +27,29 @@ def test_a_name_that_debezium_would_cut_stands_in_backticks_that_no_name_matches
     else:
         assert spelled(name) == f"acc_1.`{table.replace('`', '``')}`"
         assert not re.fullmatch(spelled(name), name)
+
+
+class Schemas(Registry):
+    """Knows one schema, of id 1."""
+
+    def __init__(self) -> None:
+        super().__init__(RegistryEndpoint(url="http://registry"))
+
+    def schema(self, schema_id: int, patience: float | None = None) -> str | None:
+        return '{"type": "record", "name": "told", "fields": [{"name": "id", "type": "string"}]}' if schema_id == 1 else None
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        pytest.param(frame(1, b"\x02a"), {"id": "a"}, id="a notification"),
+        pytest.param(b"{}", {}, id="not framed"),
+        pytest.param(frame(9, b"\x02a"), {}, id="an unknown schema"),
+        pytest.param(frame(1, b"\x08a"), {}, id="cut off"),
+        pytest.param(frame(1, b"\x01"), {}, id="a length below zero"),
+        pytest.param(frame(1, b"\x02\xff"), {}, id="not UTF-8"),
+        pytest.param(frame(1, b""), {}, id="empty"),
+    ],
+)
+def test_a_notification_that_cannot_be_read_tells_nothing(value: bytes, read: dict[str, str]) -> None:
+    assert _decoded(value, {}, Schemas()) == read

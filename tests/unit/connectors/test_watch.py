@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
 
 from connectors import watch
-from connectors.watch import Failure, Watch
+from connectors.watch import Failure, Watch, keep_looking
 from core.errors import TransientError
 
 
@@ -90,3 +91,33 @@ def test_a_connect_that_is_away_ends_nothing(clock: Clock) -> None:
     connect = Connect()
     connect.away = True
     assert Watch(connect).look() == []  # type: ignore[arg-type]
+
+
+def test_a_mender_that_fails_keeps_no_connector_from_being_restarted(clock: Clock) -> None:
+    connect = Connect()
+
+    def mend(failure: Failure) -> bool:
+        raise TransientError("MySQL does not answer")
+
+    assert Watch(connect, mend).look() == ["mysql-main"]  # type: ignore[arg-type]
+    assert connect.restarts == 1
+
+
+def test_a_look_that_raises_ends_neither_the_others_nor_itself() -> None:
+    stop, seen = threading.Event(), list[str]()
+
+    def away() -> None:
+        seen.append("away")
+        raise TransientError("MySQL does not answer")
+
+    def broken() -> None:
+        seen.append("broken")
+        raise KeyError("not foreseen")
+
+    def last() -> None:
+        seen.append("last")
+        if seen.count("last") == 2:
+            stop.set()
+
+    keep_looking((away, broken, last), stop, every=0)
+    assert seen == ["away", "broken", "last"] * 2

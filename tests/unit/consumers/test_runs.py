@@ -6,8 +6,8 @@ from confluent_kafka import KafkaError, Message
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.lander import runs
 from consumers.offsets import OffsetTracker, Partition
+from consumers.pending import runs
 
 Step = tuple[int, bool]
 """A partition, and whether its log's end is told; else it is one record more."""

@@ -126,3 +126,11 @@ def test_what_is_kept_once_an_agent_is_kept_for_good() -> None:
     assert kept(grouped("account_id", "interaction_id"), "cdc.interactions") == [False]
     times = {"type": "ROW", "fields": [{"name": "agent_id"}, {"name": "minute"}]}
     assert kept({**grouped("agent_id", "minute"), "outputType": times}, "cdc.interactions") == [False]
+
+
+def test_an_operator_of_which_it_is_not_told_whether_it_keeps_state_is_taken_to() -> None:
+    form = {"id": 4, "type": "stream-exec-over-aggregate_1", "overSpec": {"partition": [0]}, "outputType": "ROW<a>"}
+    one, other = plan(), plan()
+    one["nodes"].append(form)
+    other["nodes"].append({**form, "overSpec": {"partition": [1]}})
+    assert differences(operators(one), operators(other)) == ["operator 4 over-aggregate keeps another state"]

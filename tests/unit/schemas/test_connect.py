@@ -54,7 +54,9 @@ def test_a_shard_put_aside_is_not_taken_and_its_neighbours_are(database: str, re
     assert any(re.fullmatch(pattern, database) for pattern in patterns) is read
 
 
-@pytest.mark.parametrize("item", ["acc_1.calls_old", "xacc_1.calls", "acc_1.xcalls", "metadata.calls", "acc_1.agents", "ACC_1.calls"])
+@pytest.mark.parametrize(
+    "item", ["acc_1.calls_old", "acc_1.x.calls", "xacc_1.calls", "acc_1.xcalls", "metadata.calls", "acc_1.agents", "ACC_1.calls"]
+)
 def test_nothing_else_is_taken(item: str) -> None:
     assert not taken(item, table("calls", Shards("acc_*")), table("agents", Metadata("metadata")))
 
@@ -67,9 +69,19 @@ def test_a_name_of_any_characters_is_taken_literally(name: str) -> None:
     assert not taken("metadata.a", odd)
 
 
-def test_a_table_without_primary_key_is_keyed_by_the_contract() -> None:
-    assert "message.key.columns" not in config(table("calls", Shards("acc_*")))
-    assert config(table("log", Shards("acc_?"), keyless=True))["message.key.columns"] == r"acc_.\.log:id,a\ b"
+def test_every_record_is_keyed_by_its_contract_whatever_key_the_source_has() -> None:
+    tables = (table("calls", Shards("acc_*")), table("log", Shards("acc_?"), keyless=True))
+    assert config(*tables)["message.key.columns"] == r"acc_[^.]*\.calls:id;acc_[^.]\.log:id,a\x20b"
+
+
+@pytest.mark.parametrize("name", ["a,b", "a;b", "a:b", " a ", "a.b", "a\\ b"])
+def test_a_key_s_column_of_any_name_is_found(name: str) -> None:
+    """As Debezium cuts the setting."""
+    odd = Table(name=name, source=Metadata("crm"), key=(name,), history=Latest(), columns=(immutable(1, name, t.Int(), p.PUBLIC),))
+    (item,) = config(odd)["message.key.columns"].split(";")
+    table_pattern, column_pattern = item.split(":")
+    (only,) = column_pattern.split(",")
+    assert re.fullmatch(f"{table_pattern}.{only.strip()}", f"crm.{name}.{name}")
 
 
 def test_a_server_s_id_stays_and_differs_from_another_s() -> None:

@@ -89,7 +89,7 @@ def test_a_unique_key_without_nulls_serves_where_there_is_no_primary_key(tmp_pat
 
 
 def test_a_table_without_a_key_is_refused_with_the_way_out(tmp_path: Path) -> None:
-    columns = [column("a", "x", "int", nullable=True), column("a", "y", "double", nullable=True)]
+    columns = [column("a", "x", "int", nullable=True), column("a", "y", "decimal(9,2)", nullable=True, numbers=(9, 2, 0, 0))]
     (refused,) = import_tables(columns, [], PLAN)
     assert refused.contract is None
     assert "--keyless all-columns" in refused.reasons[0]
@@ -117,10 +117,28 @@ def test_what_cannot_have_a_contract_says_why(columns: list[tuple[Any, ...]], re
     assert any(reason in item for item in imported(*columns).reasons)
 
 
-def test_a_keyless_table_with_a_float_has_no_contract() -> None:
-    columns = [column("a", "id", "int"), column("a", "rating", "float")]
+@pytest.mark.parametrize(
+    ("spelled", "octets", "reason"),
+    [
+        ("float", 0, "is a float"),
+        ("double", 0, "is a float"),
+        ("json", 0, "is JSON"),
+        ("mediumtext", 16_777_215, "more than 64 KB"),
+        ("longblob", 4_294_967_295, "more than 64 KB"),
+    ],
+)
+def test_a_keyless_table_whose_rows_would_have_several_keys_is_refused(spelled: str, octets: int, reason: str) -> None:
+    columns = [column("a", "id", "int"), column("a", "odd", spelled, numbers=(0, 0, 0, octets))]
     (found,) = import_tables(columns, [], replace(PLAN, keyless=True))
-    assert found.reasons == ("key column 'rating' is a float",)
+    assert len(found.reasons) == 1
+    assert "column 'odd'" in found.reasons[0]
+    assert reason in found.reasons[0]
+    assert "add a primary key" in found.reasons[0]
+
+
+def test_a_keyless_table_of_short_texts_has_a_contract() -> None:
+    (found,) = import_tables([column("a", "x", "text", numbers=(0, 0, 0, 65_535))], [], replace(PLAN, keyless=True))
+    assert found.contract is not None
 
 
 def test_two_tables_that_would_share_a_topic_are_told_apart() -> None:
@@ -157,7 +175,7 @@ NAMES = st.text(st.characters(codec="utf-8", max_codepoint=0xFFFF), min_size=1, 
 
 
 @given(NAMES, NAMES)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_a_table_or_column_of_any_name_is_described_as_it_is(tmp_path: Path, table: str, name: str) -> None:
     found = imported(column(table, name, "int"), key=(name,))
     if not found.reasons:

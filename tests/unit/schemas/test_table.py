@@ -25,6 +25,7 @@ GOOD: dict[str, Any] = {
         required(4, "state", t.Enum(), p.PUBLIC),
     ),
 }
+EVERY_COLUMN = {"key": ("x",), "keyed_by_all_columns": True, "tenant": None}
 FAULTS = [
     ({"key": ("nothing",)}, "key column 'nothing' does not exist"),
     ({"key": ()}, "no key"),
@@ -38,6 +39,8 @@ FAULTS = [
     ({"columns": (*GOOD["columns"], required(5, "id", t.Text(), p.PUBLIC))}, "two columns share a name"),
     ({"columns": (*GOOD["columns"], required(5, "_offset", t.Text(), p.PUBLIC))}, "one that landing adds"),
     ({"keyed_by_all_columns": True}, "needs every column in the key"),
+    (EVERY_COLUMN | {"columns": (optional(1, "x", t.Json(), p.PUBLIC),)}, "key column 'x' is JSON"),
+    (EVERY_COLUMN | {"columns": (optional(1, "x", t.Float(64), p.PUBLIC),)}, "give the table a primary key"),
 ]
 
 

@@ -12,8 +12,9 @@ import yaml
 
 from switchboard.stack import parts
 from switchboard.stack.compose import endpoints, environment
+from switchboard.stack.flink import STATE
 from switchboard.stack.jars import locked, versions
-from switchboard.stack.plugins import FORMAT
+from switchboard.stack.plugins import CONVERTER, FORMAT, FUNCTIONS
 from tests.pipeline import ROOT
 
 SERVICES = {
@@ -58,7 +59,7 @@ def test_no_service_listens_beyond_loopback() -> None:
 
 def test_what_keeps_data_keeps_it_in_a_volume_that_is_declared() -> None:
     named = {volume.split(":")[0] for item in compose().values() for volume in item.get("volumes", ()) if not volume.startswith(".")}
-    assert named == set(yaml.safe_load(TEXT)["volumes"]) == {"mysql", "kafka", "clickhouse", "seaweedfs"}
+    assert named == set(yaml.safe_load(TEXT)["volumes"]) == {"mysql", "kafka", "clickhouse", "seaweedfs", "flink"}
 
 
 def test_every_secret_is_generated_and_none_is_written_in_the_file(tmp_path: Path) -> None:
@@ -86,9 +87,21 @@ def test_the_users_may_do_what_they_may_in_the_local_stack() -> None:
         assert grant in local.replace('"\n        "', "")
 
 
+def test_flink_keeps_its_state_as_the_local_stack_s_does() -> None:
+    properties = compose()["flink-taskmanager"]["environment"]["FLINK_PROPERTIES"].splitlines()
+    assert {f"{name}: {value}" for name, value in STATE.items()} <= set(properties)
+    assert any(line.startswith("execution.checkpointing.savepoint-dir: ") for line in properties)
+
+
 def test_flink_is_given_the_locked_jars_and_ours() -> None:
-    given = [volume.split(":")[0].rpartition("/")[2] for volume in compose()["flink-jobmanager"]["volumes"]]
-    assert sorted(given) == sorted([FORMAT.jar, *(jar.filename for jar in locked()["flink"])])
+    given = [volume.split(":")[0].rpartition("/")[2] for volume in compose()["flink-jobmanager"]["volumes"] if volume.startswith(".")]
+    assert sorted(given) == sorted([FORMAT.jar, FUNCTIONS.jar, *(jar.filename for jar in locked()["flink"])])
+
+
+def test_connect_is_given_the_converter_that_its_connectors_are_told_to_use(tmp_path: Path) -> None:
+    (given,) = compose()["connect"]["volumes"]
+    assert given.split(":")[0].rpartition("/")[2] == CONVERTER.jar
+    assert endpoints(environment(tmp_path / "compose.env")).connect.value_converter == CONVERTER.provider
 
 
 def test_every_folder_of_jars_is_locked_at_its_pinned_version() -> None:

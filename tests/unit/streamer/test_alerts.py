@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,9 +11,10 @@ from hypothesis import strategies as st
 from streamer.alerts import KEPT, RULES, Alert, Alerts, Subject, values
 from streamer.auth import Caller
 from streamer.hub import Hub
-from streamer.state import State, Tenant
+from streamer.state import State
+from streamer.tenant import Tenant
 from streamer.windows import Counts
-from tests.unit.streamer.test_hub import ALL, agent, taken
+from tests.unit.streamer.test_hub import ALL, TEN, Client, agent, gone, queue, taken
 
 NOW = dt.datetime(2026, 11, 23, 12)
 SECOND = dt.timedelta(seconds=1)
@@ -75,17 +77,14 @@ def test_values_are_taken_as_of_now() -> None:
     tenant.agents[1] = {"state": "after-contact work", "since": NOW - 200 * SECOND}
     tenant.agents[2] = {"state": "available", "since": NOW - 900 * SECOND}
     assert values(tenant, NOW) == {Subject("waiting", 9): 2, WAIT: 90, Subject("time_in_state", agent_id=1): 200}
-    tenant.minutes[9][NOW - dt.timedelta(minutes=29)] = Counts(answered=5, within_target=4)
-    tenant.minutes[9][NOW - dt.timedelta(minutes=30)] = Counts(answered=5)
+    tenant.windows[9].put(NOW - dt.timedelta(minutes=29), Counts(answered=5, within_target=4), 0)
+    tenant.windows[9].put(NOW - dt.timedelta(minutes=30), Counts(answered=5), 0)
     assert values(tenant, NOW)[Subject("service_level", 9)] == 0.8
 
 
 def test_an_agent_s_alert_is_shown_to_who_sees_the_agent() -> None:
     hub = Hub(State())
-    change = agent(1, 1, "after-contact work", team=10)
-    assert change.row is not None
-    change.row["since"] = NOW
-    hub.take([change])
+    hub.take([agent(1, 1, "after-contact work", since=NOW)])
     hub._judge(NOW + 301 * SECOND)
     others = Caller("bob", 1, frozenset((11,)), 4e9)
     message = taken(hub.join(ALL))
@@ -96,3 +95,45 @@ def test_an_agent_s_alert_is_shown_to_who_sees_the_agent() -> None:
     acknowledged = hub.acknowledge(ALL, shown.alert_id)
     assert acknowledged is not None
     assert acknowledged.acknowledged_by == "ada"
+
+
+def test_an_alert_leaves_and_comes_with_its_agent() -> None:
+    hub, page, other = Hub(State()), Client(), Client()
+    hub.take([agent(1, 1, "after-contact work", team=10, since=NOW)])
+    old, new = hub.join(TEN), hub.join(Caller("bob", 1, frozenset((11,)), 4e9))
+    hub._judge(NOW + 301 * SECOND)
+    hub._flush()
+    page.take(taken(old))
+    assert list(page.standing.values()) == [1]
+    hub.take([agent(1, 2, "after-contact work", team=11, since=NOW)])
+    hub._flush()
+    page.take(taken(old))
+    other.take(taken(new))
+    assert (list(page.standing), list(other.standing.values())) == ([], [1])
+    hub.take([gone(1, 3)])
+    hub._judge(NOW + 302 * SECOND)
+    hub._flush()
+    other.take(taken(new))
+    assert list(other.standing) == [], "the agent is deleted"
+
+
+def test_a_queue_s_alert_is_shown_to_the_teams_that_serve_it() -> None:
+    hub = Hub(State())
+    hub.take([queue(1, waiting=20), agent(1, 1, team=10, queues="[1]")])
+    hub._judge(NOW)
+    shown = taken(hub.join(TEN))
+    assert shown is not None
+    assert [alert.queue_id for alert in shown.alerts] == [1]
+    others = Caller("bob", 1, frozenset((11,)), 4e9)
+    assert not (taken(hub.join(others)) or shown).alerts
+    assert hub.acknowledge(others, shown.alerts[0].alert_id) is None
+
+
+def test_of_two_alerts_of_one_subject_the_newest_is_adopted_and_the_other_cleared() -> None:
+    old = Alert("old", Subject("waiting", 1), "warning", 5, 5, NOW)
+    new, other = replace(old, id="new", raised_at=NOW + SECOND), Alert("other", Subject("waiting", 2), "warning", 5, 5, NOW)
+    written: list[tuple[int, Alert]] = []
+    hub = Hub(State(), lambda tenant, alerts: written.extend((tenant, alert) for alert in alerts))
+    hub.adopt([(1, new), (1, old), (1, other), (2, old)])
+    assert [(tenant, alert.id, alert.cleared_at is not None) for tenant, alert in written] == [(1, "old", True)]
+    assert {alert.id for alert in hub._shown(1)} == {"new", "other"}

@@ -1,22 +1,28 @@
-"""Whoever has no good token is refused, and the log never holds it."""
+"""Whoever has no good token is refused, and the log tells of it without the token."""
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import time
+from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
+from structlog.testing import capture_logs
 
 from core.errors import MisconfiguredError
-from core.settings import StreamerSettings
-from streamer.auth import Authenticator, UnauthenticatedError, mint
+from core.settings import Settings, StreamerSettings
+from streamer.auth import Authenticator, Caller, mint
+from streamer.calls import admitted
+from streamer.cli import resolved
+from streamer.refusals import RefusalError
 
 SECRET = "a secret that is long enough for HS256 to like it"
 SETTINGS = StreamerSettings(jwt_secret=SecretStr(SECRET))
-GOOD = {"sub": "ada", "aud": "switchboard", "tenant": 7, "exp": int(time.time()) + 24 * 3600}
+GOOD: dict[str, Any] = {"sub": "ada", "aud": "switchboard", "tenant": 7, "exp": int(time.time()) + 24 * 3600}
 
 
 def signed(key: str = SECRET, algorithm: str = "HS256", **changes: Any) -> str:
@@ -24,16 +30,20 @@ def signed(key: str = SECRET, algorithm: str = "HS256", **changes: Any) -> str:
     return "Bearer " + jwt.encode(claims, key, algorithm=algorithm)
 
 
-def refusal(authorization: str | None) -> str:
-    with pytest.raises(UnauthenticatedError) as caught:
-        Authenticator(SETTINGS).caller(authorization, "peer", "Watch")
-    return str(caught.value)
+def caller_of(authorization: str | None, settings: StreamerSettings = SETTINGS) -> Caller:
+    return asyncio.run(Authenticator(settings).admit(authorization))
 
 
-def test_tenant_and_teams_come_from_the_token() -> None:
-    caller = Authenticator(SETTINGS).caller(signed(teams=[1, 2]), "peer", "Watch")
-    assert (caller.tenant, caller.teams, caller.expired) == (7, frozenset((1, 2)), False)
-    assert Authenticator(SETTINGS).caller(signed(), "peer", "Watch").teams is None
+def test_tenant_teams_and_scopes_come_from_the_token() -> None:
+    expires = float(GOOD["exp"])
+    assert caller_of(signed(teams=[1, 2], scope="a b")) == Caller("ada", 7, frozenset((1, 2)), expires, frozenset(("a", "b")))
+    assert caller_of(signed(teams=[])) == Caller("ada", 7, frozenset(), expires)
+    assert caller_of(signed()) == Caller("ada", 7, None, expires)
+
+
+def test_numbers_may_be_written_as_text() -> None:
+    caller = caller_of(signed(tenant="7", teams=["1", 2]))
+    assert (caller.tenant, caller.teams) == (7, frozenset((1, 2)))
 
 
 @pytest.mark.parametrize(
@@ -48,26 +58,55 @@ def test_tenant_and_teams_come_from_the_token() -> None:
         (signed(exp=...), "the token is refused: MissingRequiredClaim"),
         (signed(aud="another"), "the token is refused: InvalidAudience"),
         (signed(tenant=...), "the token names no tenant"),
-        (signed(tenant="7"), "the token names no tenant"),
+        (signed(tenant="7 OR 1"), "the token names no tenant"),
+        (signed(tenant="²"), "the token names no tenant"),
+        (signed(tenant=-1), "the token names no tenant"),
+        (signed(tenant=1 << 64), "the token names no tenant"),
         (signed(tenant=True), "the token names no tenant"),
         (signed(teams="all"), "the token's teams are not a list of numbers"),
+        (signed(teams=[True]), "the token's teams are not a list of numbers"),
+        (signed(teams=[1, "x"]), "the token's teams are not a list of numbers"),
     ],
 )
 def test_others_are_refused(authorization: str | None, reason: str) -> None:
-    assert refusal(authorization) == reason
+    """And the log tells of it, once, without the token."""
+
+    async def call() -> None:
+        async with admitted(Authenticator(SETTINGS), authorization, "Watch", "peer"):
+            raise AssertionError("admitted")
+
+    with capture_logs() as logs, pytest.raises(RefusalError) as caught:
+        asyncio.run(call())
+    assert (caught.value.code, str(caught.value)) == ("unauthenticated", reason)
+    line = {"event": "refused", "peer": "peer", "method": "Watch", "tenant": None, "code": "unauthenticated", "reason": reason}
+    assert logs == [{**line, "log_level": "warning", "part": "streamer"}]
 
 
-def test_a_refusal_is_logged_without_the_token(capsys: pytest.CaptureFixture[str]) -> None:
-    token = signed(aud="another")
-    refusal(token)
-    assert token.split()[1] not in "".join(capsys.readouterr())
+@pytest.mark.parametrize(("issuer", "reason"), [(..., "MissingRequiredClaim"), ("https://evil", "InvalidIssuer")])
+def test_another_issuer_is_refused_where_one_is_named(issuer: Any, reason: str) -> None:
+    chosen = SETTINGS.model_copy(update={"issuer": "https://idp"})
+    assert caller_of(signed(iss="https://idp"), chosen).tenant == 7
+    with pytest.raises(RefusalError, match=reason):
+        caller_of(signed(iss=issuer), chosen)
 
 
 def test_a_minted_token_is_taken() -> None:
-    caller = Authenticator(SETTINGS).caller("Bearer " + mint(SETTINGS, 3, [5], dt.timedelta(minutes=1)), "peer", "Watch")
-    assert (caller.tenant, caller.teams) == (3, frozenset((5,)))
+    caller = caller_of("Bearer " + mint(SETTINGS, 3, [5], dt.timedelta(minutes=1), scope="analytics"))
+    assert (caller.tenant, caller.teams, caller.scopes) == (3, frozenset((5,)), frozenset(("analytics",)))
 
 
 def test_no_key_is_no_default() -> None:
     with pytest.raises(MisconfiguredError):
         Authenticator(StreamerSettings())
+
+
+def test_production_takes_no_tokens_by_a_secret() -> None:
+    with pytest.raises(MisconfiguredError, match="identity provider"):
+        resolved(Settings(profile="production", streamer=SETTINGS))
+    provided = StreamerSettings(jwks_url="https://idp/jwks")
+    assert resolved(Settings(profile="production", streamer=provided)) == provided
+
+
+def test_a_certificate_without_its_key_is_refused() -> None:
+    with pytest.raises(ValidationError, match="together"):
+        StreamerSettings(tls_certificate=Path("here.pem"))

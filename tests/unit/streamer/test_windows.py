@@ -8,34 +8,86 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.windows import Counts, day_start, starts, sums, trend
+from streamer.windows import Counts, Windows, day_start, frame
 
-BERLIN = ZoneInfo("Europe/Berlin")
-MINUTE = dt.timedelta(minutes=1)
-moments = st.datetimes(dt.datetime(2026, 1, 1), dt.datetime(2026, 12, 31))
+BERLIN, UTC = ZoneInfo("Europe/Berlin"), ZoneInfo("UTC")
+MINUTE, HOUR = dt.timedelta(minutes=1), dt.timedelta(hours=1)
+CLOCKS_CHANGE = (dt.datetime(2026, 3, 28, 22), dt.datetime(2026, 10, 24, 22), dt.datetime(2026, 11, 1, 4))
+"""In Europe, and in America; each some hours before."""
+moments = st.one_of(st.datetimes(dt.datetime(2026, 1, 1), dt.datetime(2026, 12, 31)), st.sampled_from(CLOCKS_CHANGE))
 zones = st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "America/Sao_Paulo"]).map(
     ZoneInfo
 )
-counts = st.builds(Counts, *(st.integers(0, 50) for _ in Counts.__dataclass_fields__))
+counts = st.builds(Counts, *(st.integers(0, 50) for _ in Counts._fields))
+puts = st.tuples(st.just("put"), st.integers(-60, 1600), st.none() | counts)
+"""A minute so many minutes back, or to come."""
+moves = st.tuples(st.just("move"), st.sampled_from((1, 1, 1, 2, 20, 59, 700, 1500, -1, -90)), st.none() | zones)
+forgets = st.tuples(st.just("forget"), st.integers(1500, 1600), st.none())
 
 
-@given(now=moments, zone=zones, found=st.dictionaries(st.integers(-60, 1600), counts, max_size=40))
-def test_a_window_is_the_sum_of_its_minutes(now: dt.datetime, zone: ZoneInfo, found: dict[int, Counts]) -> None:
-    minutes = {now.replace(second=0, microsecond=0) - back * MINUTE: value for back, value in found.items()}
-    answers = sums(minutes, now, zone)
-    for name, length in (("15m", 15), ("30m", 30), ("60m", 60)):
-        assert answers[name].offered == sum(value.offered for back, value in found.items() if 0 <= back < length)
-    local = now.replace(tzinfo=dt.UTC).astimezone(zone).date()
-    today = [value for minute, value in minutes.items() if minute <= now and minute.replace(tzinfo=dt.UTC).astimezone(zone).date() == local]
-    assert answers["day"].handle_ms == sum(value.handle_ms for value in today)
+def plain(minutes: dict[dt.datetime, Counts], now: dt.datetime, zone: ZoneInfo) -> dict[str, Counts]:
+    """Minute by minute, out of the definition."""
+
+    def total(wanted: list[dt.datetime]) -> Counts:
+        return Counts(*(sum(getattr(minutes[minute], name) for minute in wanted) for name in Counts._fields))
+
+    def local(moment: dt.datetime) -> dt.date:
+        return moment.replace(tzinfo=dt.UTC).astimezone(zone).date()
+
+    this, past = now.replace(second=0, microsecond=0), [minute for minute in minutes if minute <= now]
+    spans = {f"{length}m": total([minute for minute in past if minute > this - length * MINUTE]) for length in (15, 30, 60)}
+    return spans | {"day": total([minute for minute in past if local(minute) == local(now)])}
+
+
+@given(now=moments, zone=zones, steps=st.lists(puts | puts | moves | forgets, max_size=40))
+def test_sums_that_are_moved_are_those_of_the_minutes(now: dt.datetime, zone: ZoneInfo, steps: list[tuple[str, int, object]]) -> None:
+    windows, minutes = Windows(), dict[dt.datetime, Counts]()
+    kept_from = dt.datetime.min
+    windows.move(frame(now, zone))
+    for what, amount, more in steps:
+        this = now.replace(second=0, microsecond=0)
+        if what == "put" and this - amount * MINUTE >= kept_from:
+            minutes.pop(this - amount * MINUTE, None)
+            minutes |= {this - amount * MINUTE: more} if isinstance(more, Counts) else {}
+        if what == "put":
+            windows.put(this - amount * MINUTE, more if isinstance(more, Counts) else None, 1)
+        elif what == "move":
+            now, zone = now + amount * MINUTE, more if isinstance(more, ZoneInfo) else zone
+            windows.move(frame(now, zone))
+        else:
+            kept_from = max(kept_from, this - amount * MINUTE)
+            gone = windows.forget(kept_from)
+            assert set(gone) == {minute for minute in minutes if minute < kept_from}
+            minutes = {minute: found for minute, found in minutes.items() if minute >= kept_from}
+        assert windows.sums == plain(minutes, now, zone)
+        this = now.replace(second=0, microsecond=0)
+        assert windows.trend() == [minutes.get(this - back * MINUTE, Counts()) for back in range(59, -1, -1)]
 
 
 def test_a_day_has_the_hours_that_its_clocks_give_it() -> None:
     def hours(year: int, month: int, day: int) -> float:
         noon = dt.datetime(year, month, day, 12)
-        return (day_start(noon + dt.timedelta(days=1), BERLIN) - day_start(noon, BERLIN)) / dt.timedelta(hours=1)
+        return (day_start(noon + dt.timedelta(days=1), BERLIN) - day_start(noon, BERLIN)) / HOUR
 
     assert (hours(2026, 3, 28), hours(2026, 3, 29), hours(2026, 10, 25)) == (24, 23, 25)
+
+
+def test_a_minute_that_turns_costs_what_leaves_and_comes() -> None:
+    now = dt.datetime(2026, 11, 23, 23, 30)
+    windows, asked = Windows(), list[int]()
+    for back in range(26 * 60):
+        windows.put(now - back * MINUTE, Counts(offered=1), 1)
+    windows.move(frame(now, UTC))
+
+    class Watched(dict[int, Counts]):
+        def get(self, number: int) -> Counts | None:  # type: ignore[override]
+            asked.append(number)
+            return super().get(number)
+
+    windows._minutes = Watched(windows._minutes)
+    for turned in range(1, 60):  # midnight among them
+        windows.move(frame(now + turned * MINUTE, UTC))
+    assert len(asked) < 60 * 8
 
 
 def test_rates_are_of_the_formulas_and_absent_without_a_denominator() -> None:
@@ -47,9 +99,10 @@ def test_rates_are_of_the_formulas_and_absent_without_a_denominator() -> None:
     assert (none.service_level, none.asa_seconds, none.aht_seconds) == (None, None, None)
 
 
-@given(now=moments)
-def test_the_trend_ends_with_the_minute_that_runs(now: dt.datetime) -> None:
-    minute = now.replace(second=0, microsecond=0)
-    points = trend({minute: Counts(offered=1), minute - 59 * MINUTE: Counts(offered=2), minute - 60 * MINUTE: Counts(offered=3)}, now)
-    assert (len(points), points[-1].offered, points[0].offered) == (60, 1, 2)
-    assert starts(now, ZoneInfo("UTC"))["60m"] == minute - 59 * MINUTE
+def test_when_it_was_counted_last_is_known_as_long_as_there_is_anything() -> None:
+    windows, minute = Windows(), dt.datetime(2026, 11, 23, 12)
+    windows.put(minute, Counts(offered=1), 5_000)
+    windows.put(minute - MINUTE, Counts(offered=1), 4_000)
+    assert windows.counted_ms == 5_000
+    windows.forget(minute + MINUTE)
+    assert windows.counted_ms == 0

@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import privacy as p
 from schemas import types as t
-from schemas.table import Column, Latest, Shards, Table, optional, required
-from verify.compare import equal_values, row_difference, shown
+from schemas.table import ClickHouse, Column, Latest, Shards, Table, immutable, optional, required
+from verify.compare import equal_values, key_differences, shown
+from verify.results import Place
 
 JSON = optional(1, "doc", t.Json(), p.PUBLIC)
 FLOAT = optional(1, "f", t.Float(32), p.PUBLIC)
@@ -70,9 +72,8 @@ TABLE = Table(
 
 
 def test_a_difference_names_its_columns_and_hides_what_is_not_public() -> None:
-    found = row_difference(TABLE, (b"7", b"Ann", b"0"), (b"7", b"Bob B", b"1"), 4)
-    assert found is not None
-    assert (found.kind, found.key, found.version) == ("differs", (("id", "7"),), 4)
+    (found,) = key_differences(TABLE, [(b"7", b"Ann", b"0")], [Place((b"7", b"Bob B", b"1"), 4)])
+    assert (found.kind, found.key, found.version, found.astray) == ("differs", (("id", "7"),), 4, False)
     assert [(item.name, item.source, item.clickhouse) for item in found.columns] == [
         ("name", "<3 chars>", "<5 chars>"),
         ("day", "1970-01-01", "1970-01-02"),
@@ -81,16 +82,34 @@ def test_a_difference_names_its_columns_and_hides_what_is_not_public() -> None:
 
 def test_a_row_of_one_side_only() -> None:
     row = (b"7", None, None)
-    missing, extra = row_difference(TABLE, row, None, None), row_difference(TABLE, None, row, 4)
-    assert missing is not None
-    assert extra is not None
-    assert (missing.kind, missing.clickhouse, extra.kind, extra.source) == (
-        "missing in ClickHouse",
-        None,
-        "extra in ClickHouse",
-        None,
-    )
-    assert row_difference(TABLE, row, row, 4) is None
+    (missing,), (extra,) = key_differences(TABLE, [row], []), key_differences(TABLE, [], [Place(row, 4)])
+    assert (missing.kind, missing.clickhouse, missing.astray) == ("missing in ClickHouse", None, False)
+    assert (extra.kind, extra.source, extra.version, extra.astray) == ("extra in ClickHouse", None, 4, True)
+    assert key_differences(TABLE, [row], [Place(row, 4)]) == []
+
+
+BY_DAY = replace(
+    TABLE, columns=(*TABLE.columns[:2], immutable(3, "day", t.Date(), p.PUBLIC)), clickhouse=ClickHouse(order_by=("day", "id"))
+)
+
+
+def test_a_key_at_two_places_is_extra_in_the_one_where_the_source_has_it_not() -> None:
+    row = (b"7", b"Ann", b"1")
+    (found,) = key_differences(BY_DAY, [row], [Place((b"7", b"Ann", b"0"), 4), Place(row, 6)])
+    assert (found.kind, found.version, found.astray) == ("extra in ClickHouse", 4, True)
+    assert [(item.name, item.source, item.clickhouse) for item in found.columns] == [("day", "1970-01-02", "1970-01-01")]
+
+
+def test_a_row_at_the_wrong_place_alone_differs_and_is_astray() -> None:
+    (found,) = key_differences(BY_DAY, [(b"7", b"Ann", b"1")], [Place((b"7", b"Ann", b"0"), 4)])
+    assert (found.kind, found.version, found.astray) == ("differs", 4, True)
+
+
+def test_a_stale_row_in_its_right_place_is_paired_with_the_source_s_before_one_that_is_astray() -> None:
+    astray, stale = Place((b"7", b"Ann", b"0"), 4), Place((b"7", b"Al", b"1"), 6)
+    differs, extra = key_differences(BY_DAY, [(b"7", b"Ann", b"1")], [astray, stale])
+    assert (differs.kind, differs.version, differs.astray) == ("differs", 6, False)
+    assert (extra.kind, extra.version, extra.astray) == ("extra in ClickHouse", 4, True)
 
 
 def test_values_are_shown_as_people_read_them() -> None:

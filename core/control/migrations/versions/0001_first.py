@@ -18,6 +18,7 @@ def upgrade() -> None:
         sa.Column("partitions", sa.Integer, nullable=False),
         sa.Column("bound_at", sa.DateTime, nullable=False),
         sa.UniqueConstraint("topic", "cluster_id", "topic_id"),
+        if_not_exists=True,
     )
     op.create_table(
         "applied_contracts",
@@ -25,6 +26,7 @@ def upgrade() -> None:
         sa.Column("fingerprint", sa.String(64), nullable=False),
         sa.Column("contract", sa.JSON, nullable=False),
         sa.Column("applied_at", sa.DateTime, nullable=False),
+        if_not_exists=True,
     )
     op.create_table(
         "known_schemas",
@@ -32,6 +34,7 @@ def upgrade() -> None:
         sa.Column("fingerprint", sa.String(64), nullable=False),
         sa.Column("schema", MEDIUMTEXT, nullable=False),
         sa.Column("seen_at", sa.DateTime, nullable=False),
+        if_not_exists=True,
     )
     op.create_table(
         "table_states",
@@ -40,6 +43,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(16), nullable=False),
         sa.Column("reason", sa.Text, nullable=False),
         sa.Column("since", sa.DateTime, nullable=False),
+        if_not_exists=True,
     )
     op.create_table(
         "export_watermarks",
@@ -52,6 +56,7 @@ def upgrade() -> None:
         sa.Column("rows", sa.BigInteger, nullable=False),
         sa.Column("error", sa.Text),
         sa.Column("updated_at", sa.DateTime, nullable=False),
+        if_not_exists=True,
     )
     op.create_table(
         "runs",
@@ -62,6 +67,7 @@ def upgrade() -> None:
         sa.Column("detail", sa.JSON, nullable=False),
         sa.Column("started_at", sa.DateTime, nullable=False),
         sa.Column("ended_at", sa.DateTime),
+        if_not_exists=True,
     )
 
 

@@ -2,7 +2,8 @@ import { expect, test } from "vitest";
 import { backoffMs } from "./backoff";
 import { age, clockDuration, spokenDuration } from "./duration";
 import { drawnIndices, scrollToShow, visibleRange } from "./grid-window";
-import { percent, seconds } from "./rates";
+import type { WindowFigures } from "./model";
+import { abandonRate, percent, seconds, serviceLevel } from "./rates";
 import { areaPath, bars, linePath } from "./sparkline";
 import { DEFAULT_THRESHOLDS, faultOf, readThresholds } from "./thresholds";
 
@@ -15,6 +16,12 @@ test("durations are told as a person would", () => {
 test("a rate that nothing is known of is not 0", () => {
   expect([percent(null), percent(0), percent(0.825)]).toEqual(["–", "0%", "83%"]);
   expect([seconds(null), seconds(0), seconds(61.4)]).toEqual(["–", "0:00", "1:01"]);
+});
+
+test("rates have their numerator and denominator beside them", () => {
+  const figures = { abandoned: 5, shortAbandons: 2, counted: 50, withinTarget: 41, serviceLevel: 0.82 } as WindowFigures;
+  expect([serviceLevel(figures), abandonRate(figures)]).toEqual(["82% (41/50)", "6% (3/50)"]);
+  expect(abandonRate({ ...figures, abandoned: 2, counted: 0 })).toBe("–");
 });
 
 test("pages try again later and later, and not all at once", () => {

@@ -2,8 +2,8 @@ import { compareStates } from "./agent-state";
 import { groupBy } from "./group-by";
 import type { Agent } from "./model";
 
-export type SortColumn = "name" | "team" | "state" | "time" | "reason" | "contacts" | "queues" | "age";
-export const SORT_COLUMNS: readonly SortColumn[] = ["name", "team", "state", "time", "reason", "contacts", "queues", "age"];
+export type SortColumn = "name" | "team" | "state" | "time" | "reason" | "contacts" | "queues" | "occupancy" | "age";
+export const SORT_COLUMNS: readonly SortColumn[] = ["name", "team", "state", "time", "reason", "contacts", "queues", "occupancy", "age"];
 
 export interface Order {
   readonly column: SortColumn;
@@ -96,6 +96,8 @@ function columnComparison(column: SortColumn, names: QueueNames): Compare {
       return (a, b) => a.contactTotal - b.contactTotal;
     case "queues":
       return (a, b) => collator.compare(queueNamesOf(a, names), queueNamesOf(b, names));
+    case "occupancy":
+      return (a, b) => (a.occupancy ?? -1) - (b.occupancy ?? -1);
     case "age":
       return (a, b) => byMoment(a.changedAt, b.changedAt);
   }

@@ -4,12 +4,15 @@ import type { WatchResponse } from "../gen/switchboard/v1/live_pb";
 import { type SupervisorClient, supervisorClient } from "./client";
 import { EntityStore } from "./entity-store";
 import { type BadgeState, freshness } from "./freshness";
-import { type Agent, type Alert, millis, type Queue, type TimelineSpan, toSpan } from "./model";
+import { type Agent, type Alert, millis, type Queue, type Timeline, toTimeline } from "./model";
 import { ServerClock } from "./server-clock";
 import { forgetToken, saveToken } from "./session";
-import { Watcher } from "./watcher";
+import { SleepDetector } from "./sleep";
+import { SESSION_ENDED, Watcher } from "./watcher";
 
 const TICK_MS = 500;
+/** A page that nobody sees for so long lets its stream go: a browser keeps few connections to one server, for all tabs. */
+const HIDDEN_MS = 5_000;
 
 /**
  * What the components read. Messages go into the store as they come, hidden tab or not; the fields below follow at
@@ -28,9 +31,14 @@ export class Live {
   dataAgeSeconds = $state<number | null>(null);
   everHeard = $state(false);
   refusal = $state("");
+  /** A token that a link has brought to who is signed in already. */
+  offered = $state<string | null>(null);
+  /** Whether the stream that was asked for last has told nothing in time. */
+  noAnswer = $state(false);
 
   private readonly store = new EntityStore();
   private readonly clock = new ServerClock();
+  private readonly sleep = new SleepDetector(Date.now(), performance.now());
   private client: SupervisorClient | null = $state.raw(null);
   private watcher: Watcher | null = null;
   private streaming = false;
@@ -40,16 +48,19 @@ export class Live {
   private stale = { agents: false, queues: false, alerts: false };
   private frame: number | null = null;
   private namesVersion = -1;
+  private hiding: ReturnType<typeof setTimeout> | undefined;
 
   /** Returns what stops it. */
   start(): () => void {
     const timer = setInterval(() => this.tick(), TICK_MS);
     const wake = () => this.wake();
-    document.addEventListener("visibilitychange", wake);
+    const seen = () => this.seenOrHidden();
+    document.addEventListener("visibilitychange", seen);
     window.addEventListener("online", wake);
     return () => {
       clearInterval(timer);
-      document.removeEventListener("visibilitychange", wake);
+      clearTimeout(this.hiding);
+      document.removeEventListener("visibilitychange", seen);
       window.removeEventListener("online", wake);
       this.watcher?.stop();
     };
@@ -61,13 +72,16 @@ export class Live {
     const client = supervisorClient(token);
     this.client = client;
     this.refusal = "";
+    this.offered = null;
     this.watcher = new Watcher({
-      open: (signal) => client.watch({}, { signal }),
+      open: (signal) => client.watch({}, { signal, timeoutMs: 0 }),
       onMessage: (message) => this.receive(message),
       onStreaming: (streaming) => this.setStreaming(streaming),
+      onNoAnswer: () => (this.noAnswer = true),
       onRefused: (reason) => this.signOut(reason),
     });
     void this.watcher.run();
+    this.seenOrHidden();
     this.tick();
   }
 
@@ -88,9 +102,8 @@ export class Live {
     return this.queueNames.get(id) ?? `Queue ${id}`;
   }
 
-  async timeline(agentId: number, hours: number, signal: AbortSignal): Promise<TimelineSpan[]> {
-    const { spans } = await this.call((client) => client.timeline({ agentId, hours }, { signal }));
-    return spans.map(toSpan);
+  async timeline(agentId: number, hours: number, signal: AbortSignal): Promise<Timeline> {
+    return toTimeline(await this.call((client) => client.timeline({ agentId, hours }, { signal })));
   }
 
   async acknowledge(alertId: string): Promise<void> {
@@ -106,12 +119,13 @@ export class Live {
     try {
       return await ask(this.client);
     } catch (error) {
-      if (ConnectError.from(error).code === Code.Unauthenticated) this.signOut("Your session has ended. Sign in with a new token.");
+      if (ConnectError.from(error).code === Code.Unauthenticated) this.signOut(SESSION_ENDED);
       throw error;
     }
   }
 
   private receive(message: WatchResponse): void {
+    if (this.sleptMeanwhile()) return;
     this.lastMessageAt = performance.now();
     if (message.sentAt) this.clock.hear(timestampMs(message.sentAt), this.lastMessageAt);
     this.dataAt = millis(message.dataAt) ?? (message.snapshot ? null : this.dataAt);
@@ -130,6 +144,7 @@ export class Live {
 
   private setStreaming(streaming: boolean): void {
     this.streaming = streaming;
+    if (streaming) this.noAnswer = false;
     if (streaming) this.clock.reset();
     this.tick();
   }
@@ -156,7 +171,17 @@ export class Live {
     this.tick();
   }
 
+  /** After a sleep nothing that is held is known to be true, and the stream may be dead without a word. */
+  private sleptMeanwhile(): boolean {
+    if (!this.sleep.slept(Date.now(), performance.now())) return false;
+    this.lastMessageAt = null;
+    this.clock.reset();
+    this.watcher?.restart();
+    return true;
+  }
+
   private tick(): void {
+    this.sleptMeanwhile();
     const steadyNow = performance.now();
     const serverNow = this.clock.now(steadyNow);
     const { lastMessageAt, streaming, dataAt } = this;
@@ -165,6 +190,13 @@ export class Live {
     this.badge = fresh.state;
     this.dataAgeSeconds = fresh.dataAgeMs === null ? null : Math.floor(fresh.dataAgeMs / 1000);
     if (this.store.dropOldAlerts(serverNow)) this.alerts = [...this.store.alerts.values()];
+  }
+
+  private seenOrHidden(): void {
+    clearTimeout(this.hiding);
+    if (document.hidden) this.hiding = setTimeout(() => this.watcher?.pause(), HIDDEN_MS);
+    else this.watcher?.resume();
+    this.wake();
   }
 
   private wake(): void {
@@ -181,6 +213,7 @@ export class Live {
     this.lastMessageAt = null;
     this.dataAt = null;
     this.everHeard = false;
+    this.noAnswer = false;
     this.clock.reset();
     this.store.clear();
     this.stale = { agents: true, queues: true, alerts: true };

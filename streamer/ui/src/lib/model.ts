@@ -2,9 +2,11 @@ import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
 import {
   type Agent as AgentMessage,
   type Alert as AlertMessage,
+  type Contact as ContactMessage,
   Level,
   type Queue as QueueMessage,
   type Span as SpanMessage,
+  type TimelineResponse,
   type Window as WindowMessage,
 } from "../gen/switchboard/v1/live_pb";
 
@@ -23,6 +25,8 @@ export interface Agent {
   readonly contactTotal: number;
   readonly queueIds: readonly number[];
   readonly changedAt: number | null;
+  /** Of the last 60 minutes, from 0 to 1; null where the agent was neither on contact nor idle. */
+  readonly occupancy: number | null;
 }
 
 export interface Contacts {
@@ -44,6 +48,8 @@ export interface Queue {
   readonly windows: ReadonlyMap<string, WindowFigures>;
   readonly trend: readonly MinuteFigures[];
   readonly changedAt: number | null;
+  /** When the newest change in the windows was committed. */
+  readonly countedAt: number | null;
 }
 
 export interface WindowFigures {
@@ -90,6 +96,24 @@ export interface TimelineSpan {
   readonly to: number | null;
 }
 
+/** A contact that was the agent's. */
+export interface TimelineContact {
+  readonly id: string;
+  readonly channel: string;
+  readonly queueId: number;
+  readonly from: number;
+  readonly answered: number | null;
+  /** null while it lasts. */
+  readonly to: number | null;
+}
+
+export interface Timeline {
+  readonly spans: readonly TimelineSpan[];
+  readonly contacts: readonly TimelineContact[];
+  /** When the newest change in these was committed. */
+  readonly knownAt: number | null;
+}
+
 export const millis = (time: Timestamp | undefined): number | null => (time ? timestampMs(time) : null);
 
 export function toAgent(message: AgentMessage): Agent {
@@ -106,6 +130,7 @@ export function toAgent(message: AgentMessage): Agent {
     contactTotal: contacts.reduce((sum, each) => sum + each.count, 0),
     queueIds: message.queueIds,
     changedAt: millis(message.changedAt),
+    occupancy: message.occupancy ?? null,
   };
 }
 
@@ -131,6 +156,7 @@ export function toQueue(message: QueueMessage): Queue {
     windows: new Map(message.windows.map((each) => [each.span, toWindow(each)])),
     trend: message.trend,
     changedAt: millis(message.changedAt),
+    countedAt: millis(message.countedAt),
   };
 }
 
@@ -166,6 +192,15 @@ export function toAlert(message: AlertMessage): Alert {
   };
 }
 
-export function toSpan(message: SpanMessage): TimelineSpan {
+export function toTimeline({ spans, contacts, knownAt }: TimelineResponse): Timeline {
+  return { spans: spans.map(toSpan), contacts: contacts.map(toContact), knownAt: millis(knownAt) };
+}
+
+function toContact(message: ContactMessage): TimelineContact {
+  const { interactionId, channel, queueId, answered } = message;
+  return { id: String(interactionId), channel, queueId, from: millis(message.from) ?? 0, answered: millis(answered), to: millis(message.to) };
+}
+
+function toSpan(message: SpanMessage): TimelineSpan {
   return { state: message.state, reason: message.reason, from: millis(message.from) ?? 0, to: millis(message.to) };
 }

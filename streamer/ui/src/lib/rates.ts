@@ -14,6 +14,12 @@ export function serviceLevel(figures: WindowFigures): string {
   return `${percent(figures.serviceLevel)} (${figures.withinTarget}/${figures.counted})`;
 }
 
+/** "6% (3/50)": of the contacts that count for the service level, those that were given up. */
+export function abandonRate({ abandoned, shortAbandons, counted }: WindowFigures): string {
+  const lost = abandoned - shortAbandons;
+  return counted > 0 ? `${percent(lost / counted)} (${lost}/${counted})` : NOTHING;
+}
+
 export function seconds(value: number | null): string {
   return value === null ? NOTHING : clockDuration(Math.round(value) * 1000);
 }

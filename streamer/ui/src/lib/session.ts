@@ -1,12 +1,11 @@
 const KEY = "switchboard.token";
 
-/** Moves a token from the address to the session's storage, so that it stays in no history and no copied link. */
+/** Takes a token out of the address, so that it stays in no history and no copied link. */
 export function takeTokenFromAddress(): string | null {
   const token = new URLSearchParams(location.hash.slice(1)).get("token");
   if (token === null) return null;
   history.replaceState(null, "", location.pathname + location.search);
-  saveToken(token);
-  return token.trim();
+  return token.trim() || null;
 }
 
 export function savedToken(): string | null {
@@ -19,4 +18,34 @@ export function saveToken(token: string): void {
 
 export function forgetToken(): void {
   sessionStorage.removeItem(KEY);
+}
+
+/**
+ * Whether a token that a link brings may be used without a question: a link must not move somebody who is signed in into
+ * another session, where what they do is another's.
+ */
+export function mayReplace(current: string | null, brought: string, now: number): boolean {
+  return current === null || current === brought || hasEnded(current, now);
+}
+
+/** By its own claim; the server alone can tell whether a token is good. */
+function hasEnded(token: string, now: number): boolean {
+  const { exp } = claimsOf(token);
+  return typeof exp === "number" && exp * 1000 <= now;
+}
+
+/** "kim of account 7", so that two sessions can be told apart. */
+export function nameOf(token: string): string {
+  const { tenant, sub } = claimsOf(token);
+  const who = typeof sub === "string" ? sub : "somebody";
+  return typeof tenant === "number" ? `${who} of account ${tenant}` : who;
+}
+
+function claimsOf(token: string): Record<string, unknown> {
+  try {
+    const bytes = Uint8Array.from(atob((token.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
+    return Object(JSON.parse(new TextDecoder().decode(bytes)));
+  } catch {
+    return {};
+  }
 }

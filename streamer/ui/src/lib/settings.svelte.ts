@@ -7,6 +7,7 @@ const THEMES: readonly Theme[] = ["auto", "light", "dark"];
 
 export const SPANS = ["15m", "30m", "60m", "day"] as const;
 export type SpanName = (typeof SPANS)[number];
+export const SPAN_NAMES: Readonly<Record<SpanName, string>> = { "15m": "15 min", "30m": "30 min", "60m": "60 min", day: "Day" };
 
 const DEFAULT_ORDER: Order = { column: "state", descending: false };
 

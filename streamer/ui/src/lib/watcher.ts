@@ -7,38 +7,63 @@ import { SILENCE_MS } from "./freshness";
 const GIVE_UP_MS = 2 * SILENCE_MS;
 const FIRST_MESSAGE_MS = 10_000;
 const LOOK_EVERY_MS = 500;
+export const SESSION_ENDED = "Your session has ended. Sign in with a new token.";
 
 export interface WatcherHooks {
   open(signal: AbortSignal): AsyncIterable<WatchResponse>;
   onMessage(message: WatchResponse): void;
   onStreaming(streaming: boolean): void;
+  /** A stream that was asked for has not told anything in time. */
+  onNoAnswer(): void;
   /** The token is not, or no longer, good; the watcher has stopped. */
   onRefused(reason: string): void;
 }
 
-/** Keeps one Watch stream open for as long as it is not stopped. */
+/** Keeps one Watch stream open for as long as it is neither stopped nor paused. */
 export class Watcher {
   private readonly life = new AbortController();
   private attempt = new AbortController();
   private failures = 0;
   private heardAt: number | null = null;
   private wake: () => void = () => {};
+  private paused = false;
 
   constructor(private readonly hooks: WatcherHooks) {}
 
   async run(): Promise<void> {
     while (!this.life.signal.aborted) {
+      while (this.paused && !this.life.signal.aborted) await this.sleep(null);
+      if (this.life.signal.aborted) return;
       const refusal = await this.readOneStream();
       if (this.life.signal.aborted) return;
       this.hooks.onStreaming(false);
       if (refusal !== null) return this.hooks.onRefused(refusal);
       this.failures += 1;
-      await this.pause(backoffMs(this.failures));
+      if (!this.paused) await this.sleep(backoffMs(this.failures));
     }
   }
 
   stop(): void {
     this.life.abort();
+    this.attempt.abort();
+    this.wake();
+  }
+
+  /** Lets the stream go until `resume`. */
+  pause(): void {
+    this.paused = true;
+    this.attempt.abort();
+  }
+
+  resume(): void {
+    this.paused = false;
+    this.failures = 0;
+    this.wake();
+  }
+
+  /** What this machine holds of the stream is worth nothing, as after a sleep. */
+  restart(): void {
+    this.failures = 0;
     this.attempt.abort();
     this.wake();
   }
@@ -77,7 +102,9 @@ export class Watcher {
     this.heardAt = null;
     return setInterval(() => {
       const late = this.heardAt === null ? performance.now() - openedAt > FIRST_MESSAGE_MS : this.silence() > GIVE_UP_MS;
-      if (late) attempt.abort();
+      if (!late) return;
+      if (this.heardAt === null) this.hooks.onNoAnswer();
+      attempt.abort();
     }, LOOK_EVERY_MS);
   }
 
@@ -85,11 +112,12 @@ export class Watcher {
     return this.heardAt === null ? 0 : performance.now() - this.heardAt;
   }
 
-  private async pause(ms: number): Promise<void> {
+  /** For so long, or without end, unless it is woken. */
+  private async sleep(ms: number | null): Promise<void> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     await new Promise<void>((resolve) => {
       this.wake = resolve;
-      timer = setTimeout(resolve, ms);
+      if (ms !== null) timer = setTimeout(resolve, ms);
     });
     clearTimeout(timer);
     this.wake = () => {};
@@ -97,8 +125,5 @@ export class Watcher {
 }
 
 function refusalOf(error: unknown): string | null {
-  const { code, rawMessage } = ConnectError.from(error);
-  if (code === Code.Unauthenticated) return "Your session has ended. Sign in with a new token.";
-  if (code === Code.PermissionDenied) return rawMessage || "This token may not see the live view.";
-  return null;
+  return ConnectError.from(error).code === Code.Unauthenticated ? SESSION_ENDED : null;
 }

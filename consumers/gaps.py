@@ -1,0 +1,41 @@
+"""Records that were gone before any lander had read them, and that a person knows of: landing may begin behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+
+from core.control import ControlDatabase
+from core.control.models import Run, utc_now
+
+KIND = "gap"
+
+
+@dataclass(frozen=True)
+class Gap:
+    """`offsets` goes from a partition to where landing stood when the gap was accepted: it is passed from there alone."""
+
+    number: int
+    generation: int
+    offsets: Mapping[int, int]
+
+
+def accept(control: ControlDatabase, topic: str, generation: int, offsets: Mapping[int, int]) -> None:
+    """Landers of this generation that stand at these offsets begin at the log's start. Blocks on the control database."""
+    detail = {"generation": generation, "offsets": {str(partition): offset for partition, offset in offsets.items()}}
+    with control.session() as session:
+        session.add(Run(kind=KIND, subject=topic, status="COMPLETED", detail=detail, ended_at=utc_now()))
+
+
+def accepted(control: ControlDatabase) -> dict[str, Gap]:
+    """The newest of each topic."""
+    newest = select(func.max(Run.id)).where(Run.kind == KIND).group_by(Run.subject)
+    with control.session() as session:
+        return {run.subject: _gap(run) for run in session.scalars(select(Run).where(Run.id.in_(newest)))}
+
+
+def _gap(run: Run) -> Gap:
+    offsets = {int(partition): int(offset) for partition, offset in run.detail["offsets"].items()}
+    return Gap(int(run.id), int(run.detail["generation"]), offsets)

@@ -1,0 +1,96 @@
+"""On what the view stands: generations, topics and sources, as the control database, Kafka and MySQL tell them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+
+from core import logging
+from core.clients import kafka, mysql
+from core.control import ControlDatabase
+from core.control.aside import aside
+from core.control.models import TopicGeneration
+from core.control.results import pointers
+from core.errors import SwitchboardError, TransientError
+from core.settings import Endpoints
+from schemas.names import topic_of
+from schemas.table import Table
+from streamer.state import Sources
+
+ABSENT = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)
+ASK_SECONDS = 10
+log = logging.get("streamer")
+
+
+@dataclass(frozen=True)
+class Making:
+    """Which making of a topic this is, and its partitions."""
+
+    generation: int
+    partitions: int
+
+
+@dataclass(frozen=True)
+class Footing:
+    """The tables in the generations in force, and their topics: one that is not there, or not bound yet, is not among them."""
+
+    tables: tuple[Table, ...]
+    topics: Mapping[str, Making]
+
+
+class Ground:
+    """Each call blocks, and raises TransientError where a server does not answer."""
+
+    def __init__(self, endpoints: Endpoints, control: ControlDatabase) -> None:
+        self._endpoints = endpoints
+        self._control = control
+        self._admin = kafka.admin(endpoints.kafka)
+        self._servers: dict[str, str] = {}
+
+    def footing(self, tables: Sequence[Table]) -> Footing:
+        with _answering():
+            chosen = pointers(self._control)
+        there = tuple(replace(table, generation=chosen.get(table.name, 1)) for table in tables)
+        return Footing(there, self._makings([topic_of(table) for table in there]))
+
+    def sources(self) -> Sources:
+        """With the servers as `learn_servers` found them last."""
+        with _answering():
+            return Sources(dict(self._servers), frozenset(held.database for held in aside(self._control)))
+
+    def learn_servers(self) -> None:
+        """A server that is away keeps what it was known to hold. Raises nothing."""
+        for server in self._endpoints.mysql:
+            try:
+                self._servers |= dict.fromkeys(mysql.databases(server), server.name)
+            except SwitchboardError as error:
+                log.warning("a server's shards are not told", server=server.name, error=error.what)
+
+    def _makings(self, topics: Sequence[str]) -> dict[str, Making]:
+        """By (cluster id, topic id), as the landers know them: a name may have been another topic's before."""
+        with kafka.answering(self._endpoints.kafka):
+            cluster = self._admin.describe_cluster(request_timeout=ASK_SECONDS).result().cluster_id
+            asked = self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=ASK_SECONDS)
+            found = {topic: future.result() for topic, future in asked.items() if not _absent(future.exception())}
+        with _answering(), self._control.session() as session:
+            rows = session.scalars(select(TopicGeneration).where(TopicGeneration.topic.in_(topics))).all()
+        bound = {(row.topic, row.cluster_id, row.topic_id): row.generation for row in rows}
+        places = {topic: (topic, str(cluster), str(described.topic_id)) for topic, described in found.items()}
+        return {topic: Making(bound[place], len(found[topic].partitions)) for topic, place in places.items() if place in bound}
+
+
+def _absent(error: BaseException | None) -> bool:
+    return isinstance(error, KafkaException) and error.args[0].code() in ABSENT
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise TransientError(f"the control database does not answer: {error.__cause__ or error}", "is MySQL running?") from error

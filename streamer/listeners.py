@@ -1,0 +1,168 @@
+"""The two ports: gRPC, and the page with the Connect protocol."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import math
+import socket
+import ssl
+from collections.abc import Iterator
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from core.errors import MisconfiguredError
+from core.settings import StreamerSettings
+from streamer.analytics import Analytics
+from streamer.auth import Authenticator
+from streamer.connect import AnalyticsApplication, SupervisorApplication
+from streamer.grpc_server import GrpcServer
+from streamer.service import Supervisor
+from streamer.web import Site
+
+FIRST_REQUEST_SECONDS = 10.0
+
+
+class Listeners:
+    """`bind`, then `start`; `drain` and `stop` end it."""
+
+    def __init__(self, settings: StreamerSettings, authenticator: Authenticator, supervisor: Supervisor, analytics: Analytics) -> None:
+        """Raises MisconfiguredError where it would be served without TLS to other machines, or with what is no certificate."""
+        _secured(settings)
+        self._settings = settings
+        self._supervisor = supervisor
+        self._grpc = GrpcServer(settings, authenticator, supervisor, analytics)
+        self._site: Any = Site(SupervisorApplication(supervisor, authenticator), AnalyticsApplication(analytics, authenticator))
+        self._web: socket.socket | None = None
+        self._grpc_port = 0
+        self._server: uvicorn.Server | None = None
+        self._serving: asyncio.Task[None] | None = None
+
+    def bind(self) -> None:
+        """The page's port, before what takes long to begin. Raises MisconfiguredError."""
+        self._web = _bound(self._settings.host, self._settings.port)
+
+    @property
+    def page(self) -> str:
+        assert self._web is not None
+        scheme = "http" if self._settings.tls_certificate is None else "https"
+        return f"{scheme}://{_named(self._settings.host)}:{self._web.getsockname()[1]}/"
+
+    @property
+    def grpc(self) -> str:
+        return f"{_named(self._settings.host)}:{self._grpc_port}"
+
+    async def start(self) -> asyncio.Task[None]:
+        """Both answer when it returns; the task ends with the web server. Raises MisconfiguredError if a port is taken."""
+        assert self._web is not None
+        with _closed_on_failure(self._web):
+            self._grpc_port = self._grpc.bind(self._settings.host, self._settings.grpc_port)
+            _listen(self._web)
+        await self._grpc.start()
+        self._server = _Uvicorn(self._config())
+        self._serving = asyncio.create_task(self._server.serve(sockets=[self._web]))
+        while not self._server.started and not self._serving.done():
+            await asyncio.sleep(0.01)
+        return self._serving
+
+    async def stop(self) -> None:
+        """Health first, so that nobody new is sent here; then streams are told to come again; then the connections end."""
+        await self._grpc.drain()
+        await asyncio.sleep(self._settings.drain_lead_seconds)
+        self._supervisor.drain()
+        if self._server is not None and self._serving is not None:
+            self._server.should_exit = True
+            await asyncio.gather(self._grpc.stop(), self._serving)
+
+    def _config(self) -> uvicorn.Config:
+        return uvicorn.Config(
+            self._site,
+            http=_Hurried,
+            lifespan="off",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            limit_concurrency=self._settings.most_streams,
+            timeout_graceful_shutdown=math.ceil(self._settings.drain_seconds),
+            ssl_certfile=self._settings.tls_certificate,
+            ssl_keyfile=self._settings.tls_key,
+        )
+
+
+class _Uvicorn(uvicorn.Server):
+    def capture_signals(self) -> Any:
+        """Signals are the streamer's."""
+        return contextlib.nullcontext()
+
+
+class _Hurried(H11Protocol):
+    """Ends a connection that sends no whole request head: uvicorn waits for a first one for ever."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.loop.call_later(FIRST_REQUEST_SECONDS, self._look)
+
+    def _look(self) -> None:
+        if self.cycle is None:
+            self.transport.close()
+
+
+def _secured(settings: StreamerSettings) -> None:
+    if settings.tls_certificate is not None and settings.tls_key is not None:
+        try:
+            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(settings.tls_certificate, settings.tls_key)
+        except ssl.SSLError as error:
+            raise MisconfiguredError(
+                f"{settings.tls_certificate} and {settings.tls_key} are no certificate and its key: {error.reason}",
+                "correct them in [streamer]",
+            ) from error
+    elif not settings.tls_by_proxy and not _loopback(settings.host):
+        raise MisconfiguredError(
+            f"on {settings.host} tokens would go over the network in plain text",
+            "set tls_certificate and tls_key in [streamer], or tls_by_proxy if a proxy ends TLS before it",
+        )
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _named(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with _closed_on_failure(made), _told(host, port):
+        made.bind((host, port))
+    return made
+
+
+@contextlib.contextmanager
+def _closed_on_failure(held: socket.socket) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        held.close()
+        raise
+
+
+def _listen(web: socket.socket) -> None:
+    """Only here does Linux say that somebody else has bound the port too."""
+    with _told(*web.getsockname()[:2]):
+        web.listen()
+
+
+@contextlib.contextmanager
+def _told(host: str, port: int) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise MisconfiguredError(f"port {port} of {host} cannot be had: {error.strerror}", "choose another with --port") from error

@@ -1,0 +1,183 @@
+"""`switchboard connectors` and `apply` over a connector of this test's own: what each verb does, and what it says is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from sqlalchemy import select
+
+from connectors.binlog import end
+from connectors.guard import BinlogAlarm
+from connectors.target import ConnectTarget
+from core.control.models import Run
+from core.control.states import BACKFILL, FROZEN, Standing, standing
+from core.settings import Endpoints, Settings
+from schemas.catalog import load
+from schemas.render.connect import connector_name
+from tests.pipeline import Pipeline, eventually
+from tests.stack.connectors.source import DDL, Source, made
+
+NAME = "cv"
+CONNECTOR = connector_name(NAME)
+CONTRACT = """
+from schemas import privacy as p
+from schemas import types as t
+from schemas.table import Metadata, Latest, Table, immutable, optional
+
+columns = (immutable(1, "id", t.Int(64), p.PUBLIC), optional(2, "note", t.Text(), p.PUBLIC))
+{0} = Table(name="{0}", source=Metadata("cv_one"), key=("id",), history=Latest(), columns=columns)
+"""
+STAYS, GOES = "cv_stays", "cv_goes"
+
+
+@dataclass(frozen=True)
+class Operator:
+    """Who manages the source by the command line, over contracts that are files."""
+
+    source: Source
+    pipeline: Pipeline
+    stack: Endpoints
+
+    def say(self, *words: str, status: int = 0) -> str:
+        done = self.pipeline.command(*words)
+        assert done.returncode == status, done.stdout
+        return str(done.stdout)
+
+    def connectors(self, *words: str, status: int = 0) -> str:
+        return self.say("connectors", *words, status=status)
+
+    def declare(self, *tables: str) -> None:
+        for name in (STAYS, GOES):
+            (self.pipeline.contracts / f"{name}.py").unlink(missing_ok=True)
+        for name in tables:
+            (self.pipeline.contracts / f"{name}.py").write_text(CONTRACT.format(name))
+
+    def loaded(self) -> None:
+        self.source.loaded(*load(str(self.pipeline.contracts)))
+
+    def doubts(self) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        for state in standing(self.source.control):
+            found.setdefault(state.table, set()).add(state.state)
+        return found
+
+    def runs(self) -> bool:
+        status = self.source.connect.status(CONNECTOR)
+        return bool(status["tasks"]) and all(part["state"] == "RUNNING" for part in (status["connector"], *status["tasks"]))
+
+
+@pytest.fixture(scope="module")
+def operator(stack: Endpoints, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+    with made(stack, NAME) as source:
+        source.sql("mysql", "CREATE DATABASE cv_one")
+        source.sql("cv_one", DDL.format(STAYS), DDL.format(GOES))
+        for table in (STAYS, GOES):
+            source.fill("cv_one", table, 1, 3)
+        home, contracts = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("contracts")
+        (home / "logs").mkdir()
+        settings = Settings(home=home, contracts=str(contracts), control_database=f"{NAME}_control")
+        told = _Elsewhere(home, source.endpoints, settings, load("tests/contracts"), source.control, contracts)
+        ours = Operator(source, told, stack)
+        ours.declare(STAYS, GOES)
+        ours.say("apply")
+        ours.loaded()
+        yield ours
+        for table in (STAYS, GOES):
+            told.clickhouse.command(f"DROP VIEW IF EXISTS base.{table}")
+            told.clickhouse.command(f"DROP TABLE IF EXISTS landed.{table}")
+
+
+class _Elsewhere(Pipeline):
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**super().environment, "SWITCHBOARD_CONTROL_DATABASE": f"{NAME}_control"}
+
+
+def test_a_connector_is_listed_paused_and_resumed(operator: Operator) -> None:
+    assert CONNECTOR in operator.connectors("list")
+    assert "connector RUNNING" in operator.connectors("status", CONNECTOR)
+    assert "pause accepted" in operator.connectors("pause", CONNECTOR)
+    eventually(lambda: "task 0 PAUSED" in operator.connectors("status", CONNECTOR))
+    operator.connectors("resume", CONNECTOR)
+    eventually(operator.runs)
+    operator.connectors("restart", CONNECTOR)
+    eventually(operator.runs)
+    assert "there is no connector 'nobody'" in operator.connectors("status", "nobody", status=1)
+
+
+def test_a_table_leaves_only_when_it_is_named_and_is_in_doubt_when_it_comes_back(operator: Operator) -> None:
+    operator.declare(STAYS)
+    refused = operator.say("apply", status=1)
+    assert f"--allow connect:{NAME}/{GOES}" in refused
+    assert "cv_one.cv_goes" in operator.say("plan")
+    operator.say("apply", "--allow", f"connect:{NAME}/{GOES}")
+    operator.source.sql("cv_one", f"DELETE FROM {GOES} WHERE id = 1", f"UPDATE {GOES} SET note = 'missed' WHERE id = 2")
+    operator.declare(STAYS, GOES)
+    assert "cv_one.cv_goes is read again" in operator.say("plan")
+    operator.say("apply")
+    operator.loaded()
+    assert operator.doubts() == {GOES: {FROZEN}}
+    notes = [record.value["after"]["note"] for record in operator.source.records(f"cdc.{GOES}") if record.key["id"] == 2 and record.value]
+    assert notes == ["note 2", "missed"]
+
+
+def test_what_apply_did_is_remembered(operator: Operator) -> None:
+    with operator.source.control.session() as session:
+        runs = session.scalars(select(Run).where(Run.kind == "apply").order_by(Run.id)).all()
+    assert [run.status for run in runs] == ["COMPLETED", "FAILED", "COMPLETED", "COMPLETED"]
+    assert all(run.ended_at for run in runs)
+    assert "would lose data" in runs[1].detail["error"]
+    assert runs[2].detail["allowed"] == [f"connect:{NAME}/{GOES}"]
+    assert f"connect:{NAME}/{GOES} drop" in runs[2].detail["steps"]
+
+
+def purge(operator: Operator) -> None:
+    """All of the binlog but its newest file goes; the run's own connector has read it."""
+    source, main = operator.source, operator.stack.mysql[0]
+    if connector_name(main.name) in source.connect.names():
+        ConnectTarget(operator.stack, load("tests/contracts"), source.control).catch_up(main)
+    source.sql("mysql", "FLUSH BINARY LOGS")
+    source.sql("mysql", f"PURGE BINARY LOGS TO '{end(main).file}'")
+
+
+def watched(operator: Operator) -> list[Standing]:
+    """What is in doubt once a watch that has just been started has looked."""
+    source = operator.source
+    BinlogAlarm(source.endpoints, load(str(operator.pipeline.contracts)), source.control, source.connect, least=24).look()
+    return standing(source.control)
+
+
+def test_a_position_that_is_purged_or_reset_puts_every_table_in_doubt(operator: Operator) -> None:
+    operator.connectors("stop", CONNECTOR)
+    eventually(lambda: "connector STOPPED" in operator.connectors("status", CONNECTOR))
+    assert '"gtids"' in operator.connectors("offsets", "show", CONNECTOR)
+    operator.source.sql("cv_one", f"DELETE FROM {STAYS} WHERE id = 3")
+    before = watched(operator)
+    assert STAYS not in operator.doubts()
+    purge(operator)
+    found = watched(operator)
+    assert found != before
+    assert operator.doubts() == {STAYS: {BACKFILL, FROZEN}, GOES: {BACKFILL, FROZEN}}
+    assert all("purged beyond" in state.reason for state in found)
+    assert watched(operator) == found, "marked anew at each look, no table would ever be out of doubt"
+    assert "add --yes" in operator.connectors("offsets", "reset", CONNECTOR, status=1)
+    assert "in doubt" in operator.connectors("offsets", "reset", CONNECTOR, "--yes")
+    assert operator.connectors("offsets", "show", CONNECTOR).strip() == "[]"
+    assert all("were reset" in state.reason for state in standing(operator.source.control))
+    operator.connectors("resume", CONNECTOR)
+    eventually(operator.runs)
+    operator.say("apply")
+    operator.loaded()
+    assert operator.doubts() == {STAYS: {FROZEN}, GOES: {FROZEN}}
+
+
+def test_a_connector_is_deleted_only_when_that_is_said_and_goes_on_once_it_is_made_again(operator: Operator) -> None:
+    assert "add --yes" in operator.connectors("delete", CONNECTOR, status=1)
+    operator.connectors("delete", CONNECTOR, "--yes")
+    assert CONNECTOR not in operator.connectors("list")
+    assert "there is no connector" in operator.connectors("delete", CONNECTOR, "--yes", status=1)
+    operator.source.fill("cv_one", STAYS, 50, 1)
+    operator.say("apply")
+    eventually(lambda: any(record.key["id"] == 50 for record in operator.source.records(f"cdc.{STAYS}")))

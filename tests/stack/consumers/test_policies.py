@@ -1,0 +1,62 @@
+"""A column that no contract describes comes while a lander runs, and meets each policy."""
+
+from __future__ import annotations
+
+import pytest
+
+from consumers.deadletters import read
+from tests.conftest import Space
+from tests.pipeline import Pipeline, eventually
+from tests.stack.consumers.test_landing import landed_count
+
+
+@pytest.fixture
+def shard(pipeline: Pipeline, space: Space) -> str:
+    name = space.name("policy")
+    pipeline.sql(f"CREATE DATABASE {name}")
+    return name
+
+
+def altered(pipeline: Pipeline, shard: str, policy: str) -> str:
+    """The table, once it has a row from before the column came, and one with it."""
+    table = f"under_{policy}"
+    pipeline.sql(f"CREATE TABLE {table} (id INT PRIMARY KEY, m INT)", database=shard)
+    pipeline.sql(f"INSERT INTO {table} VALUES (1, 1)", database=shard)
+    eventually(lambda: landed_count(pipeline, table, shard, 1))
+    pipeline.sql(f"ALTER TABLE {table} ADD COLUMN extra INT", database=shard)
+    pipeline.sql(f"INSERT INTO {table} VALUES (2, 2, 2)", database=shard)
+    return table
+
+
+def columns(pipeline: Pipeline, table: str) -> list[str]:
+    found = pipeline.landed(f"SELECT name FROM system.columns WHERE database = 'base' AND table = '{table}' ORDER BY position")
+    return [str(name) for (name,) in found if not name.startswith("_")]
+
+
+def test_discard_value_lands_the_rest_of_the_row(pipeline: Pipeline, shard: str) -> None:
+    table = altered(pipeline, shard, "discard_value")
+    eventually(lambda: landed_count(pipeline, table, shard, 2))
+    assert columns(pipeline, table) == ["id", "m"]
+    assert pipeline.equal(table, shards=(shard,))
+
+
+def test_discard_row_sets_it_aside_and_goes_on(pipeline: Pipeline, shard: str) -> None:
+    table = altered(pipeline, shard, "discard_row")
+    (letter,) = eventually(lambda: list(read(pipeline.endpoints.kafka, f"cdc.{table}")))
+    assert letter.reason == "column 'extra' is unknown and the contract's policy is discard_row"
+    pipeline.sql(f"ALTER TABLE {table} DROP COLUMN extra", database=shard)
+    pipeline.sql(f"INSERT INTO {table} VALUES (3, 3)", database=shard)
+    eventually(lambda: landed_count(pipeline, table, shard, 2))
+    assert pipeline.landed(f"SELECT id FROM base.{table} WHERE _shard = '{shard}' ORDER BY id") == [(1,), (3,)]
+
+
+def test_freeze_stops_this_table_alone(pipeline: Pipeline, shard: str) -> None:
+    table = altered(pipeline, shard, "freeze")
+    log = pipeline.home / "logs" / "lander.log"
+    (line,) = eventually(lambda: [line for line in log.read_text().splitlines() if "table stopped" in line and f'"{table}"' in line])
+    assert "brings column 'extra', which the contract does not describe" in line
+    other = "under_discard_value"
+    pipeline.sql(f"CREATE TABLE {other} (id INT PRIMARY KEY, m INT)", database=shard)
+    pipeline.sql(f"INSERT INTO {other} VALUES (1, 1)", database=shard)
+    eventually(lambda: landed_count(pipeline, other, shard, 1))
+    assert landed_count(pipeline, table, shard, 1)

@@ -1,0 +1,43 @@
+"""Which tables leave a connector, and which come back to it."""
+
+from __future__ import annotations
+
+from connectors.capture import Moves, moves
+from schemas.render.connect import TABLES, takes
+
+PLACES = [("acc_1", "calls"), ("acc_1", "notes"), ("acc_2", "calls"), ("crm", "a,b")]
+LOADED = ["acc_1.calls", "acc_2.calls", "crm.a,b"]
+
+
+def config(*patterns: str) -> dict[str, str]:
+    return {TABLES: ",".join(f"(?-i){pattern}" for pattern in patterns)}
+
+
+CALLS, NOTES, ODD = r"acc_[^.]*\.calls", r"acc_[^.]*\.notes", r"crm\.a\x2cb"
+
+
+def test_a_table_is_taken_as_its_pattern_says() -> None:
+    assert takes(config(CALLS, ODD), "acc_1", "calls")
+    assert takes(config(CALLS, ODD), "crm", "a,b")
+    assert not takes(config(CALLS), "ACC_1", "calls")
+    assert not takes(config(CALLS), "acc_1", "calls2")
+    assert not takes({}, "acc_1", "calls")
+
+
+def test_what_is_no_longer_taken_has_left() -> None:
+    assert moves(config(CALLS, ODD), config(CALLS), PLACES, LOADED) == Moves(left=(("crm", "a,b"),))
+    narrower = moves(config(CALLS), config(r"acc_1\.calls"), PLACES, LOADED)
+    assert narrower == Moves(left=(("acc_2", "calls"),))
+
+
+def test_what_is_taken_again_after_it_was_read_once_is_back_and_what_never_was_is_new() -> None:
+    assert moves(config(), config(CALLS, NOTES), PLACES, LOADED) == Moves(back=(("acc_1", "calls"), ("acc_2", "calls")))
+
+
+def test_another_spelling_of_the_same_tables_moves_nothing() -> None:
+    assert moves(config(r"acc_.*\.calls"), config(CALLS), PLACES, LOADED) == Moves()
+
+
+def test_a_first_connector_moves_nothing_and_a_dropped_table_has_not_left() -> None:
+    assert moves(None, config(CALLS), PLACES, LOADED) == Moves()
+    assert moves(config(CALLS, NOTES), config(CALLS), [("acc_1", "calls")], LOADED) == Moves()

@@ -1,0 +1,97 @@
+"""A column that no contract describes, and too many records that cannot land."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Literal
+
+import pytest
+
+from consumers.batch import Batch
+from consumers.evolution import DiscardedError, evolve
+from consumers.land import BatchLander, PoisonGauge
+from core.errors import PoisonError, StoppedError
+from core.settings import LandingSettings
+from schemas.render.avro import Field
+from schemas.table import Table
+from tests.unit.consumers.fakes import table
+
+BROUGHT = (Field("id", "int", "", nullable=False),)
+NEW = (Field("extra", "int", "", nullable=True),)
+Policy = Literal["evolve", "freeze", "discard_value", "discard_row"]
+
+
+def met(policy: Policy) -> Table:
+    return evolve(replace(table("a"), unknown_column=policy), 7, (*BROUGHT, *NEW), NEW)
+
+
+def test_evolve_adds_it_nullable() -> None:
+    assert [(column.name, column.nullable) for column in met("evolve").columns] == [("id", False), ("extra", True)]
+
+
+def test_discard_value_lands_the_rest() -> None:
+    assert met("discard_value").names == ("id",)
+
+
+def test_freeze_stops_the_table() -> None:
+    with pytest.raises(StoppedError, match="schema id 7 brings column 'extra'"):
+        met("freeze")
+
+
+def test_discard_row_sets_the_row_aside() -> None:
+    with pytest.raises(DiscardedError, match="'extra' is unknown"):
+        met("discard_row")
+
+
+@pytest.mark.parametrize("policy", ["evolve", "freeze", "discard_value", "discard_row"])
+def test_nothing_unknown_changes_nothing(policy: Policy) -> None:
+    known = replace(table("a"), unknown_column=policy)
+    assert evolve(known, 7, BROUGHT, ()) is known
+
+
+class Letters:
+    def __init__(self) -> None:
+        self.put_aside: list[Any] = []
+
+    def put(self, topic: str, generation: int, records: list[Any], reason: str) -> None:
+        self.put_aside += records
+
+
+class Book:
+    def __init__(self, error: PoisonError) -> None:
+        self._error = error
+
+    def landing(self, *_: object) -> Any:
+        raise self._error
+
+
+def aside(error: PoisonError, records: int, limit: int = 10) -> list[Any]:
+    letters, nothing = Letters(), Any
+    batch = Batch("cdc.a", b"\0\0\0\0\7")
+    batch.extend(0, range(records), [b"\0\0\0\0\7row"] * records)
+    lander = BatchLander(nothing, letters, Book(error), PoisonGauge(LandingSettings(poison_limit=limit)), nothing)  # type: ignore[arg-type]
+    lander.land(table("a"), 1, batch)
+    return letters.put_aside
+
+
+def test_rows_that_a_policy_sets_aside_stop_no_table() -> None:
+    assert len(aside(DiscardedError("by policy"), 1000)) == 1000
+
+
+def test_so_many_that_cannot_land_are_set_aside_and_one_more_stops_the_table() -> None:
+    assert len(aside(PoisonError("unknown id"), 10)) == 10
+    with pytest.raises(StoppedError, match=r"table 'a': more than 10 records in 60 s cannot land; the last: unknown id"):
+        aside(PoisonError("unknown id"), 11)
+
+
+def test_the_limit_is_of_a_table_and_of_a_while() -> None:
+    now = [0.0]
+    gauge = PoisonGauge(LandingSettings(poison_limit=10), lambda: now[0])
+    gauge.count("a", 10, "")
+    gauge.count("b", 10, "")
+    now[0] = 61.0
+    gauge.count("a", 10, "")
+    with pytest.raises(StoppedError):
+        gauge.count("a", 1, "")
+    gauge.forget("a")
+    gauge.count("a", 10, "")

@@ -1,0 +1,74 @@
+"""What a driver's error says of the server, and what of the statement."""
+
+from __future__ import annotations
+
+import pymysql
+import pytest
+from pydantic import SecretStr
+from pymysql.err import InterfaceError, MySQLError, OperationalError, ProgrammingError
+from sqlalchemy.exc import OperationalError as Wrapped
+
+from core.clients import mysql
+from core.control import ControlDatabase
+from core.errors import MisconfiguredError, TransientError
+from core.settings import MySqlServer
+
+SERVER = MySqlServer(name="main", host="db", port=1, user="u", password=SecretStr("never"))
+GONE = OperationalError(2013, "Lost connection to MySQL server during query")
+
+
+@pytest.mark.parametrize(
+    ("error", "named"),
+    [
+        (GONE, TransientError),
+        (OperationalError(1053, "Server shutdown in progress"), TransientError),
+        (InterfaceError(0, ""), TransientError),
+        (OperationalError(1142, "SELECT command denied"), MisconfiguredError),
+        (OperationalError(1054, "Unknown column"), None),
+        (ProgrammingError(1064, "You have an error in your SQL syntax"), None),
+        (ValueError("not MySQL's"), None),
+    ],
+)
+def test_an_error_is_the_server_s_or_the_statement_s(error: Exception, named: type[Exception] | None) -> None:
+    said = mysql.named(SERVER, error)
+    assert type(said) is (named or type(None))
+    assert said is None or "'main' at db:1" in said.what
+
+
+class Connection:
+    """Breaks at the first statement."""
+
+    def __init__(self, error: MySQLError) -> None:
+        self._error = error
+
+    def cursor(self) -> Connection:
+        return self
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def execute(self, *_: object) -> None:
+        raise self._error
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_server_that_goes_away_in_the_middle_of_a_query_is_transient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pymysql, "connect", lambda **_: Connection(GONE))
+    with pytest.raises(TransientError, match="does not answer: Lost connection"):
+        mysql.rows(SERVER, "SELECT 1")
+    monkeypatch.setattr(pymysql, "connect", lambda **_: Connection(OperationalError(1054, "Unknown column")))
+    with pytest.raises(OperationalError):
+        mysql.rows(SERVER, "SELECT x")
+
+
+def test_a_control_database_that_goes_away_in_a_session_is_transient() -> None:
+    control = ControlDatabase(SERVER, "control")
+    with pytest.raises(TransientError), control.session():
+        raise Wrapped("SELECT 1", None, GONE)
+    with pytest.raises(Wrapped), control.session():
+        raise Wrapped("SELECT x", None, OperationalError(1054, "Unknown column"))
