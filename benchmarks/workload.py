@@ -14,8 +14,9 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from sqlalchemy import delete
 
-from consumers.generations import bind, identities
+from consumers.generations import await_topic, bind, identity
 from core.clients import clickhouse, kafka
+from core.clients.topic_identity import TopicDescriber
 from core.control import ControlDatabase
 from core.control.models import KnownSchema, TopicGeneration
 from core.errors import TransientError
@@ -130,13 +131,10 @@ def make_topic(endpoints: Endpoints, control: ControlDatabase, table: Table) -> 
     topic, admin = topic_of(table), AdminClient({"bootstrap.servers": endpoints.kafka.bootstrap})
     made = NewTopic(topic, num_partitions=PARTITIONS, replication_factor=1, config=TOPIC_LIMITS)
     admin.create_topics([made])[topic].result(30)
-    for _ in range(100):
-        found = identities(admin, [topic])
-        if found:
-            bind(control, topic, found[topic])
-            return
-        time.sleep(0.1)
-    raise TransientError(f"topic {topic} was made but is not seen yet", "run the benchmark again")
+    describer = TopicDescriber(endpoints.kafka)
+    await_topic(describer, topic, stands=True)
+    bind(control, topic, identity(describer, topic))
+    describer.close()
 
 
 def make_table(endpoints: Endpoints, table: Table) -> None:

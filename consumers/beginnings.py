@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
-from confluent_kafka.admin import AdminClient
 
 from consumers import gaps
 from consumers.gaps import Gap
-from consumers.generations import bound, identities
+from consumers.generations import bound
 from consumers.standstill import PASSING
+from core.clients.topic_identity import TopicDescriber
 from core.control import ControlDatabase
 from core.errors import StoppedError
 
@@ -28,8 +28,8 @@ class Beginning:
 class Beginnings:
     """Blocks on Kafka and the control database, some 30 s at most while one is away."""
 
-    def __init__(self, admin: AdminClient, control: ControlDatabase) -> None:
-        self._admin = admin
+    def __init__(self, describer: TopicDescriber, control: ControlDatabase) -> None:
+        self._describer = describer
         self._control = control
 
     def of(self, group: Consumer, places: Iterable[TopicPartition]) -> Beginning:
@@ -49,7 +49,7 @@ class Beginnings:
         return found
 
     def _generations(self, topics: list[str], found: Beginning) -> None:
-        standing = identities(self._admin, topics)
+        standing = self._describer.identities(topics)
         for topic in topics:
             try:
                 if topic not in standing:

@@ -3,58 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient
 from sqlalchemy import func, select
 
+from core.clients.topic_identity import TopicDescriber, TopicIdentity
 from core.control import ControlDatabase
 from core.control.models import TopicGeneration
 from core.errors import StoppedError, TransientError
 
-ABSENT = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)
 SEEN_SECONDS = 30.0
 
 
-@dataclass(frozen=True)
-class TopicIdentity:
-    cluster_id: str
-    topic_id: str
-    partitions: int
-
-
-def identities(admin: AdminClient, topics: Iterable[str]) -> dict[str, TopicIdentity]:
-    """The identities of those topics that exist. Blocks up to 20 s; raises TransientError where Kafka does not tell."""
-    wanted = list(topics)
-    if not wanted:
-        return {}
-    try:
-        cluster = admin.describe_cluster(request_timeout=10).result().cluster_id
-        futures = admin.describe_topics(TopicCollection(wanted), request_timeout=10)
-        described = {name: future.result() for name, future in futures.items() if not _absent(future.exception())}
-    except KafkaException as error:
-        raise TransientError(f"Kafka does not tell which topics {', '.join(wanted[:3])} … are: {error}", "is it running?") from error
-    return {name: TopicIdentity(str(cluster), str(topic.topic_id), len(topic.partitions)) for name, topic in described.items()}
-
-
-def _absent(error: BaseException | None) -> bool:
-    return isinstance(error, KafkaException) and error.args[0].code() in ABSENT
-
-
-def identity(admin: AdminClient, topic: str) -> TopicIdentity:
-    """Raises TransientError where the topic is not seen."""
-    found = identities(admin, [topic]).get(topic)
+def identity(describer: TopicDescriber, topic: str) -> TopicIdentity:
+    """Raises TransientError if Kafka does not know the topic (yet), or does not answer. Blocks as `identities` does."""
+    found = describer.identity(topic)
     if found is None:
         raise TransientError(f"topic {topic} is not seen", "run `switchboard apply` again")
     return found
 
 
-def await_topic(admin: AdminClient, topic: str, *, stands: bool) -> None:
+def await_topic(describer: TopicDescriber, topic: str, *, stands: bool) -> None:
     """Blocks until the topic is seen to stand, or to be gone; raises TransientError after some 30 s."""
     deadline = time.monotonic() + SEEN_SECONDS
-    while (topic in identities(admin, [topic])) is not stands:
+    while (describer.identity(topic) is not None) is not stands:
         if time.monotonic() > deadline:
             what = f"topic {topic} was made but is not seen yet" if stands else f"topic {topic} was deleted but is still seen"
             raise TransientError(what, "run `switchboard apply` again")

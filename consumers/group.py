@@ -11,8 +11,9 @@ from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]
 
 from consumers import gaps
 from consumers.beginnings import begins, stands
-from consumers.generations import identities, lookup
+from consumers.generations import lookup
 from core.clients.kafka import admin
+from core.clients.topic_identity import TopicDescriber
 from core.control import ControlDatabase
 from core.control.states import BACKFILL, EVERY_SHARD, FROZEN, mark
 from core.errors import TransientError
@@ -32,6 +33,7 @@ class GroupTarget:
 
     def __init__(self, endpoints: Endpoints, group: str, catalog: Catalog, control: ControlDatabase) -> None:
         self._admin = admin(endpoints.kafka)
+        self._describer = TopicDescriber(endpoints.kafka)
         self._bootstrap = endpoints.kafka.bootstrap
         self._group = group
         self._catalog = catalog
@@ -57,7 +59,7 @@ class GroupTarget:
     def _gone(self) -> Iterator[tuple[str, Table, tuple[str, ...], int, dict[int, int]]]:
         """(topic, table, a line for each partition, generation, partition -> where landing stands) of each topic with a gap."""
         tables = {topic_of(table): table for table in self._catalog}
-        standing, passed = identities(self._admin, tables), gaps.accepted(self._control)
+        standing, passed = self._describer.identities(tables), gaps.accepted(self._control)
         known = {topic: lookup(self._control, topic, identity) for topic, identity in standing.items()}
         bound = {topic: (row.generation, row.partitions) for topic, row in known.items() if row is not None}
         lows, committed = self._lows({topic: partitions for topic, (_, partitions) in bound.items()}), self._committed()

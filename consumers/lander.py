@@ -14,7 +14,7 @@ from consumers.beginnings import Beginnings
 from consumers.deadletters import DeadLetterWriter
 from consumers.decisions import decisions
 from consumers.dropped import SourceHistory
-from consumers.generations import TopicIdentity, bound, identities
+from consumers.generations import bound
 from consumers.insert import Inserter, UnfitTableError
 from consumers.land import BatchLander, PoisonGauge
 from consumers.offsets import OffsetTracker
@@ -22,8 +22,9 @@ from consumers.pending import Pending, runs
 from consumers.schemas import AddColumns, SchemaBook
 from consumers.standstill import PASSING, Standstills, said
 from core import logging, metrics
-from core.clients.kafka import admin, consumer
+from core.clients.kafka import consumer
 from core.clients.registry import Registry
+from core.clients.topic_identity import TopicDescriber, TopicIdentity
 from core.control import ControlDatabase
 from core.errors import ContractError, StoppedError, TransientError
 from core.settings import Endpoints, LandingSettings
@@ -45,6 +46,8 @@ GROUP = {
     "queued.max.messages.kbytes": 16 << 10,
     "fetch.message.max.bytes": 2 << 20,
     "session.timeout.ms": 15_000,
+    # A topic that was deleted and created again is read on as soon as the metadata names it; the default is 5 minutes.
+    "topic.metadata.refresh.interval.ms": 10_000,
 }
 
 log = logging.get("lander")
@@ -78,8 +81,8 @@ class Lander:
         self._paused: set[str] = set()
         """Topics of which enough is in hand."""
         self._brimful = False
-        self._admin = admin(endpoints.kafka)
-        self._beginnings = Beginnings(self._admin, control)
+        self._describer = TopicDescriber(endpoints.kafka, stopping)
+        self._beginnings = Beginnings(self._describer, control)
         self._consumer: Consumer = consumer(endpoints.kafka, settings.group, **GROUP)
         history = SourceHistory(endpoints.kafka, [server.name for server in endpoints.mysql])
         self._book = SchemaBook(Registry(endpoints.registry, QUICK_SECONDS, stopping), control, add_columns, history)
@@ -120,6 +123,7 @@ class Lander:
             raise
         finally:
             self._consumer.close()
+            self._describer.close()
             self._pool.shutdown(cancel_futures=True)
             log.info("stopped landing")
 
@@ -334,7 +338,7 @@ class Lander:
     def _check_identities(self) -> None:
         mine = sorted({place.topic for place in self._consumer.assignment() if place.topic not in self._still})
         try:
-            for topic, identity in identities(self._admin, mine).items():
+            for topic, identity in self._describer.identities(mine).items():
                 self._check_generation(topic, identity)
         except PASSING as error:
             log.warning("topics cannot be described", error=said(error))

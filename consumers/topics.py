@@ -7,6 +7,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from consumers.generations import await_topic, bind, identity, lookup
 from core.clients.kafka import admin
+from core.clients.topic_identity import TopicDescriber
 from core.control import ControlDatabase
 from core.control.states import BACKFILL, EVERY_SHARD, FROZEN, mark
 from core.settings import Endpoints, TopicSettings
@@ -37,6 +38,7 @@ class TopicTarget:
 
     def __init__(self, endpoints: Endpoints, settings: TopicSettings, catalog: Catalog, control: ControlDatabase) -> None:
         self._admin = admin(endpoints.kafka)
+        self._describer = TopicDescriber(endpoints.kafka)
         self._settings = settings
         self._catalog = catalog
         self._control = control
@@ -82,7 +84,7 @@ class TopicTarget:
         return steps
 
     def _is_bound(self, topic: str) -> bool:
-        return lookup(self._control, topic, identity(self._admin, topic)) is not None
+        return lookup(self._control, topic, identity(self._describer, topic)) is not None
 
     def apply(self, step: Step) -> None:
         if step.order == RETAIN:
@@ -93,7 +95,7 @@ class TopicTarget:
         if step.action != "run":
             self._create(step.subject)
         table = next((table for table in self._catalog if topic_of(table) == step.subject), None)
-        if table is not None and bind(self._control, step.subject, identity(self._admin, step.subject)) > 1:
+        if table is not None and bind(self._control, step.subject, identity(self._describer, step.subject)) > 1:
             reason = f"topic {step.subject} was made anew: changes that had not landed are lost"
             mark(self._control, table.name, EVERY_SHARD, BACKFILL, reason)
             mark(self._control, table.name, EVERY_SHARD, FROZEN, reason)
@@ -105,11 +107,11 @@ class TopicTarget:
 
     def _delete(self, name: str) -> None:
         self._admin.delete_topics([name], operation_timeout=30)[name].result(30)
-        await_topic(self._admin, name, stands=False)
+        await_topic(self._describer, name, stands=False)
 
     def _create(self, name: str) -> None:
         partitions, config = self._wanted()[name]
         config = {**config, "min.insync.replicas": str(self._settings.min_in_sync), "max.message.bytes": str(16 << 20)}
         topic = NewTopic(name, num_partitions=partitions, replication_factor=self._settings.replicas, config=config)
         self._admin.create_topics([topic], operation_timeout=30)[name].result(30)
-        await_topic(self._admin, name, stands=True)
+        await_topic(self._describer, name, stands=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -33,7 +34,8 @@ class Feed:
         self._endpoints = context.endpoints
         self._group = context.settings.landing.group
         self._control = ControlDatabase(context.endpoints.mysql[0], context.settings.control_database)
-        self._ground = Ground(context.endpoints, self._control)
+        self._ending = threading.Event()
+        self._ground = Ground(context.endpoints, self._control, self._ending.is_set)
         self._tables = tuple(tables)
         self._hub = hub
         self._sources = Sources({})
@@ -78,9 +80,11 @@ class Feed:
 
     def end(self) -> None:
         """Blocks until the tail's thread has ended."""
+        self._ending.set()
         for tail in (self._loading, self._tail):
             if tail is not None:
                 tail.stop()
+        self._ground.close()
         self._control.close()
 
     async def _look(self) -> None:

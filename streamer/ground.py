@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from core import logging
-from core.clients import kafka, mysql
+from core.clients import mysql
+from core.clients.topic_identity import TopicDescriber
 from core.control import ControlDatabase
 from core.control.aside import aside
 from core.control.models import TopicGeneration
@@ -22,8 +22,6 @@ from schemas.names import topic_of
 from schemas.table import Table
 from streamer.state import Sources
 
-ABSENT = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)
-ASK_SECONDS = 10
 log = logging.get("streamer")
 
 
@@ -46,11 +44,16 @@ class Footing:
 class Ground:
     """Each call blocks, and raises TransientError where a server does not answer."""
 
-    def __init__(self, endpoints: Endpoints, control: ControlDatabase) -> None:
+    def __init__(self, endpoints: Endpoints, control: ControlDatabase, stopping: Callable[[], bool]) -> None:
+        """Once `stopping` says so, what waits for Kafka raises TransientError at once."""
         self._endpoints = endpoints
         self._control = control
-        self._admin = kafka.admin(endpoints.kafka)
+        self._describer = TopicDescriber(endpoints.kafka, stopping)
         self._servers: dict[str, str] = {}
+
+    def close(self) -> None:
+        """Ends the process that describes topics."""
+        self._describer.close()
 
     def footing(self, tables: Sequence[Table]) -> Footing:
         with _answering():
@@ -73,19 +76,12 @@ class Ground:
 
     def _makings(self, topics: Sequence[str]) -> dict[str, Making]:
         """By (cluster id, topic id), as the landers know them: a name may have been another topic's before."""
-        with kafka.answering(self._endpoints.kafka):
-            cluster = self._admin.describe_cluster(request_timeout=ASK_SECONDS).result().cluster_id
-            asked = self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=ASK_SECONDS)
-            found = {topic: future.result() for topic, future in asked.items() if not _absent(future.exception())}
+        found = self._describer.identities(topics)
         with _answering(), self._control.session() as session:
             rows = session.scalars(select(TopicGeneration).where(TopicGeneration.topic.in_(topics))).all()
         bound = {(row.topic, row.cluster_id, row.topic_id): row.generation for row in rows}
-        places = {topic: (topic, str(cluster), str(described.topic_id)) for topic, described in found.items()}
-        return {topic: Making(bound[place], len(found[topic].partitions)) for topic, place in places.items() if place in bound}
-
-
-def _absent(error: BaseException | None) -> bool:
-    return isinstance(error, KafkaException) and error.args[0].code() in ABSENT
+        keys = {topic: (topic, identity.cluster_id, identity.topic_id) for topic, identity in found.items()}
+        return {topic: Making(bound[key], found[topic].partitions) for topic, key in keys.items() if key in bound}
 
 
 @contextmanager

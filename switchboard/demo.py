@@ -71,10 +71,9 @@ def demo(
     jobs = _start(context, "jobs", "flink", "submit")
     try:
         page = _page(context, page_port)
-        console.print(f"[bold]The supervisor's page[/bold], live as soon as the Flink jobs have started: {page}", soft_wrap=True)
         traffic = Traffic(server, SHARDS, context.settings.metadata_database, rate, seed=int(time.time()))
         lasting = {"lander": lander, "watch": watch, "streamer": streamer}
-        _watch(context, catalog, traffic, stop, seconds, lasting, jobs, metrics_port, console)
+        _watch(context, catalog, traffic, stop, seconds, lasting, jobs, metrics_port, page, console)
         _wait_snapshots(context, catalog)
         equal = _prove(context, catalog.captured, console)
     finally:
@@ -133,6 +132,7 @@ def _watch(
     lasting: Mapping[str, subprocess.Popen[bytes]],
     jobs: subprocess.Popen[bytes],
     metrics_port: int,
+    page: str,
     console: Console,
 ) -> None:
     """Until `stop`, or until it has been shown for so many seconds with the jobs running, which start beside the traffic."""
@@ -150,9 +150,13 @@ def _watch(
     thread.start()
     started = time.monotonic()
     complete: float | None = None
+    announced = False
     try:
         with Live(console=console, auto_refresh=False, transient=False) as live:
             while not stop.wait(1.0) and not (seconds and complete and time.monotonic() - complete >= seconds):
+                if not announced and _answers(page):
+                    announced = True
+                    console.print(f"[bold]The supervisor's page[/bold]{_liveness(complete)}: {page}", soft_wrap=True)
                 if complete is None and _all_run(context, jobs, time.monotonic() - started):
                     complete = time.monotonic()
                 shown = _table(context, catalog, traffic, time.monotonic() - started, _scrape(metrics_port), whole=complete is not None)
@@ -163,6 +167,18 @@ def _watch(
         thread.join()
     if failures:
         raise failures[0]
+
+
+def _answers(url: str) -> bool:
+    """Whether something is served there yet."""
+    try:
+        return requests.get(url, timeout=2).ok
+    except requests.RequestException:
+        return False
+
+
+def _liveness(complete: float | None) -> str:
+    return ", live as soon as the Flink jobs have started" if complete is None else ""
 
 
 def _all_last(logs: Path, lasting: Mapping[str, subprocess.Popen[bytes]]) -> None:

@@ -16,13 +16,16 @@ from xdist.scheduler import LoadScopeScheduling
 from core.settings import Endpoints
 from switchboard import stack as local_stack
 from switchboard.stack.progress import Progress
+from tests import reporting
 from tests.pipeline import ROOT
+from tests.reporting import RunReport
 
 STATE = ROOT / ".switchboard"
 HOMES = os.environ.get("SWITCHBOARD_TEST_HOMES", "")
 """Runs beside each other name their stacks apart with this; one run needs none."""
-LANES = ("live", "stack", "faults", "journeys", "unit")
-"""The longest first: each has stacks of its own, and runs in one process. `live` are the tests that want Flink or a stack's making."""
+LANES = ("unit", "live", "stack", "journeys", "faults")
+"""By cost, so that the cheapest failure is known first. Each but `unit` has stacks of its own, and runs in one process; `live`
+are the tests that use Flink or start stacks."""
 LIVE_ROOMS = ("flink_jobs", "schemas", "stack", "streamer")
 _numbers = itertools.count(1)
 # A test's servers run for minutes: a third of their time would go to HotSpot's second compiler, and never be won back.
@@ -37,6 +40,11 @@ def lane(nodeid: str) -> str:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: LANES.index(lane(item.nodeid)))
+    reporting.rerun_once(items)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(RunReport())
 
 
 class ByLane(LoadScopeScheduling):
@@ -58,6 +66,7 @@ def start(name: str) -> tuple[Path, Endpoints]:
         local_stack.discard(home)
     shutil.rmtree(home, ignore_errors=True)
     STATE.mkdir(exist_ok=True)
+    reporting.HOMES.append(home)
     with FileLock(STATE / ".starting.lock", timeout=300):  # two at once would take turns at the same ports
         return home, local_stack.up(home, Progress(), artefacts=STATE / "artefacts")
 

@@ -15,14 +15,18 @@ import requests
 from tests.pipeline import ROOT, eventually
 
 
-def left_over(home: Path) -> list[str]:
-    """Command lines of this project's processes on that stack."""
+def ours(line: list[str]) -> bool:
+    return line[1:3] == ["-m", "switchboard"] or "core.clients.describe_topics" in line
+
+
+def running(home: Path) -> list[str]:
+    """What this project's processes on that stack were called with, the servers apart."""
     found = []
     for process in psutil.process_iter():
         try:
             line = process.cmdline()
-            if "switchboard" in line and process.environ().get("SWITCHBOARD_HOME") == str(home):
-                found.append(" ".join(line))
+            if ours(line) and process.environ().get("SWITCHBOARD_HOME") == str(home):
+                found.append(" ".join(line[3:]))
         except psutil.Error:
             continue
     return found
@@ -36,7 +40,7 @@ def test_ctrl_c_ends_it_with_the_copies_proven_equal(home: Path) -> None:
         command = [sys.executable, "-m", "switchboard", "demo", "--rate", "200"]
         demo = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=told, stderr=told, start_new_session=True)
     try:
-        eventually(lambda: len(left_over(home)) == 4, within=240)
+        eventually(lambda: {"land", "connectors watch"} <= set(running(home)), within=240)
         landed = home / "logs" / "lander.log"
         eventually(lambda: landed.exists() and '"event": "assigned"' in landed.read_text())
         page = eventually(lambda: re.search(r"(http://127\.0\.0\.1:\d+)/#token=(\S+)", log.read_text()), within=180)
@@ -46,7 +50,8 @@ def test_ctrl_c_ends_it_with_the_copies_proven_equal(home: Path) -> None:
     finally:
         if demo.poll() is None:
             demo.kill()
+            demo.wait()
     said = log.read_text()
     assert "interactions in acc_2: equal" in said
     assert "different" not in said
-    assert left_over(home) == []
+    assert running(home) == []

@@ -6,9 +6,10 @@ import pytest
 from confluent_kafka.cimpl import NewTopic
 from pydantic import SecretStr
 
-from consumers.generations import TopicIdentity, bind, bound, identities
+from consumers.generations import bind, bound
 from core.clients import clickhouse, mysql
 from core.clients.kafka import admin
+from core.clients.topic_identity import TopicDescriber, TopicIdentity
 from core.errors import MisconfiguredError, StoppedError, TransientError
 from tests.conftest import Space
 from tests.pipeline import Pipeline, eventually
@@ -16,18 +17,18 @@ from tests.pipeline import Pipeline, eventually
 
 def test_a_topic_made_anew_is_another_generation(pipeline: Pipeline, space: Space) -> None:
     topic = space.name("cdc.again")
-    client = admin(pipeline.endpoints.kafka)
+    client, describer = admin(pipeline.endpoints.kafka), TopicDescriber(pipeline.endpoints.kafka)
 
     def make() -> TopicIdentity:
         client.create_topics([NewTopic(topic, num_partitions=2, replication_factor=1)])[topic].result(30)
-        found: dict[str, TopicIdentity] = eventually(lambda: identities(client, [topic]))
-        return found[topic]
+        found: TopicIdentity = eventually(lambda: describer.identity(topic))
+        return found
 
     first = make()
     assert bind(pipeline.control, topic, first) == 1
     assert bind(pipeline.control, topic, first) == bound(pipeline.control, topic, first) == 1
     client.delete_topics([topic])[topic].result(30)
-    eventually(lambda: not identities(client, [topic]))
+    eventually(lambda: describer.identity(topic) is None)
     second = make()
     with pytest.raises(StoppedError, match="was made anew"):
         bound(pipeline.control, topic, second)

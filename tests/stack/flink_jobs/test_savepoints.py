@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from consumers.generations import TopicIdentity, bind
+from consumers.generations import bind
+from core.clients.topic_identity import TopicIdentity
 from core.control.models import JobPlan
 from core.control.results import pointers
 from core.errors import MisconfiguredError

@@ -182,7 +182,6 @@ def make_bench(monkeypatch: pytest.MonkeyPatch, endpoints: Endpoints, names: tup
 
     monkeypatch.setattr("consumers.standstill.FIRST_WAIT", 0.0)
     monkeypatch.setattr(module, "consumer", lambda *_, **__: consumer)
-    monkeypatch.setattr(module, "admin", lambda *_: None)
     monkeypatch.setattr(module, "Beginnings", lambda *_: FakeBeginnings(consumer))
     monkeypatch.setattr(module, "SchemaBook", lambda *_: book)
     monkeypatch.setattr(module, "BatchLander", lambda *_: worker)
