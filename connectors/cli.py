@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-import threading
 from collections.abc import Callable
 from typing import Annotated
 
@@ -26,6 +24,7 @@ from core.control import ControlDatabase
 from core.control.aside import aside
 from core.errors import MisconfiguredError
 from core.settings import Context
+from core.shutdown import stop_on_signal
 from schemas.catalog import load as load_catalog
 from schemas.render.connect import connector_name
 
@@ -205,9 +204,7 @@ def watch(
     shard aside, ask again for lost snapshots, mind the binlog."""
     context: Context = ctx.obj
     logging.configure()
-    stop = threading.Event()
-    for sign in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(sign, lambda *_: stop.set())
+    stop = stop_on_signal()
     logging.get("connectors").info("metrics", port=metrics.serve(metrics_port))
     chosen, connect = context.settings.connectors, _connect(ctx)
     catalog, control = load_catalog(context.settings.contracts), _control(context)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import signal
 import threading
 from typing import Annotated
 
@@ -19,6 +18,7 @@ from core import logging, metrics
 from core.control import ControlDatabase
 from core.errors import MisconfiguredError
 from core.settings import Context
+from core.shutdown import stop_on_signal
 
 dlq = typer.Typer(help="Records that could not land.", pretty_exceptions_enable=False, no_args_is_help=True)
 Topic = Annotated[str | None, typer.Option(help="Only of this change topic.")]
@@ -38,9 +38,7 @@ def make_lander(ctx: Context, stop: threading.Event) -> Lander:
 def land(ctx: typer.Context, metrics_port: Annotated[int, typer.Option(help="Prometheus port; 0 takes a free one.")] = 0) -> None:
     """Land every change topic in ClickHouse until SIGTERM or Ctrl-C; then finish what is in hand. Many may run at once."""
     logging.configure()
-    stop = threading.Event()
-    for sign in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(sign, lambda *_: stop.set())
+    stop = stop_on_signal()
     logging.get("lander").info("metrics", port=metrics.serve(metrics_port))
     make_lander(ctx.obj, stop).run()
 

@@ -159,7 +159,7 @@ class StreamerSettings(Frozen):
     most_queries_of_tenant: int = Field(4, ge=1)
     drain_lead_seconds: float = Field(1.0, ge=0)
     """How long health is NOT_SERVING before streams are ended, so that a balancer sends nobody here any more."""
-    drain_seconds: float = Field(5.0, gt=0)
+    drain_seconds: float = Field(3.0, gt=0)
 
     @model_validator(mode="after")
     def _pair(self) -> Self:

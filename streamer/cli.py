@@ -7,7 +7,6 @@ import contextlib
 import datetime as dt
 import os
 import secrets
-import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +16,7 @@ from pydantic import SecretStr
 from core import logging, metrics
 from core.errors import MisconfiguredError, TransientError
 from core.settings import Context, Settings, StreamerSettings
+from core.shutdown import LIMIT_SECONDS, SIGNALS, end_within
 from schemas.catalog import Catalog
 from schemas.catalog import load as load_catalog
 from schemas.table import Table
@@ -105,9 +105,8 @@ class Streamer:
 
     async def run(self) -> None:
         """Blocks until a signal; then lets streams end, within the drain's time."""
-        loop, stop = asyncio.get_running_loop(), asyncio.Event()
-        for sign in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(sign, stop.set)
+        stop = asyncio.Event()
+        self._stop_on_signal(stop)
         listeners = Listeners(self._settings, self._authenticator, self._supervisor, self._analytics)
         listeners.bind()
         await self._feed.begin()
@@ -127,6 +126,17 @@ class Streamer:
             if self._ledger is not None:
                 self._ledger.close()
             log.info("stopped serving")
+
+    def _stop_on_signal(self, stop: asyncio.Event) -> None:
+        """Whatever a thread still waits for, the process ends soon after the drain's time."""
+        limit = max(LIMIT_SECONDS, self._settings.drain_lead_seconds + self._settings.drain_seconds + 0.5)
+
+        def end() -> None:
+            stop.set()
+            end_within(limit)
+
+        for number in SIGNALS:
+            asyncio.get_running_loop().add_signal_handler(number, end)
 
 
 async def _first(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:

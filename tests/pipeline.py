@@ -120,7 +120,11 @@ class Pipeline:
 
     def lander_told(self, *words: str) -> list[str]:
         """The lines of the landers' log that hold all of these words."""
-        log = self.home / "logs" / "lander.log"
+        return self.told("lander", *words)
+
+    def told(self, name: str, *words: str) -> list[str]:
+        """The lines of this log that hold all of these words."""
+        log = self.home / "logs" / f"{name}.log"
         lines = log.read_text().splitlines() if log.exists() else []
         return [line for line in lines if all(word in line for word in words)]
 

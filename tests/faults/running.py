@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,6 +57,17 @@ def away(pipeline: Pipeline, part: str) -> Iterator[None]:
         yield
     finally:
         local_stack.start_part(pipeline.home, part)
+
+
+@contextmanager
+def held(pipeline: Pipeline, part: str) -> Iterator[None]:
+    """The part does nothing, and its connections stay open."""
+    (process,) = [status.pid for status in local_stack.statuses(pipeline.home) if status.name == part and status.pid]
+    os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(process, signal.SIGCONT)
 
 
 def settled(pipeline: Pipeline) -> bool:

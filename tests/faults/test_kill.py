@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import pymysql
 import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions
@@ -15,7 +10,7 @@ from core.clients.kafka import admin
 from schemas.names import topic_of
 from schemas.render.clickhouse import rows_table
 from switchboard import stack as local_stack
-from tests.faults.running import SAMPLE, Running, away, made, settled
+from tests.faults.running import SAMPLE, Running, away, held, made, settled
 from tests.pipeline import Pipeline, end, eventually
 
 SERVERS = ("clickhouse", "registry", "connect", "kafka")
@@ -100,17 +95,6 @@ def test_a_killed_mysql_ends_neither_the_lander_nor_the_watch(faulty: Pipeline) 
         assert settled(faulty)
         assert watch.poll() is None
         assert lander.poll() is None
-
-
-@contextmanager
-def held(pipeline: Pipeline, part: str) -> Iterator[None]:
-    """The part does nothing, and its connections stay open."""
-    (process,) = [status.pid for status in local_stack.statuses(pipeline.home) if status.name == part and status.pid]
-    os.kill(process, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(process, signal.SIGCONT)
 
 
 def unlanded(pipeline: Pipeline) -> list[tuple[str, int]]:

@@ -1,0 +1,96 @@
+"""`land`, `connectors watch` and `stream` beside servers that are away: each goes on afterwards, and each ends when it is told to."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+
+import psutil
+import pytest
+
+from tests.faults.running import Running, away, held, made, settled
+from tests.pipeline import Pipeline, eventually
+from tests.soak import scaled
+from tests.stack.streamer.serving import Server, streaming, token, watch
+
+SERVERS = ("mysql", "kafka", "clickhouse", "registry", "connect")
+AWAY_SECONDS = scaled(6, 20)
+"""Longer than the 5 s between two questions of a lander to Kafka and to the control database."""
+SINGLY: tuple[tuple[str, ...], ...] = tuple((server,) for server in SERVERS)
+HELD = (*scaled(SINGLY[-1:], SINGLY), SERVERS)
+END_SECONDS = 10
+"""Twice what is promised: this machine has two cores, and each process has to be scheduled for its last words."""
+
+
+@contextmanager
+def processes(pipeline: Pipeline) -> Iterator[tuple[Mapping[str, subprocess.Popen[bytes]], Server]]:
+    """All three, once each has begun."""
+    assigned, watched = len(pipeline.lander_told('"assigned"')), len(pipeline.told("watch", '"metrics"'))
+    with pipeline.lander() as lander, pipeline.watch() as watcher, streaming(pipeline) as server:
+        eventually(lambda: len(pipeline.lander_told('"assigned"')) > assigned)
+        eventually(lambda: len(pipeline.told("watch", '"metrics"')) > watched)
+        yield {"land": lander, "watch": watcher, "stream": server.process}, server
+
+
+def other_describer(process: subprocess.Popen[bytes], than: psutil.Process | None) -> psutil.Process:
+    """Waits for a child that asks Kafka about topics, and returns it."""
+
+    def found() -> psutil.Process | None:
+        children = [child for child in psutil.Process(process.pid).children() if child != than]
+        return next((child for child in children if "core.clients.describe_topics" in child.cmdline()), None)
+
+    child = eventually(found)
+    assert isinstance(child, psutil.Process)
+    return child
+
+
+def test_they_outlive_the_absence_of_each_server(faulty: Pipeline) -> None:
+    with processes(faulty) as (running, server):
+        for part in SERVERS:
+            with ExitStack() as stack:
+                if part != "mysql":  # the traffic's own connection would end it
+                    stack.enter_context(Running(faulty))
+                stack.enter_context(away(faulty, part))
+                time.sleep(AWAY_SECONDS)  # the absence itself is what is tested
+            ended = {name: process.poll() for name, process in running.items() if process.poll() is not None}
+            assert ended == {}, f"after {part} was away"
+            with Running(faulty) as traffic:
+                made(traffic, 100)
+            faulty.heal()
+            assert settled(faulty), f"after {part} was away"
+            assert next(watch(server, token(1))).snapshot
+
+
+def test_they_outlive_the_death_of_the_process_that_describes_topics(faulty: Pipeline) -> None:
+    """librdkafka aborts it when a metadata reply names no broker."""
+    with processes(faulty) as (running, server), Running(faulty) as traffic:
+        for number in (signal.SIGABRT, signal.SIGKILL):
+            for name in ("land", "stream"):
+                child = other_describer(running[name], than=None)
+                child.send_signal(number)
+                child.wait(10)
+                other_describer(running[name], than=child)
+        made(traffic, 100)
+        assert {name: process.poll() for name, process in running.items()} == dict.fromkeys(running)
+        assert next(watch(server, token(1))).snapshot
+    with faulty.lander():
+        assert settled(faulty)
+
+
+@pytest.mark.parametrize("parts", HELD, ids="+".join)
+def test_they_end_when_they_are_told_to_whatever_does_not_answer(faulty: Pipeline, parts: tuple[str, ...]) -> None:
+    with processes(faulty) as (running, _), Running(faulty) as traffic:
+        made(traffic, 50)
+        with ExitStack() as stack:
+            for part in parts:
+                stack.enter_context(held(faulty, part))
+            for process in running.values():
+                os.kill(process.pid, signal.SIGTERM)
+            statuses = {name: process.wait(END_SECONDS) for name, process in running.items()}
+    assert statuses == dict.fromkeys(running, 0)
+    with faulty.lander():
+        assert settled(faulty)
