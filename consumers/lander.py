@@ -251,11 +251,13 @@ class Lander:
             metrics.STOPPED_TABLES.labels(self._tables[topic].name).set(0)
             metrics.WAITING_TABLES.labels(self._tables[topic].name).set(topic in found.generations)
         try:
-            for place in found.places:
-                self._consumer.seek(place)
-            self._consumer.resume([place for place in found.places if place.topic not in self._paused])
+            # Not a seek: it is refused for a partition whose records are gone, as its fetching has ended with that error.
+            self._consumer.incremental_unassign(found.places)
         except KafkaException as error:  # a partition that has just come or gone
             found.failed |= dict.fromkeys(due - found.failed.keys(), error)
+        else:
+            self._consumer.incremental_assign(found.places)
+            self._consumer.resume([place for place in found.places if place.topic not in self._paused])
         self._failed(found.failed)
 
     def _failed(self, failed: dict[str, Exception]) -> None:

@@ -84,9 +84,6 @@ class FakeConsumer:
     def resume(self, places: list[TopicPartition]) -> None:
         self.paused -= {(place.topic, place.partition) for place in places}
 
-    def seek(self, place: TopicPartition) -> None:
-        self.positions[place.topic, place.partition] = place.offset
-
     def commit(self, offsets: list[TopicPartition], asynchronous: bool) -> list[TopicPartition]:
         refused = self.refuses.pop(0) if self.refuses else None
         if isinstance(refused, Exception):
