@@ -17,7 +17,7 @@ from core.settings import Endpoints
 from switchboard import stack as local_stack
 from switchboard.stack.progress import Progress
 from tests import reporting
-from tests.pipeline import ROOT
+from tests.launching import LAUNCHER, ROOT
 from tests.reporting import RunReport
 
 STATE = ROOT / ".switchboard"
@@ -45,6 +45,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(RunReport())
+
+
+def pytest_unconfigure() -> None:
+    LAUNCHER.close()
 
 
 class ByLane(LoadScopeScheduling):

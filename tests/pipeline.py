@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,10 +24,11 @@ from core.settings import Endpoints, Settings
 from schemas.catalog import Catalog, load
 from switchboard.plan import plan as planning
 from switchboard.stack.cli import plain
+from tests import launching
+from tests.launching import LAUNCHER, ROOT, Process
 from verify.engine import verify
 from verify.results import TableResult
 
-ROOT = Path(__file__).parent.parent
 CONTRACTS = ROOT / "tests" / "contracts"
 
 
@@ -114,9 +114,9 @@ class Pipeline:
             told["SWITCHBOARD_ENDPOINTS"] = json.dumps(plain(self.endpoints))
         return {**os.environ, **told}
 
-    def start_lander(self, **settings: str) -> subprocess.Popen[bytes]:
+    def start_lander(self, **settings: str) -> Process:
         """With settings such as ``batch_rows="10"``."""
-        return self._start("lander", "land", **{f"SWITCHBOARD_LANDING__{name.upper()}": value for name, value in settings.items()})
+        return self.start("lander", "land", **{f"SWITCHBOARD_LANDING__{name.upper()}": value for name, value in settings.items()})
 
     def lander_told(self, *words: str) -> list[str]:
         """The lines of the landers' log that hold all of these words."""
@@ -128,28 +128,25 @@ class Pipeline:
         lines = log.read_text().splitlines() if log.exists() else []
         return [line for line in lines if all(word in line for word in words)]
 
-    def _start(self, name: str, *words: str, **more: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "switchboard", *words]
+    def start(self, name: str, *words: str, **more: str) -> Process:
         with (self.home / "logs" / f"{name}.log").open("ab") as log:
-            return subprocess.Popen(command, cwd=ROOT, env={**self.environment, **more}, stdout=log, stderr=log, start_new_session=True)
+            return LAUNCHER.start(words, {**self.environment, **more}, log)
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         """`switchboard` as an operator runs it; what it printed, both streams as one."""
-        command = [sys.executable, "-m", "switchboard", *words]
-        both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        return subprocess.run(command, cwd=ROOT, env=self.environment, timeout=300, check=False, **both)  # type: ignore[call-overload,no-any-return]
+        return launching.run(words, self.environment)
 
     @contextmanager
-    def watch(self) -> Iterator[subprocess.Popen[bytes]]:
+    def watch(self) -> Iterator[Process]:
         """The operator's watch beside the connectors: it starts again what fails."""
-        process = self._start("watch", "connectors", "watch", "--every", "1")
+        process = self.start("watch", "connectors", "watch", "--every", "1")
         try:
             yield process
         finally:
             end(process)
 
     @contextmanager
-    def lander(self, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
+    def lander(self, **settings: str) -> Iterator[Process]:
         process = self.start_lander(**settings)
         try:
             yield process
@@ -157,7 +154,7 @@ class Pipeline:
             end(process)
 
 
-def end(process: subprocess.Popen[bytes]) -> int:
+def end(process: Process) -> int:
     """SIGTERM, as an operator would; the exit status."""
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)

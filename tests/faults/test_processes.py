@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -13,6 +12,7 @@ import psutil
 import pytest
 
 from tests.faults.running import Running, away, held, made, settled
+from tests.launching import Process
 from tests.pipeline import Pipeline, eventually
 from tests.soak import scaled
 from tests.stack.streamer.serving import Server, streaming, token, watch
@@ -27,7 +27,7 @@ END_SECONDS = 10
 
 
 @contextmanager
-def processes(pipeline: Pipeline) -> Iterator[tuple[Mapping[str, subprocess.Popen[bytes]], Server]]:
+def processes(pipeline: Pipeline) -> Iterator[tuple[Mapping[str, Process], Server]]:
     """All three, once each has begun."""
     assigned, watched = len(pipeline.lander_told('"assigned"')), len(pipeline.told("watch", '"metrics"'))
     with pipeline.lander() as lander, pipeline.watch() as watcher, streaming(pipeline) as server:
@@ -36,7 +36,7 @@ def processes(pipeline: Pipeline) -> Iterator[tuple[Mapping[str, subprocess.Pope
         yield {"land": lander, "watch": watcher, "stream": server.process}, server
 
 
-def other_describer(process: subprocess.Popen[bytes], than: psutil.Process | None) -> psutil.Process:
+def other_describer(process: Process, than: psutil.Process | None) -> psutil.Process:
     """Waits for a child that asks Kafka about topics, and returns it."""
 
     def found() -> psutil.Process | None:

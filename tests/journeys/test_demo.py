@@ -12,7 +12,8 @@ from pathlib import Path
 import psutil
 import requests
 
-from tests.pipeline import ROOT, eventually
+from tests.launching import ROOT
+from tests.pipeline import eventually
 
 
 def ours(line: list[str]) -> bool:

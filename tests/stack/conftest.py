@@ -26,7 +26,8 @@ from switchboard.stack import compose, health, parts
 from switchboard.stack.progress import Progress
 from tests.conftest import HOMES, STATE, start
 from tests.containers import lacking_container_command
-from tests.pipeline import ROOT, Pipeline, eventually, make_pipeline
+from tests.launching import ROOT
+from tests.pipeline import Pipeline, eventually, make_pipeline
 
 
 @pytest.fixture(scope="package")

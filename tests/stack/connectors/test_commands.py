@@ -10,7 +10,8 @@ import pytest
 import requests
 
 from tests.conftest import Space
-from tests.pipeline import ROOT, Pipeline, eventually
+from tests.launching import ROOT
+from tests.pipeline import Pipeline, eventually
 from tests.stack.conftest import Servers
 from tests.stack.consumers.test_landing import make_shard, survey
 

@@ -15,7 +15,7 @@ from core.control import ControlDatabase
 from core.control.models import Base
 from core.settings import Endpoints
 from tests.conftest import Space
-from tests.pipeline import ROOT
+from tests.launching import ROOT
 
 DDL = ("CREATE", "ALTER", "DROP", "RENAME", "INSERT IGNORE")
 

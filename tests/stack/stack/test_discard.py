@@ -10,7 +10,7 @@ from pathlib import Path
 from switchboard import stack as local_stack
 from switchboard.stack.progress import Progress
 from switchboard.stack.supervise import stack_processes
-from tests.pipeline import ROOT
+from tests.launching import ROOT
 
 
 def test_its_processes_and_data_go_and_the_fetched_files_and_logs_stay(home: Path) -> None:

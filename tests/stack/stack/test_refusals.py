@@ -19,14 +19,18 @@ import pytest
 from switchboard import stack as local_stack
 from switchboard.stack import health, state
 from switchboard.stack.progress import Progress
-from tests.pipeline import ROOT
+from tests import launching
+from tests.launching import ROOT
 
 
 def refused(home: Path, *arguments: str, **options: Any) -> tuple[str, str]:
     """(the error's line, its remedy) of a command that must end with status 1 and tell nothing else of the error."""
     environment = {**os.environ, "SWITCHBOARD_HOME": str(home), **options.pop("environment", {})}
-    command = [sys.executable, "-m", "switchboard", *arguments]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=200, check=False, **options)
+    if options:
+        command = [sys.executable, "-m", "switchboard", *arguments]
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=200, check=False, **options)
+    else:
+        done = launching.run(arguments, environment, apart=True)
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
     told = done.stderr.splitlines()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 from switchboard import stack as local_stack
 from switchboard.stack import health
 from switchboard.stack.supervise import PartStatus
-from tests.pipeline import ROOT, eventually
+from tests import launching
+from tests.pipeline import eventually
 
 
 def part(home: Path, name: str) -> PartStatus:
@@ -27,7 +26,6 @@ def test_a_killed_server_is_started_again_and_shown(whole_home: Path) -> None:
     assert after.deaths[-1].how == "terminated by SIGKILL"
     assert after.memory > 10 << 20
     environment = {**os.environ, "SWITCHBOARD_HOME": str(whole_home), "COLUMNS": "120"}
-    command = [sys.executable, "-m", "switchboard", "status"]
-    shown = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
+    shown = launching.run(("status",), environment).stdout
     assert "seaweedfs died last at" in shown
     assert "terminated by SIGKILL" in shown

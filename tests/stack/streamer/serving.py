@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +15,8 @@ from pydantic import SecretStr
 from core.settings import StreamerSettings
 from streamer.auth import mint
 from streamer.gen.switchboard.v1 import live_pb2 as pb
-from tests.pipeline import ROOT, Pipeline, end, eventually
+from tests.launching import Process
+from tests.pipeline import Pipeline, end, eventually
 
 SETTINGS = StreamerSettings(jwt_secret=SecretStr("a secret that is long enough for HS256 to like it"))
 
@@ -27,18 +26,16 @@ class Server:
     page: str
     grpc: str
     metrics: str
-    process: subprocess.Popen[bytes]
+    process: Process
 
 
 @contextmanager
 def streaming(pipeline: Pipeline, port: int = 0) -> Iterator[Server]:
     assert SETTINGS.jwt_secret is not None
     secret = {"SWITCHBOARD_STREAMER__JWT_SECRET": SETTINGS.jwt_secret.get_secret_value()}
-    command = [sys.executable, "-m", "switchboard", "stream", "--port", str(port), "--grpc-port", "0"]
     place = pipeline.home / "logs" / "streamer.log"
     before = len(place.read_text().splitlines()) if place.exists() else 0
-    with place.open("ab") as log:
-        process = subprocess.Popen(command, cwd=ROOT, env=pipeline.environment | secret, stdout=log, stderr=log, start_new_session=True)
+    process = pipeline.start("streamer", "stream", "--port", str(port), "--grpc-port", "0", **secret)
 
     def said(event: str) -> Any:
         lines = place.read_text().splitlines()[before:]

@@ -11,7 +11,8 @@ from typing import Literal
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import badge, opened, rows, shows, states
-from tests.pipeline import ROOT, Pipeline, eventually
+from tests.launching import ROOT
+from tests.pipeline import Pipeline, eventually
 from tests.stack.flink_jobs.centre import Centre
 from tests.stack.flink_jobs.reference import World
 from tests.stack.streamer import shown

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.pipeline import ROOT
+from tests.launching import ROOT
 
 READY = "print('ready', flush=True)"
 GRACEFUL = f"""

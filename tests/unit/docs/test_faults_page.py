@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tests.pipeline import ROOT
+from tests.launching import ROOT
 
 NAMED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 TEST = re.compile(r"^def (test_\w+)", re.MULTILINE)

@@ -15,7 +15,7 @@ from switchboard.stack.compose import endpoints, environment
 from switchboard.stack.flink import STATE
 from switchboard.stack.jars import locked, versions
 from switchboard.stack.plugins import CONVERTER, FORMAT, FUNCTIONS
-from tests.pipeline import ROOT
+from tests.launching import ROOT
 
 SERVICES = {
     "mysql": "mysql",
