@@ -2,12 +2,14 @@
 SECONDS ?= 0
 RATE ?= 500
 PYTHON ?= python3
+PATHS ?= tests
+MINUTES ?= 120
 VENV := .venv
 BIN := $(VENV)/bin
 READY := streamer/gen/.complete
 PAGE := streamer/ui/dist/.complete
 
-.PHONY: help setup page page-check demo up down test test-unit check format bench lock clean
+.PHONY: help setup page page-check demo up down test soak test-unit check format bench lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -51,8 +53,11 @@ up: $(READY) ## Start the local stack
 down: ## Stop the local stack; its data stays
 	@$(BIN)/switchboard down
 
-test: check page-check ## Check the code and run all tests, those against the real servers included
-	@$(BIN)/pytest tests -n 2 --durations 20
+test: check page-check ## Check the code and run all tests, those against the real servers included (PATHS=tests/stack/verify: a part)
+	@$(BIN)/pytest $(PATHS) -n 2 --durations 25
+
+soak: $(PAGE) ## Run the tests with their full counts and durations (PATHS: a part; MINUTES=120: the limit)
+	@SWITCHBOARD_SOAK=1 timeout --signal INT $(MINUTES)m $(BIN)/pytest $(PATHS) -n 2 --durations 25 --timeout 3600
 
 test-unit: $(READY) ## Run the tests that need no server
 	@$(BIN)/pytest tests/unit

@@ -65,7 +65,7 @@ def measure(served: Served, bearer: str, endpoint: ClickHouseEndpoint, table: Ta
     )
     client.command(f"OPTIMIZE TABLE {name} FINAL")
     few, all_rows = _span(newest, MINUTES // SHARE), _span(newest, MINUTES)
-    asked = (endpoint, queries(Catalog((table,)))[QUERY].sql(personal=False, teams=False), few)
+    asked = (endpoint, queries(Catalog((table,)))[QUERY].sql(clear=False, teams=False), few)
     try:
         with _beside(_json_server, *asked) as json_port, _beside(_message_server, *asked, table.names) as message_port:
             same = [

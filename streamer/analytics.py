@@ -13,12 +13,12 @@ from typing import ParamSpec, TypeVar
 from core.settings import ClickHouseEndpoint, StreamerSettings
 from schemas.catalog import Catalog
 from schemas.render.analytics import TEAMS, TENANT, Query, queries
-from streamer.auth import EXPIRED, Caller
+from streamer.auth import CLEAR, EXPIRED, Caller
 from streamer.refusals import RefusalError
 from streamer.running import RunningQuery
 
-SCOPE, PERSONAL = "analytics", "personal"
-"""Words of a token's `scope`: that it may ask at all, and that it is shown what tells about a person."""
+SCOPE = "analytics"
+"""The word in a token's `scope` without which it may ask nothing."""
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ class Analytics:
         self._places.take(caller.tenant)
         running, whole = RunningQuery(self._endpoint), False
         try:
-            sql = query.sql(personal=PERSONAL in caller.scopes, teams=caller.teams is not None)
+            sql = query.sql(clear=caller.privacy == CLEAR, teams=caller.teams is not None)
             await self._while_valid(caller, running, running.ask, sql, values)
             while chunk := await self._while_valid(caller, running, running.read):
                 yield chunk
@@ -88,10 +88,8 @@ class Analytics:
             raise RefusalError("invalid_argument", f"there is no query {name!r}; there are {', '.join(sorted(self._queries))}")
         if caller.teams is not None and query.of_teams is None:
             raise RefusalError("permission_denied", f"the token is of some teams alone, and nothing tells the team of a row of {name!r}")
-        if not query.public and PERSONAL not in caller.scopes:
-            raise RefusalError(
-                "permission_denied", f"{name!r} has personal columns alone, and the token's scope does not hold {PERSONAL!r}"
-            )
+        if not query.public and caller.privacy != CLEAR:
+            raise RefusalError("permission_denied", f"{name!r} has no public columns, and the token's claim `privacy` is not {CLEAR!r}")
         if parameters.keys() != query.parameters.keys():
             wanted = ", ".join(query.parameters) or "none"
             raise RefusalError(

@@ -6,7 +6,7 @@ import datetime as dt
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import jwt
 
@@ -18,17 +18,24 @@ from streamer.refusals import RefusalError
 BEARER = "bearer "
 EXPIRED = "the token has expired"
 MOST = 1 << 64
+Privacy = Literal["public", "clear"]
+PUBLIC: Privacy = "public"
+CLEAR: Privacy = "clear"
 
 
 @dataclass(frozen=True)
 class Caller:
-    """`teams` is None where the token does not narrow them down; `expires` is in seconds since 1970."""
+    """`teams` is None where the token does not narrow them down; `expires` is in seconds since 1970.
+
+    `privacy` says which columns named queries show: those of the class public alone, or all that are classified.
+    """
 
     name: str
     tenant: int
     teams: frozenset[int] | None
     expires: float
     scopes: frozenset[str] = frozenset()
+    privacy: Privacy = PUBLIC
 
     @property
     def expired(self) -> bool:
@@ -77,7 +84,10 @@ def _named(claims: dict[str, Any]) -> Caller:
     if None in listed or not isinstance(teams, list | None):
         raise RefusalError("unauthenticated", "the token's teams are not a list of numbers")
     of_teams = None if teams is None else frozenset(team for team in listed if team is not None)
-    return Caller(claims["sub"], tenant, of_teams, float(claims["exp"]), _scopes(claims.get("scope")))
+    privacy = claims.get("privacy", PUBLIC)
+    if privacy not in (PUBLIC, CLEAR):
+        raise RefusalError("unauthenticated", f"the token's claim `privacy` is neither {PUBLIC!r} nor {CLEAR!r}")
+    return Caller(claims["sub"], tenant, of_teams, float(claims["exp"]), _scopes(claims.get("scope")), privacy)
 
 
 def _number(value: Any) -> int | None:
@@ -99,6 +109,7 @@ def mint(
     lasts: dt.timedelta,
     name: str = "supervisor",
     scope: str = "",
+    privacy: Privacy = PUBLIC,
 ) -> str:
     """A token by the local secret. Raises MisconfiguredError where there is none."""
     if settings.jwt_secret is None:
@@ -106,5 +117,6 @@ def mint(
     claims: dict[str, Any] = {"sub": name, "aud": settings.audience, "tenant": tenant, "exp": int(time.time() + lasts.total_seconds())}
     claims |= {} if teams is None else {"teams": list(teams)}
     claims |= {"scope": scope} if scope else {}
+    claims |= {} if privacy == PUBLIC else {"privacy": privacy}
     claims |= {"iss": settings.issuer} if settings.issuer else {}
     return jwt.encode(claims, settings.jwt_secret.get_secret_value(), algorithm="HS256")

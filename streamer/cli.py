@@ -21,7 +21,7 @@ from schemas.catalog import Catalog
 from schemas.catalog import load as load_catalog
 from schemas.table import Table
 from streamer.analytics import Analytics
-from streamer.auth import Authenticator, mint
+from streamer.auth import CLEAR, PUBLIC, Authenticator, mint
 from streamer.feed import Feed, patiently
 from streamer.hub import Hub
 from streamer.ledger import Ledger
@@ -77,12 +77,13 @@ def token(
     tenant: Annotated[int, typer.Option(help="The account's id.")],
     teams: Annotated[str, typer.Option(help="Team ids, comma between; all if none is named.")] = "",
     minutes: Annotated[float, typer.Option(help="How long it holds.")] = 60,
-    scope: Annotated[str, typer.Option(help="Words: analytics, to ask named queries; personal, to be shown personal columns.")] = "",
+    scope: Annotated[str, typer.Option(help="analytics, to ask named queries.")] = "",
+    clear: Annotated[bool, typer.Option("--clear", help="Named queries show personal columns too, not only public ones.")] = False,
 ) -> None:
     """Print a token for the live views, signed by the local secret."""
     context: Context = ctx.obj
     chosen = [int(team) for team in teams.split(",")] if teams else None
-    print(mint(resolved(context.settings), tenant, chosen, dt.timedelta(minutes=minutes), scope=scope))
+    print(mint(resolved(context.settings), tenant, chosen, dt.timedelta(minutes=minutes), scope=scope, privacy=CLEAR if clear else PUBLIC))
 
 
 def result_tables(catalog: Catalog) -> tuple[Table, ...]:

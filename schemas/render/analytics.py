@@ -24,7 +24,7 @@ class Query:
 
     public: str
     """The columns that tell nothing about a person; empty if there are none."""
-    personal: str
+    clear: str
     """Those of every class but the unknown."""
     rows: str
     """FROM and WHERE."""
@@ -33,10 +33,10 @@ class Query:
     after: str
     parameters: Mapping[str, str]
 
-    def sql(self, *, personal: bool, teams: bool) -> str:
+    def sql(self, *, clear: bool, teams: bool) -> str:
         """`teams` narrows the rows down to those of the parameter `TEAMS`."""
         narrowed = f" AND {self.of_teams}" if teams else ""
-        return f"SELECT {self.personal if personal else self.public} FROM {self.rows}{narrowed}{self.after}"
+        return f"SELECT {self.clear if clear else self.public} FROM {self.rows}{narrowed}{self.after}"
 
 
 def queries(catalog: Catalog) -> dict[str, Query]:
@@ -58,10 +58,15 @@ def _time(table: Table) -> str | None:
 
 
 def _rows(table: Table, time: str | None, of_teams: str | None) -> Query:
-    public = [column.name for column in table.columns if column.privacy == p.PUBLIC]
-    personal = [column.name for column in table.columns if column.privacy != p.UNCLASSIFIED]
+    public = [column.name for column in table.columns if column.privacy == p.PUBLIC] if _narrows_openly(table, time) else []
+    clear = [column.name for column in table.columns if column.privacy != p.UNCLASSIFIED]
     source = f"{read_view(table)} WHERE {_scope(table, time)}"
-    return Query(_listed(public), _listed(personal), source, of_teams, "", {} if time is None else _between(table, time))
+    return Query(_listed(public), _listed(clear), source, of_teams, "", {} if time is None else _between(table, time))
+
+
+def _narrows_openly(table: Table, time: str | None) -> bool:
+    """Whether the rows are chosen by a public column: choosing by another one tells its values."""
+    return time is None or table.column(time).privacy == p.PUBLIC
 
 
 def _listed(columns: list[str]) -> str:
@@ -71,7 +76,8 @@ def _listed(columns: list[str]) -> str:
 def _by_day(table: Table, time: str, of_teams: str | None) -> Query:
     shown = f"toDate({ch_name(time)}) AS day, count() AS rows"
     source = f"{read_view(table)} WHERE {_scope(table, time)}"
-    return Query(shown, shown, source, of_teams, " GROUP BY day ORDER BY day", _between(table, time))
+    public = shown if _narrows_openly(table, time) else ""
+    return Query(public, shown, source, of_teams, " GROUP BY day ORDER BY day", _between(table, time))
 
 
 def _members(catalog: Catalog) -> Table | None:

@@ -13,7 +13,7 @@ import grpc
 from pydantic import SecretStr
 
 from core.settings import StreamerSettings
-from streamer.auth import mint
+from streamer.auth import Privacy, mint
 from streamer.gen.switchboard.v1 import live_pb2 as pb
 from tests.launching import Process
 from tests.pipeline import Pipeline, end, eventually
@@ -49,8 +49,8 @@ def streaming(pipeline: Pipeline, port: int = 0) -> Iterator[Server]:
             assert end(process) == 0
 
 
-def token(tenant: int, teams: list[int] | None = None, minutes: float = 10, scope: str = "") -> str:
-    return "Bearer " + mint(SETTINGS, tenant, teams, dt.timedelta(minutes=minutes), scope=scope)
+def token(tenant: int, teams: list[int] | None = None, minutes: float = 10, scope: str = "", privacy: Privacy = "public") -> str:
+    return "Bearer " + mint(SETTINGS, tenant, teams, dt.timedelta(minutes=minutes), scope=scope, privacy=privacy)
 
 
 def watch(server: Server, authorization: str, limit: float = 60) -> Iterator[pb.WatchResponse]:

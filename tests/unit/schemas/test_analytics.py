@@ -19,13 +19,13 @@ OF_TEAMS = "`team_id` IN {teams:Array(UInt64)}"
 
 
 def shown(query: Query) -> str:
-    return query.sql(personal=True, teams=False)
+    return query.sql(clear=True, teams=False)
 
 
 def test_every_query_is_of_the_token_s_tenant() -> None:
     found = queries(CATALOG)
     ways = list(itertools.product((True, False), repeat=2))
-    asked = {(name, query.sql(personal=personal, teams=teams)) for name, query in found.items() for personal, teams in ways}
+    asked = {(name, query.sql(clear=clear, teams=teams)) for name, query in found.items() for clear, teams in ways}
     assert [name for name, sql in asked if " WHERE `account_id` = {tenant:UInt64}" not in sql] == []
     assert [name for name, query in found.items() if {"tenant", "teams"} & query.parameters.keys()] == []
     assert {"interactions.rows", "interactions.by_day", "teams.rows", "structured_interactions.rows"} <= found.keys()
@@ -45,10 +45,20 @@ def test_a_column_of_unknown_class_is_left_out() -> None:
 @pytest.mark.parametrize("table", list(CATALOG), ids=lambda table: str(table.name))
 def test_what_tells_about_a_person_is_shown_to_the_scope_of_it_alone(table: Table) -> None:
     query = queries(CATALOG)[f"{table.name}.rows"]
-    public = query.sql(personal=False, teams=False).partition(" FROM ")[0]
+    public = query.sql(clear=False, teams=False).partition(" FROM ")[0]
     for column in table.columns:
         assert (f"`{column.name}`" in public) == (column.privacy == p.PUBLIC)
         assert f"`{column.name}`" in shown(query)
+
+
+def test_rows_are_not_chosen_by_a_column_that_the_token_may_not_see() -> None:
+    table = CATALOG["interactions"]
+    columns = tuple(
+        dataclasses.replace(column, privacy=p.Generalise("month")) if column.name == "started_at" else column for column in table.columns
+    )
+    found = queries(Catalog((dataclasses.replace(table, columns=columns),)))
+    assert [found[f"interactions.{what}"].public for what in ("rows", "by_day")] == ["", ""]
+    assert "`started_at`" in shown(found["interactions.rows"])
 
 
 @pytest.mark.parametrize(
@@ -64,7 +74,7 @@ def test_what_tells_about_a_person_is_shown_to_the_scope_of_it_alone(table: Tabl
 )
 def test_a_token_of_some_teams_is_shown_their_rows_alone(name: str, condition: str) -> None:
     query = queries(CATALOG)[name]
-    assert f" AND {condition}" in query.sql(personal=True, teams=True)
+    assert f" AND {condition}" in query.sql(clear=True, teams=True)
     assert "teams:" not in shown(query)
 
 

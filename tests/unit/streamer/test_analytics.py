@@ -36,7 +36,7 @@ def refusal(
 
 
 def test_a_token_without_the_scope_asks_nothing() -> None:
-    refused = refusal("teams.rows", {}, scopes=("personal",))
+    refused = refusal("teams.rows", {}, scopes=("personal", "Analytics", "analytics2"))
     assert (refused.code, str(refused)) == ("permission_denied", "the token's scope does not hold 'analytics'")
 
 

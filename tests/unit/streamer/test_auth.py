@@ -39,6 +39,7 @@ def test_tenant_teams_and_scopes_come_from_the_token() -> None:
     assert caller_of(signed(teams=[1, 2], scope="a b")) == Caller("ada", 7, frozenset((1, 2)), expires, frozenset(("a", "b")))
     assert caller_of(signed(teams=[])) == Caller("ada", 7, frozenset(), expires)
     assert caller_of(signed()) == Caller("ada", 7, None, expires)
+    assert caller_of(signed(privacy="clear")) == Caller("ada", 7, None, expires, privacy="clear")
 
 
 def test_numbers_may_be_written_as_text() -> None:
@@ -66,6 +67,10 @@ def test_numbers_may_be_written_as_text() -> None:
         (signed(teams="all"), "the token's teams are not a list of numbers"),
         (signed(teams=[True]), "the token's teams are not a list of numbers"),
         (signed(teams=[1, "x"]), "the token's teams are not a list of numbers"),
+        (signed(privacy="Clear"), "the token's claim `privacy` is neither 'public' nor 'clear'"),
+        (signed(privacy=["clear"]), "the token's claim `privacy` is neither 'public' nor 'clear'"),
+        (signed(privacy=True), "the token's claim `privacy` is neither 'public' nor 'clear'"),
+        (signed(privacy=None), "the token's claim `privacy` is neither 'public' nor 'clear'"),
     ],
 )
 def test_others_are_refused(authorization: str | None, reason: str) -> None:
