@@ -26,6 +26,7 @@ from switchboard.stack import compose, health, parts
 from switchboard.stack.progress import Progress
 from tests.conftest import HOMES, STATE, start
 from tests.containers import lacking_container_command
+from tests.flink_client import warmed
 from tests.launching import ROOT
 from tests.pipeline import Pipeline, eventually, make_pipeline
 
@@ -112,8 +113,9 @@ def whole_home(stack_home: Path) -> Path:
 def whole(servers: Servers, whole_home: Path) -> Iterator[Whole]:
     endpoints = local_stack.endpoints(whole_home) if servers.local else servers.endpoints
     assert endpoints.flink is not None
-    with iceberg(endpoints) as lake:
-        yield Whole(endpoints, lake, endpoints.flink, local_stack.flink_client(servers.home, endpoints.flink, STATE / "artefacts"))
+    client = local_stack.flink_client(servers.home, endpoints.flink, STATE / "artefacts")
+    with iceberg(endpoints) as lake, warmed(servers.home, client) as warm:
+        yield Whole(endpoints, lake, endpoints.flink, warm)
 
 
 @pytest.fixture(scope="package")
