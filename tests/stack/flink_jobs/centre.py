@@ -10,7 +10,7 @@ from typing import Any
 from core.clients import mysql
 from simulator.source import create_source
 from tests.conftest import Space
-from tests.pipeline import Pipeline
+from tests.pipeline import Pipeline, eventually
 from tests.stack.consumers.test_landing import make_shard
 from tests.stack.flink_jobs.reference import Row, World
 
@@ -42,6 +42,7 @@ class Centre:
         self.activities: list[int] = []
         self.versions: dict[tuple[str, int], list[tuple[dt.datetime, Row]]] = defaultdict(list)
         self._changed: list[tuple[dt.datetime, dt.datetime]] = []
+        self._newest_start = dt.datetime.min
         self._entered: dict[int, tuple[str, int | None, dt.datetime]] = {}
         self._next = self.account * 100_000
         create_source(pipeline.endpoints.mysql[0], [], "metadata")
@@ -108,7 +109,9 @@ class Centre:
         return self._next
 
     def contact(self, started: dt.datetime | None = None, queue: int | None = None, direction: str = "in") -> int:
-        identity = self.identity()
+        identity, now = self.identity(), utc_now()
+        begin = started or now
+        self._newest_start = max(self._newest_start, min(begin, now))
         self.sql(
             "INSERT INTO interactions (interaction_id, account_id, channel, direction, state, queue_id, started_at) "
             "VALUES (%s, %s, %s, %s, 'queued', %s, %s)",
@@ -117,7 +120,7 @@ class Centre:
             self.random.choice(("voice", "chat", "email")),
             direction,
             queue or self.random.choice(self.queues),
-            started or utc_now(),
+            begin,
         )
         return identity
 
@@ -233,7 +236,11 @@ class Centre:
             self.survey(identity)
 
     def reorganise(self) -> None:
-        """Names change, agents move to other teams and queues, and what queues are measured by changes."""
+        """Names change, agents move to other teams and queues, and what queues are measured by changes.
+
+        Not before every contact has clearly started before it: see `IN_DOUBT`.
+        """
+        eventually(lambda: utc_now() - self._newest_start > IN_DOUBT)
         choose, mark = self.random.choice, self.random.randrange(1000)
         self.change("teams", choose(self.teams), name=f"Team of {mark}")
         self.change("agents", choose(self.agents), team_id=choose(self.teams), display_name=f"Ms. {mark} | Ålesund")
