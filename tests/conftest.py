@@ -23,9 +23,9 @@ from tests.reporting import RunReport
 STATE = ROOT / ".switchboard"
 HOMES = os.environ.get("SWITCHBOARD_TEST_HOMES", "")
 """Runs beside each other name their stacks apart with this; one run needs none."""
-LANES = ("unit", "live", "stack", "journeys", "faults")
-"""By cost, so that the cheapest failure is known first. Each but `unit` has stacks of its own, and runs in one process; `live`
-are the tests that use Flink or start stacks."""
+LANES = ("unit", "live", "faults", "stack", "journeys")
+"""The cheapest first, so that its failures are known within a minute; then the longest, so that both processes end together.
+Each but `unit` has stacks of its own, and runs in one process; `live` are the tests that use Flink or start stacks."""
 LIVE_ROOMS = ("flink_jobs", "schemas", "stack", "streamer")
 _numbers = itertools.count(1)
 # A test's servers run for minutes: a third of their time would go to HotSpot's second compiler, and never be won back.
