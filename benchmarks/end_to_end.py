@@ -6,6 +6,7 @@ import multiprocessing
 import threading
 import time
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 from consumers import freshness
@@ -13,7 +14,7 @@ from consumers.lander import Lander
 from consumers.target import ClickHouseTarget
 from core.clients import clickhouse
 from core.control import ControlDatabase
-from core.errors import SwitchboardError
+from core.errors import SwitchboardError, TransientError
 from core.settings import Endpoints, Settings
 from schemas.catalog import Catalog
 from schemas.catalog import load as load_catalog
@@ -50,8 +51,8 @@ def measure(endpoints: Endpoints, settings: Settings, rate: float, warm_up: int,
     process = context.Process(target=_land, args=(endpoints, settings, stop))
     process.start()
     try:
-        time.sleep(JOIN_SECONDS)
-        return _under_traffic(endpoints, settings, rate, warm_up, seconds)
+        _pass(process, JOIN_SECONDS)
+        return _under_traffic(endpoints, settings, process, rate, warm_up, seconds)
     finally:
         time.sleep(1)
         stop.set()
@@ -60,7 +61,14 @@ def measure(endpoints: Endpoints, settings: Settings, rate: float, warm_up: int,
             process.kill()
 
 
-def _under_traffic(endpoints: Endpoints, settings: Settings, rate: float, warm_up: int, seconds: int) -> Lags:
+def _pass(process: BaseProcess, seconds: float) -> None:
+    """Waits. Raises TransientError as soon as the lander has ended."""
+    process.join(seconds)
+    if process.exitcode is not None:
+        raise TransientError(f"the lander ended with status {process.exitcode}", "its last lines are above")
+
+
+def _under_traffic(endpoints: Endpoints, settings: Settings, process: BaseProcess, rate: float, warm_up: int, seconds: int) -> Lags:
     ended, failures = threading.Event(), list[Exception]()
     traffic = Traffic(endpoints.mysql[0], SHARDS, settings.metadata_database, rate, seed=int(time.time()))
 
@@ -73,9 +81,9 @@ def _under_traffic(endpoints: Endpoints, settings: Settings, rate: float, warm_u
     thread = threading.Thread(target=run, name="traffic")
     thread.start()
     try:
-        time.sleep(warm_up)
+        _pass(process, warm_up)
         before = sum(traffic.changes().values())
-        time.sleep(seconds)
+        _pass(process, seconds)
         committed = sum(traffic.changes().values()) - before
         found = _read(endpoints, load_catalog(settings.contracts).captured, seconds, committed)
     finally:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from statistics import median
 from typing import Any
 
@@ -20,7 +21,6 @@ from core.errors import TransientError
 from core.settings import Endpoints
 from schemas.names import topic_of
 from schemas.render import clickhouse as render
-from schemas.table import Table
 
 OURS, ENGINE, DECODER = "this lander", "ClickHouse's Kafka engine", "AvroDeserializer + inserts"
 LIMIT_SECONDS = 900.0
@@ -56,6 +56,7 @@ class Race:
         self._server = psutil.Process(clickhouse_pid)
         self._rows = rows
         self._table = workload.contract("bench_landing")
+        self._landing: BaseProcess | None = None
 
     def run(self, rounds: int, say: Callable[[str], None]) -> list[Lap]:
         workload.make_topic(self._endpoints, self._control, self._table)
@@ -74,7 +75,7 @@ class Race:
         load, cpu = psutil.cpu_percent(0.5), self._server.cpu_times()
         with self._running(way)() as used:
             started = time.monotonic()
-            first, last = _until(client, self._table, wanted, started)
+            first, last = self._until(client, wanted, started)
         seconds, landed = last[0] - started, last[1]
         after = self._server.cpu_times()
         self._prove(client, landed if way == DECODER else self._rows, exact=way != DECODER)
@@ -103,6 +104,7 @@ class Race:
         ready, stop, queue = context.Event(), context.Event(), context.Queue()
         process = context.Process(target=target, args=(self._endpoints, self._control_name, self._table, ready, stop, queue))
         process.start()
+        self._landing = process
         ready.wait(60)
         used: list[tuple[float, float]] = []
         try:
@@ -114,6 +116,23 @@ class Race:
             process.join(60)
             if process.is_alive():
                 process.kill()
+            self._landing = None
+
+    def _until(self, client: Client, wanted: int, started: float) -> tuple[tuple[float, int], tuple[float, int]]:
+        """((when, rows) first seen, (when, rows) at the end). Raises TransientError as soon as the process that lands has ended."""
+        first: tuple[float, int] | None = None
+        while time.monotonic() - started < LIMIT_SECONDS:
+            count = int(client.query(f"SELECT count() FROM {render.rows_table(self._table)}").result_rows[0][0])
+            now = time.monotonic()
+            if count and first is None:
+                first = (now, count)
+            if count >= wanted and first is not None:
+                return first, (now, count)
+            if self._landing is not None and self._landing.exitcode is not None:
+                what = f"the process that lands ended with status {self._landing.exitcode} after {count:,} of {wanted:,} records"
+                raise TransientError(what, "its last lines are above")
+            time.sleep(POLL_SECONDS)
+        raise TransientError(f"not all of {wanted:,} records landed in {LIMIT_SECONDS:.0f} s", "see the servers' logs")
 
     def _prove(self, client: Client, rows: int, *, exact: bool) -> None:
         """Every record is there, none twice: a race that loses rows is not won."""
@@ -125,20 +144,6 @@ class Race:
 def _order(number: int) -> list[str]:
     entered = [OURS, ENGINE, DECODER]
     return entered if number % 2 == 0 else entered[::-1]
-
-
-def _until(client: Client, table: Table, wanted: int, started: float) -> tuple[tuple[float, int], tuple[float, int]]:
-    """((when, rows) first seen, (when, rows) at the end)."""
-    first: tuple[float, int] | None = None
-    while time.monotonic() - started < LIMIT_SECONDS:
-        count = int(client.query(f"SELECT count() FROM {render.rows_table(table)}").result_rows[0][0])
-        now = time.monotonic()
-        if count and first is None:
-            first = (now, count)
-        if count >= wanted and first is not None:
-            return first, (now, count)
-        time.sleep(POLL_SECONDS)
-    raise TransientError(f"not all of {wanted:,} records landed in {LIMIT_SECONDS:.0f} s", "see the servers' logs")
 
 
 def medians(laps: list[Lap]) -> dict[str, dict[str, float]]:

@@ -26,6 +26,7 @@ from switchboard.plan import plan as planning
 from switchboard.stack.cli import plain
 from tests import launching
 from tests.launching import LAUNCHER, ROOT, Process
+from tests.reporting import tail
 from verify.engine import verify
 from verify.results import TableResult
 
@@ -39,10 +40,32 @@ def eventually(check: Callable[[], Any], within: float = 60) -> Any:
         answer = check()
         if answer:
             return answer
+        _all_run()
         waited = time.monotonic() - started
         if waited > within:
             raise AssertionError(f"not within {within} s; the last answer was {answer!r}")
         time.sleep(0.1 if waited < 2 else 0.3)  # the processors are needed by what is waited for
+
+
+RUNNING: dict[Process, Path] = {}
+"""Processes that a test expects to run, each with its log: whatever waits for something ends with them."""
+
+
+def _all_run() -> None:
+    for process, log in RUNNING.items():
+        if process.poll() is not None:
+            raise AssertionError(f"process {log.stem} ended with status {process.returncode}:\n{tail(log)}")
+
+
+@contextmanager
+def expected(process: Process, log: Path) -> Iterator[Process]:
+    """Ends the process with the block. Until then `eventually` fails at once if it has ended by itself."""
+    RUNNING[process] = log
+    try:
+        yield process
+    finally:
+        del RUNNING[process]
+        end(process)
 
 
 @dataclass
@@ -141,18 +164,14 @@ class Pipeline:
     def watch(self) -> Iterator[Process]:
         """The operator's watch beside the connectors: it starts again what fails."""
         process = self.start("watch", "connectors", "watch", "--every", "1")
-        try:
+        with expected(process, self.home / "logs" / "watch.log"):
             yield process
-        finally:
-            end(process)
 
     @contextmanager
     def lander(self, **settings: str) -> Iterator[Process]:
         process = self.start_lander(**settings)
-        try:
+        with expected(process, self.home / "logs" / "lander.log"):
             yield process
-        finally:
-            end(process)
 
 
 def end(process: Process) -> int:
