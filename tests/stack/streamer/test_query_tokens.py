@@ -98,8 +98,9 @@ def filled(centre: Centre, pipeline: Pipeline) -> Iterator[dict[str, set[tuple[i
     eventually(lambda: pipeline.equal(*TABLES, shards=(centre.shard, "metadata")))
     for table in TABLES:
         place = rows_table(pipeline.catalog[table])
-        copied = f"SELECT * REPLACE (toUInt32(account_id + {FOREIGN}) AS account_id, 'foreign' AS _shard) FROM {place} FINAL"
-        pipeline.clickhouse.command(f"INSERT INTO {place} {copied} WHERE account_id = {centre.account}")
+        ours = f"SELECT * FROM {place} FINAL WHERE account_id = {centre.account}"
+        copied = f"SELECT * REPLACE (toUInt32(account_id + {FOREIGN}) AS account_id, 'foreign' AS _shard) FROM ({ours})"
+        pipeline.clickhouse.command(f"INSERT INTO {place} {copied}")
     yield rows
     for table in TABLES:
         pipeline.clickhouse.command(f"ALTER TABLE {rows_table(pipeline.catalog[table])} DELETE WHERE _shard = 'foreign'")
