@@ -96,11 +96,21 @@ class RunReport:
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
         stats: Stats = terminalreporter.stats
         self._flaky(terminalreporter, flaky(stats))
+        self._failed_twice(terminalreporter, stats)
         terminalreporter.section("seconds per folder")
         for name, seconds in seconds_by_folder(stats).most_common():
             terminalreporter.write_line(f"{seconds:8.1f}s {name}")
         for reason in not_run(stats):
             terminalreporter.write_line(f"NOT RUN: {reason}", yellow=True)
+
+    @staticmethod
+    def _failed_twice(terminal: TerminalReporter, stats: Stats) -> None:
+        """The second failure may be the first one's consequence."""
+        known = {report.nodeid for report in flaky(stats)}
+        for report in stats.get("rerun", ()):
+            if report.nodeid not in known:
+                terminal.section(f"first failure of {report.nodeid}, in {report.when}", red=True)
+                terminal.write_line(report.longreprtext[-3000:])
 
     @staticmethod
     def _flaky(terminal: TerminalReporter, reports: list[Report]) -> None:

@@ -94,8 +94,9 @@ class Centre:
         began = utc_now()
         columns = ", ".join(f"{name} = %s" for name in values)
         self.meta(f"UPDATE {table} SET {columns} WHERE {KEYS[table]} = %s", *values.values(), key)
-        self._changed.append((began - IN_DOUBT, utc_now() + dt.timedelta(milliseconds=2)))
         self._remember(table, key)
+        # To the moment that `versions` gives for the change, which is later than the commit.
+        self._changed.append((began - IN_DOUBT, utc_now() + dt.timedelta(milliseconds=2)))
 
     def _remember(self, table: str, key: int) -> None:
         (row,) = self._rows(table, "metadata", f"{KEYS[table]} = {key}")

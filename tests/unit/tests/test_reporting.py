@@ -81,6 +81,7 @@ def test_what_fails_twice_has_failed_and_is_not_flaky(tmp_path: Path) -> None:
     assert result.returncode == 1
     assert "FLAKY tests/stack/test_y.py::test_1" in result.stdout
     assert "FLAKY tests/stack/test_x.py" not in result.stdout
+    assert "first failure of tests/stack/test_x.py::test_broken, in call" in result.stdout
     assert "1 flaky" in result.stdout
 
 
