@@ -22,6 +22,8 @@ AWAY_SECONDS = scaled(6, 20)
 """Longer than the 5 s between two questions of a lander to Kafka and to the control database."""
 SINGLY: tuple[tuple[str, ...], ...] = tuple((server,) for server in SERVERS)
 HELD = (*scaled(SINGLY[-1:], SINGLY), SERVERS)
+INSIDE_SECONDS = 2
+"""Longer than the second between two polls of the watch, so that each process waits inside a call when it is told to end."""
 END_SECONDS = 10
 """Twice what is promised: this machine has two cores, and each process has to be scheduled for its last words."""
 
@@ -88,6 +90,7 @@ def test_they_end_when_they_are_told_to_whatever_does_not_answer(faulty: Pipelin
         with ExitStack() as stack:
             for part in parts:
                 stack.enter_context(held(faulty, part))
+            time.sleep(INSIDE_SECONDS)
             for process in running.values():
                 os.kill(process.pid, signal.SIGTERM)
             statuses = {name: process.wait(END_SECONDS) for name, process in running.items()}
