@@ -60,7 +60,7 @@ soak: $(PAGE) ## Run the tests with their full counts and durations (PATHS: a pa
 	@SWITCHBOARD_SOAK=1 timeout --signal INT $(MINUTES)m $(BIN)/pytest $(PATHS) -n 2 --durations 25 --timeout 3600
 
 test-unit: $(READY) ## Run the tests that need no server
-	@$(BIN)/pytest tests/unit
+	@$(BIN)/pytest tests/unit -n 2
 
 check: $(READY) ## Lint, types and import boundaries
 	@$(BIN)/ruff check .

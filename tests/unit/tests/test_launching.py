@@ -64,7 +64,7 @@ def test_commands_run_beside_each_other(environment: dict[str, str], long: launc
 
 
 def test_the_launcher_ends_with_whoever_started_it(environment: dict[str, str]) -> None:
-    launcher = Launcher()
+    launcher = Launcher(prepared=False)
     with tempfile.TemporaryFile() as output:
         assert launcher.start(("plan",), environment, output).wait(60) == 1
     assert launcher._process is not None
