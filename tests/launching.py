@@ -47,9 +47,9 @@ class Process:
 
     def _await(self, timeout: float | None) -> int | None:
         if self.returncode is None and select.select([self._status], [], [], timeout)[0]:
-            told = os.read(self._status, 100)
+            status = os.read(self._status, 100)
             os.close(self._status)
-            self.returncode = int(told) if told else -signal.SIGKILL  # the launcher is gone, and nobody knows
+            self.returncode = int(status) if status else -signal.SIGKILL  # the launcher is gone, and nobody knows
         return self.returncode
 
     def send_signal(self, number: int) -> None:
@@ -123,7 +123,7 @@ def run(
 
 
 def serve(channel: socket.socket) -> None:
-    """Forks for each request; tells the end of each child through the pipe that came with its request."""
+    """Forks for each request; reports the end of each child through the pipe that came with its request."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing)

@@ -6,7 +6,7 @@ Flink's environment, so it imports nothing of ours but the runner.
     python warm_runner.py SOCKET FOLDER
 
 takes standard input, output and error of a caller through the socket, and answers with the runner's exit status. The caller is
-`STAND_IN`, which tests put in the place of Flink's Python.
+`STAND_IN`, which tests use instead of Flink's Python.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from typing import Any
 
 STAND_IN = """#!{python} -IS
 import fcntl, os, socket, sys
-lock = open({place!r} + ".lock", "w")
+lock = open({socket_path!r} + ".lock", "w")
 try:
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     channel = socket.socket(socket.AF_UNIX)
-    channel.connect({place!r})
+    channel.connect({socket_path!r})
     socket.send_fds(channel, [b"."], [0, 1, 2])
 except OSError:  # busy, or not there
     os.execv({flink!r}, [{flink!r}, *sys.argv[1:]])
@@ -36,9 +36,9 @@ os._exit(status[0] if status else 1)
 """
 
 
-def serve(place: str, runner: Any) -> None:
+def serve(socket_path: str, runner: Any) -> None:
     listener = socket.socket(socket.AF_UNIX)
-    listener.bind(place)
+    listener.bind(socket_path)
     listener.listen()
     while True:
         channel, _ = listener.accept()

@@ -51,19 +51,19 @@ def signalled(program: str, number: signal.Signals) -> tuple[int, str, str]:
         try:
             assert process.stdout.readline() == "ready\n"
             process.send_signal(number)
-            told, log = process.communicate(timeout=20)
+            output, log = process.communicate(timeout=20)
         finally:
             process.kill()
-    return process.returncode, told, log
+    return process.returncode, output, log
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_process_that_is_told_finishes_by_itself(number: signal.Signals) -> None:
+def test_a_process_that_is_signalled_finishes_by_itself(number: signal.Signals) -> None:
     assert signalled(GRACEFUL, number) == (0, "finished\n", "")
 
 
 @pytest.mark.parametrize("program", [STUCK, UNDER_ASYNCIO])
 def test_a_process_that_waits_for_something_ends_all_the_same_and_says_so(program: str) -> None:
-    status, told, log = signalled(program, signal.SIGTERM)
-    assert (status, told) == (0, "")
+    status, output, log = signalled(program, signal.SIGTERM)
+    assert (status, output) == (0, "")
     assert "ended without waiting for a server any longer" in log
