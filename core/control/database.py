@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, Engine, create_engine, func, select, text
+import pymysql
+from pymysql.cursors import Cursor
+from sqlalchemy import Connection, Engine, create_engine, func, select, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.orm import Session
 
@@ -27,18 +29,10 @@ class ControlDatabase:
     def __init__(self, server: MySqlServer, database: str) -> None:
         self._server = server
         self._database = database
-        self.engine: Engine = create_engine(self._url(database), pool_pre_ping=True, pool_recycle=600)
+        self.engine: Engine = create_engine("mysql+pymysql://", creator=self._connect, pool_pre_ping=True, pool_recycle=600)
 
-    def _url(self, database: str | None) -> URL:
-        return URL.create(
-            "mysql+pymysql",
-            username=self._server.user,
-            password=self._server.password.get_secret_value(),
-            host=self._server.host,
-            port=self._server.port,
-            database=database,
-            query={"charset": "utf8mb4"},
-        )
+    def _connect(self) -> pymysql.Connection[Cursor]:
+        return mysql.connect(self._server, self._database, autocommit=False)
 
     def migrate(self) -> None:
         """Makes the database if it is missing and brings it to the newest revision. Safe to repeat, to interrupt, and

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pymysql
 import pytest
 from pydantic import SecretStr
 from pymysql.err import InterfaceError, MySQLError, OperationalError, ProgrammingError
@@ -58,10 +57,10 @@ class Connection:
 
 
 def test_a_server_that_goes_away_in_the_middle_of_a_query_is_transient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pymysql, "connect", lambda **_: Connection(GONE))
+    monkeypatch.setattr(mysql, "connect", lambda *_: Connection(GONE))
     with pytest.raises(TransientError, match="does not answer: Lost connection"):
         mysql.rows(SERVER, "SELECT 1")
-    monkeypatch.setattr(pymysql, "connect", lambda **_: Connection(OperationalError(1054, "Unknown column")))
+    monkeypatch.setattr(mysql, "connect", lambda *_: Connection(OperationalError(1054, "Unknown column")))
     with pytest.raises(OperationalError):
         mysql.rows(SERVER, "SELECT x")
 
