@@ -30,6 +30,9 @@ class MySqlServer(Frozen):
     snapshot_chunk_rows: int = Field(8192, ge=1)
     """Rows that an incremental snapshot reads in one query: fewer burden the server less, and take longer. It is the only
     throttle that Debezium has, which never waits between chunks; `connectors snapshots pause` holds one by hand."""
+    keep_alive_seconds: float = Field(10.0, ge=1)
+    """Debezium connects anew after so long without a word from the server, which it has speak after four fifths of that. On a
+    server where nothing is written, verify and each chunk of a snapshot wait for that word."""
 
 
 class KafkaEndpoint(Frozen):

@@ -52,7 +52,7 @@ class Pipeline:
             return f"Kafka does not tell offsets: {error.args[0]}"
 
     def _published(self, deadline: float) -> str:
-        """The server's heartbeats move the connector's stored position, within 10 s on a server where nothing is written."""
+        """The server's heartbeats move the connector's stored position: `MySqlServer.keep_alive_seconds`, where nothing is written."""
         name = connector_name(self.source.server.name)
         connect = KafkaConnect(self.endpoints.connect, patience=max(1.0, self.limit / 3))
         if name not in connect.names():

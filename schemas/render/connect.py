@@ -85,7 +85,7 @@ def _source(catalog: Catalog, server: MySqlServer, put_aside: Collection[str]) -
         "snapshot.mode": "no_data",
         "snapshot.locking.mode": "none",
         "include.schema.changes": "false",
-        "connect.keep.alive.interval.ms": "10000",
+        "connect.keep.alive.interval.ms": str(round(server.keep_alive_seconds * 1000)),
         "message.key.columns": ";".join(map(_key_columns, catalog)),
     }
 

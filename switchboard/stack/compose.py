@@ -52,6 +52,7 @@ def endpoints(values: dict[str, str]) -> Endpoints:
                 user="switchboard",
                 password=secret("MYSQL_SWITCHBOARD_PASSWORD"),
                 connect_password="${env:" + parts.CDC_PASSWORD + "}",
+                keep_alive_seconds=parts.KEEP_ALIVE_SECONDS,
             ),
         ),
         kafka=KafkaEndpoint(bootstrap=f"{HOST}:9092"),

@@ -29,6 +29,8 @@ PORTS_OF = {
     "flink-jobmanager": ("flink", "flink_rpc"),
 }
 CDC_PASSWORD = "SWITCHBOARD_MYSQL_MAIN_CDC_PASSWORD"
+KEEP_ALIVE_SECONDS = 2.0
+"""Between servers on one machine no word is long on its way, and who tries something out waits for verify."""
 
 
 def mysql(home: Path, state: State, tools: Tools) -> Program:
@@ -136,6 +138,7 @@ def registry(home: Path, state: State, tools: Tools) -> Program:
         "-Dapicurio.storage.kind=kafkasql",
         f"-Dapicurio.kafkasql.bootstrap.servers={HOST}:{state.ports['kafka']}",
         f"-Dapicurio.kafkasql.topic={'switchboard.registry'}",
+        "-Dapicurio.kafkasql.consumer.poll.timeout=500",  # it waits for a snapshot of its own 5 s otherwise, at every start
         "-Dquarkus.log.level=WARN",
         '-Dquarkus.log.category."io.apicurio".level=WARN',
         "-Dquarkus.http.access-log.enabled=false",

@@ -187,6 +187,7 @@ def endpoints(home: Path) -> Endpoints:
                 user="switchboard",
                 password=secret("mysql_switchboard"),
                 connect_password="${env:" + parts.CDC_PASSWORD + "}",
+                keep_alive_seconds=parts.KEEP_ALIVE_SECONDS,
             ),
         ),
         kafka=KafkaEndpoint(bootstrap=f"{HOST}:{port['kafka']}"),

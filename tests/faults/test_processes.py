@@ -1,4 +1,4 @@
-"""`land`, `connectors watch` and `stream` beside servers that are away: each goes on afterwards, and each ends when it is told to."""
+"""`land`, `connectors watch` and `stream` beside servers that are killed or away: each goes on afterwards, and ends when it is told to."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
 import psutil
+import pymysql
 import pytest
 
+from switchboard import stack as local_stack
 from tests.faults.running import Running, away, held, made, settled
 from tests.launching import Process
 from tests.pipeline import Pipeline, eventually
@@ -50,21 +52,38 @@ def other_describer(process: Process, than: psutil.Process | None) -> psutil.Pro
     return child
 
 
-def test_they_outlive_the_absence_of_each_server(faulty: Pipeline) -> None:
+def traffic_until(faulty: Pipeline, part: str) -> None:
+    """Traffic, in the middle of which the part is killed, to be started again by the stack's supervisor; it writes on, unless its
+    own connection ended with MySQL."""
+    running = Running(faulty)
+    try:
+        with running as traffic:
+            made(traffic, 300)
+            local_stack.kill(faulty.home, part)
+            if part == "mysql":
+                eventually(lambda: running.failure)
+            else:
+                made(traffic, 300)
+    except pymysql.err.MySQLError:
+        assert part == "mysql"
+
+
+def test_they_outlive_the_death_and_absence_of_each_server_and_nothing_is_lost_or_doubled(faulty: Pipeline) -> None:
     with processes(faulty) as (running, server):
         for part in SERVERS:
-            with ExitStack() as stack:
-                if part != "mysql":  # the traffic's own connection would end it
-                    stack.enter_context(Running(faulty))
-                stack.enter_context(away(faulty, part))
+            traffic_until(faulty, part)
+            waited = len(faulty.lander_told("table waits", "ClickHouse", "does not answer"))
+            with away(faulty, part):
                 time.sleep(AWAY_SECONDS)  # the absence itself is what is tested
-            ended = {name: process.poll() for name, process in running.items() if process.poll() is not None}
-            assert ended == {}, f"after {part} was away"
             with Running(faulty) as traffic:
                 made(traffic, 100)
             faulty.heal()
+            ended = {name: process.poll() for name, process in running.items() if process.poll() is not None}
+            assert ended == {}, f"after {part} was away"
             assert settled(faulty), f"after {part} was away"
             assert next(watch(server, token(1))).snapshot
+            if part == "clickhouse":
+                assert len(faulty.lander_told("table waits", "ClickHouse", "does not answer")) > waited
 
 
 def test_they_outlive_the_death_of_the_process_that_describes_topics(faulty: Pipeline) -> None:

@@ -21,11 +21,9 @@ def table(name: str, source: Shards | Metadata, *, keyless: bool = False) -> Tab
     return Table(name=name, source=source, key=key, history=Latest(), columns=columns, keyed_by_all_columns=keyless)
 
 
-def config(*tables: Table, server: str = "main", chunk: int = 8192, put_aside: tuple[str, ...] = ()) -> dict[str, str]:
-    secret = SecretStr("never")
-    host = MySqlServer(
-        name=server, host="db", port=3306, user="u", password=secret, connect_password="${env:PW}", snapshot_chunk_rows=chunk
-    )
+def config(*tables: Table, server: str = "main", put_aside: tuple[str, ...] = (), **more: float) -> dict[str, str]:
+    named = {"name": server, "host": "db", "port": 3306, "user": "u", "password": SecretStr("never"), "connect_password": "${env:PW}"}
+    host = MySqlServer.model_validate(named | more)
     registry, kafka = RegistryEndpoint(url="http://registry"), KafkaEndpoint(bootstrap="kafka:9092")
     return source_config(Catalog(tables), host, registry, kafka, put_aside=put_aside)
 
@@ -117,7 +115,11 @@ def test_what_debezium_would_lose_by_default_is_asked_for() -> None:
 
 
 def test_how_much_a_snapshot_reads_at_once_is_the_server_s_setting() -> None:
-    assert config(table("calls", Shards("acc_*")), chunk=500)["incremental.snapshot.chunk.size"] == "500"
+    assert config(table("calls", Shards("acc_*")), snapshot_chunk_rows=500)["incremental.snapshot.chunk.size"] == "500"
+
+
+def test_how_often_a_quiet_server_speaks_is_the_server_s_setting() -> None:
+    assert config(table("calls", Shards("acc_*")), keep_alive_seconds=2.5)["connect.keep.alive.interval.ms"] == "2500"
 
 
 def test_the_password_is_named_and_never_shown() -> None:
