@@ -45,7 +45,6 @@ GROUP = {
     "fetch.queue.backoff.ms": 50,
     "queued.max.messages.kbytes": 16 << 10,
     "fetch.message.max.bytes": 2 << 20,
-    "session.timeout.ms": 15_000,
     # A topic that was deleted and created again is read on as soon as the metadata names it; the default is 5 minutes.
     "topic.metadata.refresh.interval.ms": 10_000,
 }
@@ -83,7 +82,9 @@ class Lander:
         self._brimful = False
         self._describer = TopicDescriber(endpoints.kafka, stopping)
         self._beginnings = Beginnings(self._describer, control)
-        self._consumer: Consumer = consumer(endpoints.kafka, settings.group, **GROUP)
+        session = round(settings.session_seconds * 1000)
+        lasting = {"session.timeout.ms": session, "heartbeat.interval.ms": session // 5}
+        self._consumer: Consumer = consumer(endpoints.kafka, settings.group, **GROUP, **lasting)
         history = SourceHistory(endpoints.kafka, [server.name for server in endpoints.mysql])
         self._book = SchemaBook(Registry(endpoints.registry, QUICK_SECONDS, stopping), control, add_columns, history)
         self._gauge = PoisonGauge(settings)

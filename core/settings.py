@@ -119,6 +119,8 @@ class LandingSettings(Frozen):
     linger_seconds: float = Field(0.2, gt=0)
     inserters: int = Field(2, ge=1)
     group: str = "switchboard-landers"
+    session_seconds: float = Field(15.0, ge=6)
+    """The others take over the partitions of a lander that Kafka has not heard of for so long. A broker allows 6 s at least."""
     poison_limit: int = Field(1000, ge=1)
     """Dead letters of one table within `poison_window_seconds` after which that table stops."""
     poison_window_seconds: float = 60.0

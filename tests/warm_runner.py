@@ -20,14 +20,19 @@ from contextlib import suppress
 from typing import Any
 
 STAND_IN = """#!{python} -IS
-import fcntl, os, socket, sys
-lock = open({socket_path!r} + ".lock", "w")
+import fcntl, os, signal, socket, sys
+def give_up(*_):
+    raise TimeoutError
 try:
-    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    lock = open({socket_path!r} + ".lock", "w")
+    signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(30)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    signal.alarm(0)
     channel = socket.socket(socket.AF_UNIX)
     channel.connect({socket_path!r})
     socket.send_fds(channel, [b"."], [0, 1, 2])
-except OSError:  # busy, or not there
+except OSError:  # busy for long, or not there
     os.execv({flink!r}, [{flink!r}, *sys.argv[1:]])
 for number in (0, 1, 2):
     os.close(number)

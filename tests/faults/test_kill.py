@@ -31,14 +31,14 @@ def test_landers_wait_for_a_mysql_that_is_away(faulty: Pipeline) -> None:
 
 def test_a_killed_lander_loses_and_doubles_nothing(faulty: Pipeline) -> None:
     with Running(faulty) as traffic:
-        both = [faulty.start_lander(), faulty.start_lander()]
+        both = [faulty.start_lander(session_seconds="6"), faulty.start_lander(session_seconds="6")]
         made(traffic, 300)
         for lander in both:
             lander.kill()
         for lander in both:
             lander.wait()
         made(traffic, 100)
-        second, third = faulty.start_lander(), faulty.start_lander()
+        second, third = faulty.start_lander(session_seconds="6"), faulty.start_lander()
         made(traffic, 300)
         second.kill()
         second.wait()

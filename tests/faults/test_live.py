@@ -15,6 +15,7 @@ from switchboard.stack import parts
 from switchboard.stack.progress import Progress
 from tests.browser import opened, states
 from tests.conftest import STATE, Space
+from tests.flink_client import warm_elsewhere
 from tests.pipeline import Pipeline, eventually, make_pipeline
 from tests.stack.flink_jobs import reference, results
 from tests.stack.flink_jobs.centre import Centre
@@ -30,7 +31,7 @@ def live(faulty: Pipeline) -> Iterator[Pipeline]:
     endpoints = local_stack.up(faulty.home, Progress(), (*parts.BASE, *FLINK), artefacts=STATE / "artefacts")
     assert endpoints.flink is not None
     made = make_pipeline(faulty.home, endpoints)
-    client = local_stack.flink_client(faulty.home, endpoints.flink, STATE / "artefacts")
+    client = warm_elsewhere(local_stack.flink_client(faulty.home, endpoints.flink, STATE / "artefacts"))
     Submitter(endpoints, made.catalog.at(pointers(made.control)), client, made.control).submit([job_named(name) for name in JOBS])
     with made.lander():
         yield made

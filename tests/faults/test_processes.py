@@ -34,7 +34,7 @@ END_SECONDS = 10
 def processes(pipeline: Pipeline) -> Iterator[tuple[Mapping[str, Process], Server]]:
     """All three, once each has begun."""
     assigned, watched = len(pipeline.lander_told('"assigned"')), len(pipeline.told("watch", '"metrics"'))
-    with pipeline.lander() as lander, pipeline.watch() as watcher, streaming(pipeline) as server:
+    with pipeline.lander(session_seconds="6") as lander, pipeline.watch() as watcher, streaming(pipeline) as server:
         eventually(lambda: len(pipeline.lander_told('"assigned"')) > assigned)
         eventually(lambda: len(pipeline.told("watch", '"metrics"')) > watched)
         yield {"land": lander, "watch": watcher, "stream": server.process}, server
