@@ -32,7 +32,8 @@ def measure(context: Context, taskmanager: int, job: Job) -> Replay:
     """A lander has to run. What it makes is dropped again."""
     control = ControlDatabase(context.endpoints.mysql[0], context.settings.control_database)
     contracts = load_catalog(context.settings.contracts)
-    made = Backfills(context.endpoints, context.settings, contracts, control, client.load(context.settings.home, context.endpoints.flink))
+    flink = client.load(context.settings.home, context.endpoints.flink, context.settings.flink)
+    made = Backfills(context.endpoints, context.settings, contracts, control, flink)
     process, marks = psutil.Process(taskmanager), dict[str, tuple[float, float]]()
     records = 0
 

@@ -131,6 +131,16 @@ class LandingSettings(Frozen):
     """Records of all tables together that a lander holds at most, give or take one fetch."""
 
 
+class FlinkSettings(Frozen):
+    """How fresh the jobs' results are, and what that costs while nothing happens: every operator's thread wakes as often."""
+
+    flush_milliseconds: int = Field(20, ge=1)
+    """An operator hands on what it has computed after so long at most, and a result has some five of them behind it."""
+    gather_milliseconds: int = Field(50, ge=1)
+    """Changes that come together within so long are worked off together: state is read once for them, and what they cancel
+    out is not sent."""
+
+
 class ConnectorSettings(Frozen):
     """What `switchboard connectors watch` minds."""
 
@@ -183,6 +193,7 @@ class Settings(Frozen):
     topics: TopicSettings = TopicSettings()
     landing: LandingSettings = LandingSettings()
     connectors: ConnectorSettings = ConnectorSettings()
+    flink: FlinkSettings = FlinkSettings()
     streamer: StreamerSettings = StreamerSettings()
     metadata_database: str = "metadata"
     control_database: str = "switchboard_control"

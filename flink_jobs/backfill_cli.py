@@ -29,7 +29,8 @@ def _backfills(ctx: typer.Context) -> Backfills:
     control = ControlDatabase(context.endpoints.mysql[0], context.settings.control_database)
     control.migrate()
     contracts = load_catalog(context.settings.contracts)
-    return Backfills(context.endpoints, context.settings, contracts, control, client.load(context.settings.home, context.endpoints.flink))
+    flink = client.load(context.settings.home, context.endpoints.flink, context.settings.flink)
+    return Backfills(context.endpoints, context.settings, contracts, control, flink)
 
 
 @app.command()

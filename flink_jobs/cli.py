@@ -38,7 +38,8 @@ def make_submitter(context: Context) -> Submitter:
     """Of every job, in the generation of its result that is in force."""
     settings, control = context.settings, _control(context)
     catalog = load_catalog(settings.contracts).at(pointers(control))
-    return Submitter(context.endpoints, catalog, client.load(settings.home, context.endpoints.flink), control)
+    flink = client.load(settings.home, context.endpoints.flink, settings.flink)
+    return Submitter(context.endpoints, catalog, flink, control)
 
 
 @app.command("list")

@@ -10,14 +10,14 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from subprocess import PIPE
 from typing import IO, Any
 from urllib.parse import urlsplit
 
 from core.errors import MisconfiguredError, TransientError
-from core.settings import FlinkEndpoint
+from core.settings import FlinkEndpoint, FlinkSettings
 
 RUNNER = Path(__file__).parent / "runner.py"
 FILE = Path("flink") / "client.json"
@@ -34,6 +34,14 @@ class FlinkClient:
     python: Path
     environment: dict[str, str]
     settings: dict[str, str]
+
+    def paced(self, pace: FlinkSettings) -> FlinkClient:
+        """The same client, whose jobs trade freshness for cost as these settings say."""
+        latencies = {
+            "execution.buffer-timeout.interval": f"{pace.flush_milliseconds} ms",
+            "table.exec.mini-batch.allow-latency": f"{pace.gather_milliseconds} ms",
+        }
+        return replace(self, settings=self.settings | latencies)
 
     def run(self, statements: Sequence[str], settings: Mapping[str, str] | None = None, limit: float = 300) -> Answers:
         """The runner's answer to each statement. Blocks until queries have given their last row.
@@ -108,13 +116,13 @@ def make(python: Path, environment: Mapping[str, str], at: FlinkEndpoint) -> Fli
         "rest.port": str(place.port or 80),
         "table.local-time-zone": "UTC",
     }
-    return FlinkClient(python, dict(environment), settings)
+    return FlinkClient(python, dict(environment), settings).paced(FlinkSettings())
 
 
-def load(home: Path, at: FlinkEndpoint | None) -> FlinkClient:
+def load(home: Path, at: FlinkEndpoint | None, pace: FlinkSettings) -> FlinkClient:
     """The client that `switchboard up --all` has set up under `home`. Raises MisconfiguredError if there is none."""
     file = home / FILE
     if at is None or not file.exists():
         raise MisconfiguredError("there is no Flink here", "run `switchboard up --all`")
     known = json.loads(file.read_text())
-    return make(Path(known["python"]), known["environment"], at)
+    return make(Path(known["python"]), known["environment"], at).paced(pace)

@@ -151,13 +151,8 @@ def settings(made: Making) -> dict[str, str]:
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
         "table.exec.state.ttl": f"{round(job.state_days * 86_400)} s",
         "table.exec.source.idle-timeout": "10 s",
-        # Changes that come together are worked off together: state is read once for them, and what they cancel out is not sent.
         "table.exec.mini-batch.enabled": "true",
-        "table.exec.mini-batch.allow-latency": "50 ms",
         "table.exec.mini-batch.size": "1000",
-        # Flink's default of 100 ms is waited for between any two operators, and a result has some five of them behind it. Less
-        # than this costs more cores than it gains time: each operator's thread wakes as often.
-        "execution.buffer-timeout.interval": "20 ms",
         "restart-strategy.type": "exponential-delay",
         "restart-strategy.exponential-delay.max-backoff": "10 s",
     }

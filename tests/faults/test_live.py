@@ -31,7 +31,7 @@ def live(faulty: Pipeline) -> Iterator[Pipeline]:
     endpoints = local_stack.up(faulty.home, Progress(), (*parts.BASE, *FLINK), artefacts=STATE / "artefacts")
     assert endpoints.flink is not None
     made = make_pipeline(faulty.home, endpoints)
-    client = warm_elsewhere(local_stack.flink_client(faulty.home, endpoints.flink, STATE / "artefacts"))
+    client = warm_elsewhere(local_stack.flink_client(faulty.home, endpoints.flink, STATE / "artefacts")).paced(made.settings.flink)
     Submitter(endpoints, made.catalog.at(pointers(made.control)), client, made.control).submit([job_named(name) for name in JOBS])
     with made.lander():
         yield made

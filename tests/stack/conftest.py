@@ -16,7 +16,7 @@ from pyiceberg.catalog.rest import RestCatalog
 from testcontainers.compose import DockerCompose
 
 from core.control.results import pointers
-from core.settings import Endpoints, FlinkEndpoint
+from core.settings import Endpoints, FlinkEndpoint, Settings
 from flink_jobs.client import FlinkClient
 from flink_jobs.jobs import JOBS
 from flink_jobs.rest import ENDED, Flink
@@ -113,7 +113,7 @@ def whole_home(stack_home: Path) -> Path:
 def whole(servers: Servers, whole_home: Path) -> Iterator[Whole]:
     endpoints = local_stack.endpoints(whole_home) if servers.local else servers.endpoints
     assert endpoints.flink is not None
-    client = local_stack.flink_client(servers.home, endpoints.flink, STATE / "artefacts")
+    client = local_stack.flink_client(servers.home, endpoints.flink, STATE / "artefacts").paced(Settings().flink)
     with iceberg(endpoints) as lake, warmed(servers.home, client) as warm:
         yield Whole(endpoints, lake, endpoints.flink, warm)
 

@@ -1,56 +1,24 @@
-"""What the process in Flink's environment answers, refuses, or fails to say. A fake stands for it; the stack's tests run the real one."""
+"""What Flink's client is told beside each job's own settings."""
 
 from __future__ import annotations
 
-import sys
+import json
 from pathlib import Path
 
-import pytest
-
-from core.errors import MisconfiguredError, TransientError
+from core.settings import FlinkEndpoint, FlinkSettings
 from flink_jobs import client
-from flink_jobs.client import FlinkClient
-
-ECHO = """
-import json, sys
-for line in sys.stdin:
-    for session in json.loads(line):
-        for statement in session["statements"]:
-            print("a word of Java's")
-            print(json.dumps({"rows": [[statement, session["settings"]["a"]]]}), flush=True)
-"""
+from flink_jobs.jobs import JOBS, Making, result_of, settings
+from schemas.catalog import load
 
 
-def made(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> FlinkClient:
-    runner = folder / "runner.py"
-    runner.write_text(script)
-    monkeypatch.setattr(client, "RUNNER", runner)
-    return FlinkClient(Path(sys.executable), {}, {"a": "1"})
-
-
-def test_one_process_answers_session_after_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with made(tmp_path, monkeypatch, ECHO).open() as runner:
-        assert runner.run_each([(["x", "y"], {}), ([], {}), (["z"], {"a": "2"})]) == [
-            [{"rows": [["x", "1"]]}, {"rows": [["y", "1"]]}],
-            [],
-            [{"rows": [["z", "2"]]}],
-        ]
-        assert runner.run_each([(["later"], {})]) == [[{"rows": [["later", "1"]]}]]
-
-
-def test_a_refusal_names_the_statement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    refusing = made(tmp_path, monkeypatch, """print('{"rows": []}'); print('{"error": "no such table"}')""")
-    with pytest.raises(MisconfiguredError, match="refuses statement 2: no such table"):
-        refusing.run(["x", "y"])
-
-
-def test_what_it_said_last_is_told_if_it_dies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    dying = made(tmp_path, monkeypatch, "raise SystemExit('there is no Java')")
-    with pytest.raises(TransientError, match="there is no Java"):
-        dying.run(["x"])
-
-
-def test_silence_has_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    silent = made(tmp_path, monkeypatch, "import time; time.sleep(60)")
-    with pytest.raises(TransientError, match="has not answered in 1 s"):
-        silent.run(["x"], limit=1)
+def test_how_fresh_results_are_is_the_deployment_s_setting_and_no_job_s(tmp_path: Path) -> None:
+    (tmp_path / client.FILE).parent.mkdir()
+    (tmp_path / client.FILE).write_text(json.dumps({"python": "python", "environment": {}}))
+    told = client.load(
+        tmp_path, FlinkEndpoint(url="http://flink:8081"), FlinkSettings(flush_milliseconds=7, gather_milliseconds=9)
+    ).settings
+    paces = {"execution.buffer-timeout.interval": "7 ms", "table.exec.mini-batch.allow-latency": "9 ms"}
+    assert paces.items() <= told.items()
+    catalog = load("schemas.contracts")
+    for job in JOBS:
+        assert not paces.keys() & settings(Making(job, result_of(job, catalog))).keys()
