@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import KafkaError, TopicPartition
 from sqlalchemy import select
 
+from core.clients.kafka import reader
 from core.control import ControlDatabase
 from core.control.models import Run, utc_now
 from core.control.states import BACKFILL, FROZEN, mark
@@ -130,20 +131,11 @@ def _converts(before: dict[str, Any], after: dict[str, Any]) -> bool:
 
 def _history(kafka: KafkaEndpoint, server: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """(offset, record) of the server's schema history, up to its end. Blocks up to 60 s on silence."""
-    reader = Consumer(
-        {
-            "bootstrap.servers": kafka.bootstrap,
-            "group.id": "switchboard-history",
-            "enable.auto.commit": False,
-            "auto.offset.reset": "earliest",
-            "enable.partition.eof": True,
-            "log_level": 2,
-        }
-    )
+    reading = reader(kafka)
     topic = history_topic(server)
     try:
-        reader.assign([TopicPartition(topic, 0, 0)])
-        while (message := reader.poll(60)) is not None:
+        reading.assign([TopicPartition(topic, 0, 0)])
+        while (message := reading.poll(60)) is not None:
             error = message.error()
             if error is None:
                 yield message.offset() or 0, json.loads(message.value() or b"{}")
@@ -153,4 +145,4 @@ def _history(kafka: KafkaEndpoint, server: str) -> Iterator[tuple[int, dict[str,
                 raise TransientError(f"{topic} cannot be read: {error.str()}", "run `switchboard apply`")
         raise TransientError(f"{topic} cannot be read: no answer in 60 s", "is Kafka running?")
     finally:
-        reader.close()
+        reading.close()

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import fastavro
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from core import logging
-from core.clients.kafka import producer
+from core.clients.kafka import producer, reader
 from core.clients.registry import Registry
 from core.errors import TransientError
 from core.settings import Endpoints, KafkaEndpoint
@@ -108,26 +108,14 @@ def _escaped(text: str) -> str:
 
 def notified(kafka: KafkaEndpoint, server: str) -> int:
     """The offset that the server's next notification will have, or a later one."""
-    reader = Consumer(_reading(kafka))
+    reading = reader(kafka)
     try:
-        _, end = reader.get_watermark_offsets(TopicPartition(notification_topic(server), 0), timeout=15)
+        _, end = reading.get_watermark_offsets(TopicPartition(notification_topic(server), 0), timeout=15)
         return int(end)
     except KafkaException as error:
         raise TransientError(f"Kafka at {kafka.bootstrap} does not tell how far {notification_topic(server)} is") from error
     finally:
-        reader.close()
-
-
-def _reading(kafka: KafkaEndpoint) -> dict[str, Any]:
-    return {
-        "bootstrap.servers": kafka.bootstrap,
-        "group.id": "switchboard-notifications",
-        "enable.auto.commit": False,
-        "auto.offset.reset": "earliest",
-        "isolation.level": "read_committed",
-        "enable.partition.eof": True,
-        "log_level": 2,
-    }
+        reading.close()
 
 
 def follow(endpoints: Endpoints, server: str, limit: float, since: int = 0) -> Iterator[SnapshotEvent]:
@@ -147,12 +135,12 @@ def _notifications(endpoints: Endpoints, server: str, limit: float, since: int) 
     topic = notification_topic(server)
     schemas: dict[int, Any] = {}
     registry = Registry(endpoints.registry)
-    reader = Consumer(_reading(endpoints.kafka))
+    reading = reader(endpoints.kafka)
     try:
-        reader.assign([TopicPartition(topic, 0, since)])
+        reading.assign([TopicPartition(topic, 0, since)])
         deadline = time.monotonic() + limit
         while time.monotonic() < deadline:
-            message = reader.poll(1)
+            message = reading.poll(1)
             if message is None:
                 continue
             if (error := message.error()) is not None:
@@ -163,7 +151,7 @@ def _notifications(endpoints: Endpoints, server: str, limit: float, since: int) 
                 continue
             yield message.offset() or 0, _decoded(message.value() or b"", schemas, registry)
     finally:
-        reader.close()
+        reading.close()
 
 
 def _decoded(value: bytes, schemas: dict[int, Any], registry: Registry) -> dict[str, Any]:

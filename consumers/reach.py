@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from collections.abc import Iterable
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from core.clients.kafka import consumer
+from core.clients.kafka import reader
 from core.errors import TransientError
 from core.settings import KafkaEndpoint
 
@@ -21,13 +22,13 @@ def horizon(kafka: KafkaEndpoint, topics: Iterable[str]) -> dt.datetime | None:
 
     Blocks up to 30 s a partition whose beginning is gone; raises TransientError while Kafka is away.
     """
-    reader: Consumer = consumer(kafka, "switchboard-horizon", **{"enable.partition.eof": True, "auto.offset.reset": "earliest"})
+    reading = reader(kafka)
     try:
-        return max(filter(None, (_first(reader, place) for place in _partitions(reader, topics))), default=None)
+        return max(filter(None, (_first(reading, place) for place in _partitions(reading, topics))), default=None)
     except KafkaException as error:
         raise TransientError(f"Kafka at {kafka.bootstrap} does not tell its topics' beginnings: {error}", "is it running?") from error
     finally:
-        reader.close()
+        reading.close()
 
 
 def _partitions(reader: Consumer, topics: Iterable[str]) -> list[TopicPartition]:
@@ -52,7 +53,7 @@ class Reach:
     """Blocks up to 15 s a partition; raises TransientError while Kafka is away. To be closed."""
 
     def __init__(self, kafka: KafkaEndpoint, group: str, topics: Iterable[str]) -> None:
-        self._reader: Consumer = consumer(kafka, group, **{"enable.partition.eof": True, "auto.offset.reset": "earliest"})
+        self._reader = reader(kafka, group)
         self._ends: dict[tuple[str, int], tuple[int, int]] = {}
         try:
             live = self._reader.list_topics(timeout=PATIENCE).topics
@@ -71,27 +72,37 @@ class Reach:
         """Records before the ends that the group has not committed; control records, which nobody is handed, do not count."""
         try:
             places = self._reader.committed([TopicPartition(*place) for place in self._ends], timeout=PATIENCE)
-            return sum(self._left(place) for place in places)
+            behind = [place for place in places if self._behind(place) > 0]
+            doubtful = [place for place in behind if self._behind(place) <= CONTROL_RECORDS]
+            through = self._without_a_record(doubtful)
+            return sum(self._behind(place) for place in behind if (place.topic, place.partition) not in through)
         except KafkaException as error:
             raise TransientError(f"Kafka does not tell how far a group has read: {error}", "is it running?") from error
 
-    def _left(self, place: TopicPartition) -> int:
-        low, high = self._ends[place.topic, place.partition]
-        at = max(low, int(place.offset))
-        if high - at <= CONTROL_RECORDS and high > at and not self._readable(TopicPartition(place.topic, place.partition, at), high):
-            return 0
-        return max(0, high - at)
+    def _position(self, place: TopicPartition) -> int:
+        """Of a group that has committed nothing: the partition's beginning."""
+        return max(self._ends[place.topic, place.partition][0], int(place.offset))
 
-    def _readable(self, place: TopicPartition, high: int) -> bool:
-        self._reader.assign([place])
+    def _behind(self, place: TopicPartition) -> int:
+        return self._ends[place.topic, place.partition][1] - self._position(place)
+
+    def _without_a_record(self, places: list[TopicPartition]) -> set[tuple[str, int]]:
+        """Those that have none to read before their ends. All are asked at once; one that says nothing is taken to have some."""
+        silent = {(place.topic, place.partition) for place in places}
+        self._reader.assign([TopicPartition(place.topic, place.partition, self._position(place)) for place in places])
+        found: set[tuple[str, int]] = set()
+        deadline = time.monotonic() + PATIENCE
         try:
-            message = self._reader.poll(PATIENCE)
-            if message is None:
-                return True
-            error = message.error()
-            if error is not None and error.code() != KafkaError._PARTITION_EOF:
-                return True
-            return error is None and int(message.offset() or 0) < high
+            while silent and (message := self._reader.poll(max(0.0, deadline - time.monotonic()))) is not None:
+                at, error = (str(message.topic()), int(message.partition() or 0)), message.error()
+                if at not in silent:
+                    continue
+                silent.remove(at)
+                none_left = int(message.offset() or 0) >= self._ends[at][1] if error is None else error.code() == KafkaError._PARTITION_EOF
+                if none_left:
+                    found.add(at)
+                self._reader.pause([TopicPartition(*at)])
+            return found
         finally:
             self._reader.unassign()
 
