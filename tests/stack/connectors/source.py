@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import io
 import json
-import uuid
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import fastavro
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import KafkaError, Message, TopicPartition
 
 from connectors.rest import KafkaConnect
 from connectors.target import ConnectTarget
 from consumers.topics import TopicTarget
 from core.clients import mysql
-from core.clients.kafka import admin
+from core.clients.kafka import admin, reader
 from core.clients.registry import Registry
 from core.control import ControlDatabase
 from core.settings import Endpoints, MySqlServer, TopicSettings
@@ -56,9 +55,19 @@ class Record:
 
 
 @dataclass
+class Read:
+    """What was read of a topic, and how far."""
+
+    records: list[Record] = field(default_factory=list)
+    ends: dict[int, int] = field(default_factory=dict)
+    schemas: dict[int, Any] = field(default_factory=dict)
+
+
+@dataclass
 class Source:
     endpoints: Endpoints
     control: ControlDatabase
+    _read: dict[str, Read] = field(default_factory=dict)
 
     @property
     def server(self) -> MySqlServer:
@@ -95,37 +104,33 @@ class Source:
         assert ConnectTarget(self.endpoints, Catalog(tables), self.control).wait_snapshots(within) == []
 
     def records(self, topic: str) -> list[Record]:
-        """Everything committed, partition by partition."""
-        registry = Registry(self.endpoints.registry)
-        schemas: dict[int, Any] = {}
-        reader = Consumer(
-            {
-                "bootstrap.servers": self.endpoints.kafka.bootstrap,
-                "group.id": f"ct-{uuid.uuid4().hex}",
-                "enable.auto.commit": False,
-                "isolation.level": "read_committed",
-                "enable.partition.eof": True,
-            }
-        )
+        """Everything committed, each partition in its order; of what was read before only the end is asked for."""
+        known = self._read.setdefault(topic, Read())
+        reading, registry = reader(self.endpoints.kafka), Registry(self.endpoints.registry)
         try:
-            partitions = len(reader.list_topics(topic, timeout=10).topics[topic].partitions)
-            reader.assign([TopicPartition(topic, number, 0) for number in range(partitions)])
-            found, ended = [], 0
-            while ended < partitions:
-                for message in reader.consume(10_000, timeout=1):
-                    if message.error():
-                        ended += 1
-                        continue
-                    value = message.value()
-                    decoded = None if value is None else decode(value, schemas, registry)
-                    key = message.key()
-                    found.append(Record(None if key is None else json.loads(key), decoded, message.partition() or 0))
-            return found
+            left = set(reading.list_topics(topic, timeout=10).topics[topic].partitions)
+            reading.assign([TopicPartition(topic, number, known.ends.get(number, 0)) for number in left])
+            while left:
+                for message in reading.consume(10_000, timeout=0.05):
+                    partition = message.partition() or 0
+                    known.ends[partition] = (message.offset() or 0) + (message.error() is None)
+                    if message.error() is None:
+                        known.records.append(record(message, known.schemas, registry))
+                    else:
+                        assert message.error().code() == KafkaError._PARTITION_EOF  # type: ignore[union-attr]
+                        left.discard(partition)
+            return list(known.records)
         finally:
-            reader.close()
+            reading.close()
 
     def ops(self, topic: str, shard: str) -> Counter[str]:
         return Counter(record.op for record in self.records(topic) if record.shard in (shard, ""))
+
+
+def record(message: Message, schemas: dict[int, Any], registry: Registry) -> Record:
+    key, value = message.key(), message.value()
+    decoded = None if value is None else decode(value, schemas, registry)
+    return Record(None if key is None else json.loads(key), decoded, message.partition() or 0)
 
 
 def decode(value: bytes, schemas: dict[int, Any], registry: Registry) -> dict[str, Any]:
