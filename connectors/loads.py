@@ -110,15 +110,19 @@ class Loads:
         if not runs:
             return
         loads = [Load(run.id, _collection(run), int(run.detail.get("after", 0)), told=run.detail.get("told")) for run in runs]
+        lost = self._gone(server, [run for run in runs if utc_now() - run.started_at > LOST_AFTER])
         events = list(follow(self._endpoints, server, limit, since=min(load.after for load in loads)))
         settled = {load.id: load for load in settle(loads, events)}
-        stored = self._stored(server) if any(_old(run, settled[run.id]) for run in runs) else set()
         with self._control.session() as session:
             for run in session.scalars(select(Run).where(Run.id.in_(settled))):
                 load = settled[run.id]
-                if _old(run, load) and load.collection not in stored:
-                    load = replace(load, status=FAILED, told={"kind": "LOST"})
-                _note(run, load)
+                _note(run, replace(load, status=FAILED, told={"kind": "LOST"}) if load.status == REQUESTED and run.id in lost else load)
+
+    def _gone(self, server: str, old: Sequence[Run]) -> set[int]:
+        """Those of the runs that the connector's offsets do not hold as queued. One that has just ended is among them, too: its
+        offset is stored with the notification or after it, so that what is read of the notifications afterwards tells."""
+        stored = self._stored(server) if old else set()
+        return {run.id for run in old if _collection(run) not in stored}
 
     def _stored(self, server: str) -> set[str]:
         """The collections that the connector's offsets hold as queued."""
@@ -164,10 +168,6 @@ def _told(before: dict[str, Any], event: SnapshotEvent) -> dict[str, Any]:
         "maximum_key": event.maximum_key or before.get("maximum_key", ""),
         "paused": event.kind == "PAUSED" or (event.kind == "IN_PROGRESS" and before.get("kind") == "PAUSED"),
     }
-
-
-def _old(run: Run, load: Load) -> bool:
-    return load.status == REQUESTED and utc_now() - run.started_at > LOST_AFTER
 
 
 def _note(run: Run, load: Load) -> None:

@@ -101,7 +101,6 @@ class Reach:
                 none_left = int(message.offset() or 0) >= self._ends[at][1] if error is None else error.code() == KafkaError._PARTITION_EOF
                 if none_left:
                     found.add(at)
-                self._reader.pause([TopicPartition(*at)])
             return found
         finally:
             self._reader.unassign()
