@@ -18,7 +18,8 @@ RECORDS = 3
 @pytest.fixture
 def topic(stack: Endpoints, space: Space) -> str:
     name = space.name("reach")
-    admin(stack.kafka).create_topics([NewTopic(name, num_partitions=PARTITIONS, replication_factor=1)])[name].result(30)
+    client = admin(stack.kafka)
+    client.create_topics([NewTopic(name, num_partitions=PARTITIONS, replication_factor=1)])[name].result(30)
     return name
 
 
