@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from connectors.loads import COMPLETED, Loads, Progress
@@ -10,10 +12,12 @@ from connectors.target import ConnectTarget
 from switchboard import stack as local_stack
 from tests.faults.changing import SHARD, Changing
 from tests.pipeline import Pipeline, eventually
+from tests.soak import scaled
 
 KILLED, UNDER_WRITES = "g_killed", "g_writes"
-ROWS = 100_000
-"""Enough for a signal to arrive before the last of them is read."""
+ROWS = scaled(20_000, 100_000)
+CHUNK_ROWS = 500
+"""Few enough for a signal to arrive before the last of them is read."""
 FILL = f"""
 INSERT INTO {{}} WITH RECURSIVE numbers (n) AS (SELECT 1000 UNION ALL SELECT n + 1 FROM numbers WHERE n < {ROWS})
 SELECT /*+ SET_VAR(cte_max_recursion_depth = {ROWS}) */ n, 1, 1 FROM numbers
@@ -22,7 +26,9 @@ SELECT /*+ SET_VAR(cte_max_recursion_depth = {ROWS}) */ n, 1, 1 FROM numbers
 
 @pytest.fixture(scope="module")
 def changing(faulty: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Changing:
-    made = Changing(faulty, tmp_path_factory.mktemp("contracts"), (KILLED, UNDER_WRITES))
+    server = faulty.endpoints.mysql[0].model_copy(update={"snapshot_chunk_rows": CHUNK_ROWS})
+    by_small_chunks = replace(faulty, endpoints=faulty.endpoints.model_copy(update={"mysql": (server,)}))
+    made = Changing(by_small_chunks, tmp_path_factory.mktemp("contracts"), (KILLED, UNDER_WRITES))
     loaded(made)
     return made
 
@@ -62,7 +68,8 @@ def start_again(changing: Changing) -> None:
 
 def test_rows_changed_while_it_is_dead_are_equal_once_it_has_resumed(changing: Changing) -> None:
     changing.sql(FILL.format(KILLED))
-    with changing.pipeline.lander(), changing.pipeline.watch():
+    # A chunk is whole as soon as the source is heard from: writes to another table save seconds of waiting for each.
+    with changing.pipeline.lander(), changing.pipeline.watch(), changing.writing(UNDER_WRITES, first=3 * ROWS):
         key = read_half(changing, KILLED)
         kill(changing)
         changing.sql(f"DELETE FROM {KILLED} WHERE id IN (2000, {key - 1}, {key}, {key + 1}, {ROWS - 1}) OR id % 1000 = 7")
@@ -76,7 +83,7 @@ def test_rows_changed_while_it_is_dead_are_equal_once_it_has_resumed(changing: C
 
 def test_it_is_killed_again_and_again_while_an_application_writes(changing: Changing) -> None:
     changing.sql(FILL.format(UNDER_WRITES))
-    with changing.pipeline.lander(), changing.pipeline.watch(), changing.writing(UNDER_WRITES, first=ROWS + 1):
+    with changing.pipeline.lander(), changing.pipeline.watch(), changing.writing(UNDER_WRITES, first=2 * ROWS):
         read_half(changing, UNDER_WRITES)
         for _ in range(2):
             kill(changing)
