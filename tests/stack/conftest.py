@@ -19,7 +19,7 @@ from core.control.results import pointers
 from core.settings import Endpoints, FlinkEndpoint, Settings
 from flink_jobs.client import FlinkClient
 from flink_jobs.jobs import JOBS
-from flink_jobs.rest import ENDED, Flink
+from flink_jobs.rest import Flink
 from flink_jobs.submit import Submitter
 from switchboard import stack as local_stack
 from switchboard.stack import compose, health, parts
@@ -119,14 +119,10 @@ def whole(servers: Servers, whole_home: Path) -> Iterator[Whole]:
 
 
 @pytest.fixture(scope="package")
-def jobs(whole: Whole, pipeline: Pipeline) -> Iterator[Flink]:
-    """Every job, for the rest of the package."""
+def jobs(whole: Whole, pipeline: Pipeline) -> Flink:
+    """Every job, for the rest of the package; they end with their cluster."""
     Submitter(whole.endpoints, pipeline.catalog.at(pointers(pipeline.control)), whole.client, pipeline.control).submit(JOBS)
-    flink = Flink(whole.flink)
-    yield flink
-    for running in flink.jobs():
-        if running.state not in ENDED:
-            flink.cancel(running.id)
+    return Flink(whole.flink)
 
 
 def iceberg(endpoints: Endpoints) -> RestCatalog:
