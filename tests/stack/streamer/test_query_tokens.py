@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import grpc
 import pyarrow as pa
 import pytest
+import requests
 
 from schemas import privacy as p
 from schemas.render.clickhouse import rows_table
@@ -20,10 +21,11 @@ from streamer.gen.switchboard.v1 import live_pb2 as pb
 from tests.pipeline import Pipeline, eventually
 from tests.soak import scaled
 from tests.stack.flink_jobs.centre import Centre
-from tests.stack.streamer.serving import Server, token
+from tests.stack.streamer.serving import Server, token, watch
 from tests.stack.streamer.test_query import day
 
 REQUESTS = scaled(400, 10_000)
+WATCHES = scaled(100, 2000)
 FOREIGN = 500_000
 """What another tenant's account is above ours; it has a copy of each of our rows."""
 TABLES = {"interactions": "interaction_id", "agent_activity": "activity_id", "agents": "team_id", "teams": "team_id"}
@@ -42,6 +44,8 @@ class Asked:
     parameters: Mapping[str, str]
     authorization: str
     forged: bool
+    """Its parameters, or its token."""
+    forged_token: bool
 
 
 class Attacker:
@@ -56,11 +60,14 @@ class Attacker:
         teams = choose((None, None, (), (first,), (second,), (first, second), (first, 7), (7,)))
         privacy: Privacy = choose(("public", "public", "clear"))
         parameters = day() if table in OF_TIME else {}
-        authorization = token(tenant, None if teams is None else list(teams), scope="analytics", privacy=privacy)
+        authorization = own = token(tenant, None if teams is None else list(teams), scope="analytics", privacy=privacy)
         forged = self._random.random() < 0.3
         if forged:
             parameters, authorization = self._forge(parameters, authorization)
-        return Asked(table, tenant, teams, privacy, parameters, authorization, forged)
+        return Asked(table, tenant, teams, privacy, parameters, authorization, forged, forged_token=authorization != own)
+
+    def one_of(self, agents: Sequence[int]) -> int:
+        return self._random.choice(agents)
 
     def _forge(self, parameters: dict[str, str], authorization: str) -> tuple[dict[str, str], str]:
         choose = self._random.choice
@@ -142,6 +149,42 @@ def test_nobody_is_shown_what_is_not_the_token_s(
                 assert found == {row for row, team in filled[asked.table] if asked.teams is None or team in asked.teams}, asked
     assert seen > REQUESTS / 4
     assert refused > REQUESTS / 5
+
+
+def watched(server: Server, asked: Asked) -> set[int] | grpc.StatusCode:
+    """The agents that the token is shown."""
+    try:
+        first = next(watch(server, asked.authorization))
+    except grpc.RpcError as error:
+        code: grpc.StatusCode = error.code()
+        return code
+    assert first.snapshot
+    return {agent.agent_id for agent in first.agents}
+
+
+def remembered(server: Server, asked: Asked, agent: int) -> bool:
+    """Whether the token is told this agent's past."""
+    place, headers = server.page + "switchboard.v1.Supervisor/Timeline", {"Authorization": asked.authorization}
+    answer = requests.post(place, json={"agentId": agent}, headers=headers, timeout=10)
+    assert answer.ok or answer.json()["code"] in ("not_found", "unauthenticated"), answer.text
+    return answer.ok
+
+
+def test_nobody_watches_agents_of_other_teams_or_tenants(server: Server, centre: Centre, filled: dict[str, set[tuple[int, int]]]) -> None:
+    assert filled
+    eventually(lambda: {agent.agent_id for agent in next(watch(server, token(centre.account))).agents} == set(centre.agents))
+    team_of = {agent: centre.teams[agent % 2] for agent in centre.agents}
+    attacker, seen, refused = Attacker(centre, centre.account), 0, 0
+    for _ in range(WATCHES):
+        asked = attacker.ask()
+        ours = {agent for agent, team in team_of.items() if asked.teams is None or team in asked.teams}
+        shown = ours if asked.tenant == centre.account and not asked.forged_token else set()
+        found, agent = watched(server, asked), attacker.one_of(centre.agents)
+        assert found == (grpc.StatusCode.UNAUTHENTICATED if asked.forged_token else shown), asked
+        assert remembered(server, asked, agent) == (agent in shown), asked
+        seen, refused = seen + len(shown), refused + asked.forged_token
+    assert seen > WATCHES / 4
+    assert refused > WATCHES / 20
 
 
 def columns(pipeline: Pipeline, asked: Asked) -> set[str]:
