@@ -31,8 +31,8 @@ _numbers = itertools.count(1)
 # A test's servers run for minutes: a third of their time would go to HotSpot's second compiler, and never be won back.
 os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
 # Idle jobs take half as much of a processor as with the defaults.
-os.environ.setdefault("SWITCHBOARD_FLINK__FLUSH_MILLISECONDS", "50")
-os.environ.setdefault("SWITCHBOARD_FLINK__GATHER_MILLISECONDS", "100")
+os.environ.setdefault("SWITCHBOARD_FLINK__FLUSH_MILLISECONDS", "100")
+os.environ.setdefault("SWITCHBOARD_FLINK__GATHER_MILLISECONDS", "200")
 
 
 def lane(nodeid: str) -> str:

@@ -9,12 +9,9 @@ import pytest
 from connectors.target import ConnectTarget
 from simulator.source import create_source
 from switchboard import stack as local_stack
-from tests.browser import browser, page
 from tests.conftest import start
 from tests.faults.running import SHARDS
 from tests.pipeline import Pipeline, make_pipeline
-
-__all__ = ["browser", "page"]
 
 
 @pytest.fixture(scope="package")

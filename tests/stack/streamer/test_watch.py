@@ -101,16 +101,16 @@ def test_the_page_is_served_with_strict_headers_and_nothing_beside_it(server: Se
     assert requests.get(server.page + "..%2f..%2fcli.py", timeout=10).status_code == 404
 
 
-def test_metrics_tell_who_watches_and_who_was_refused(server: Server, centre: Centre) -> None:
-    eventually(lambda: told(server, "switchboard_watchers") == 0)  # those of the tests before have gone
-    stream = watch(server, token(centre.account))
-    assert next(stream).snapshot
-    eventually(lambda: told(server, "switchboard_watchers") == 1)
-    stream.close()  # type: ignore[attr-defined]
-    eventually(lambda: told(server, "switchboard_watchers") == 0)
-    with pytest.raises(grpc.RpcError):
-        next(watch(server, "Basic c3VwZXI6dmlzb3I="))
-    assert told(server, 'switchboard_refusals_total{reason="a bearer token is needed"}') >= 1
+def test_metrics_tell_who_watches_and_who_was_refused(centre: Centre, pipeline: Pipeline) -> None:
+    with streaming(pipeline) as server:
+        stream = watch(server, token(centre.account))
+        assert next(stream).snapshot
+        eventually(lambda: told(server, "switchboard_watchers") == 1)
+        stream.close()  # type: ignore[attr-defined]
+        eventually(lambda: told(server, "switchboard_watchers") == 0)
+        with pytest.raises(grpc.RpcError):
+            next(watch(server, "Basic c3VwZXI6dmlzb3I="))
+        assert told(server, 'switchboard_refusals_total{reason="a bearer token is needed"}') == 1
 
 
 def told(server: Server, metric: str) -> float:
