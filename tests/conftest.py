@@ -13,7 +13,7 @@ from filelock import FileLock
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from core.settings import Endpoints
+from core.settings import Endpoints, FlinkSettings
 from switchboard import stack as local_stack
 from switchboard.stack.progress import Progress
 from tests import reporting
@@ -30,9 +30,10 @@ LIVE_ROOMS = ("flink_jobs", "schemas", "stack", "streamer")
 _numbers = itertools.count(1)
 # A test's servers run for minutes: a third of their time would go to HotSpot's second compiler, and never be won back.
 os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
-# Idle jobs take half as much of a processor as with the defaults.
-os.environ.setdefault("SWITCHBOARD_FLINK__FLUSH_MILLISECONDS", "100")
-os.environ.setdefault("SWITCHBOARD_FLINK__GATHER_MILLISECONDS", "200")
+PACE = FlinkSettings(flush_milliseconds=100, gather_milliseconds=200)
+"""Idle jobs take a third of the processor that they take with the defaults."""
+os.environ.setdefault("SWITCHBOARD_FLINK__FLUSH_MILLISECONDS", str(PACE.flush_milliseconds))
+os.environ.setdefault("SWITCHBOARD_FLINK__GATHER_MILLISECONDS", str(PACE.gather_milliseconds))
 
 
 def lane(nodeid: str) -> str:

@@ -16,7 +16,7 @@ from pyiceberg.catalog.rest import RestCatalog
 from testcontainers.compose import DockerCompose
 
 from core.control.results import pointers
-from core.settings import Endpoints, FlinkEndpoint, Settings
+from core.settings import Endpoints, FlinkEndpoint
 from flink_jobs.client import FlinkClient
 from flink_jobs.jobs import JOBS
 from flink_jobs.rest import Flink
@@ -24,7 +24,7 @@ from flink_jobs.submit import Submitter
 from switchboard import stack as local_stack
 from switchboard.stack import compose, health, parts
 from switchboard.stack.progress import Progress
-from tests.conftest import HOMES, STATE, start
+from tests.conftest import HOMES, PACE, STATE, start
 from tests.containers import lacking_container_command
 from tests.flink_client import warmed
 from tests.launching import ROOT
@@ -113,7 +113,7 @@ def whole_home(stack_home: Path) -> Path:
 def whole(servers: Servers, whole_home: Path) -> Iterator[Whole]:
     endpoints = local_stack.endpoints(whole_home) if servers.local else servers.endpoints
     assert endpoints.flink is not None
-    client = local_stack.flink_client(servers.home, endpoints.flink, STATE / "artefacts").paced(Settings().flink)
+    client = local_stack.flink_client(servers.home, endpoints.flink, STATE / "artefacts").paced(PACE)
     with iceberg(endpoints) as lake, warmed(servers.home, client) as warm:
         yield Whole(endpoints, lake, endpoints.flink, warm)
 
