@@ -59,8 +59,11 @@ class SupervisorApplication(ConnectASGIApplication[Supervisor]):
 
     def _endpoints_of(self, supervisor: Supervisor) -> dict[str, Any]:
         async def watch(request: pb.WatchRequest, context: RequestContext[Any, Any]) -> AsyncIterator[Any]:
-            async with _admitted(self._authenticator, context, "Watch") as caller:
-                async for shared in supervisor.watch(caller):
+            async with (
+                _admitted(self._authenticator, context, "Watch") as caller,
+                contextlib.aclosing(supervisor.watch(caller)) as messages,
+            ):
+                async for shared in messages:
                     yield shared
 
         async def timeline(request: pb.TimelineRequest, context: RequestContext[Any, Any]) -> Any:

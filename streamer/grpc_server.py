@@ -89,8 +89,8 @@ class GrpcServer:
             await context.abort(CODES[error.code], str(error))
 
     async def _watch(self, request: pb.WatchRequest, context: Any) -> AsyncIterator[Any]:
-        async with self._admitted(context, "Watch") as caller:
-            async for shared in self._supervisor.watch(caller):
+        async with self._admitted(context, "Watch") as caller, contextlib.aclosing(self._supervisor.watch(caller)) as messages:
+            async for shared in messages:
                 yield shared
 
     async def _query(self, request: pb.QueryRequest, context: Any) -> AsyncIterator[pb.QueryResponse]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 
 from streamer import messages, timeline
@@ -32,7 +32,8 @@ class Supervisor:
         self._draining = True
         self._hub.close()
 
-    async def watch(self, caller: Caller) -> AsyncIterator[Shared]:
+    async def watch(self, caller: Caller) -> AsyncGenerator[Shared, None]:
+        """To be closed by its reader: a caller that has gone is a watcher until then."""
         mailbox = self._hub.join(caller)
         try:
             while not self._draining:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
+import requests
 from pydantic import SecretStr
 
 from core.settings import StreamerSettings
@@ -47,6 +48,12 @@ def streaming(pipeline: Pipeline, port: int = 0) -> Iterator[Server]:
     finally:
         if process.poll() is None:
             assert end(process) == 0
+
+
+def told(server: Server, metric: str) -> float:
+    """Zero for a metric that is not there."""
+    lines = requests.get(server.metrics, timeout=10).text.splitlines()
+    return next((float(line.rpartition(" ")[2]) for line in lines if line.rpartition(" ")[0] == metric), 0.0)
 
 
 def token(tenant: int, teams: list[int] | None = None, minutes: float = 10, scope: str = "", privacy: Privacy = "public") -> str:

@@ -11,7 +11,7 @@ import requests
 from tests.pipeline import Pipeline, eventually
 from tests.stack.flink_jobs import reference
 from tests.stack.flink_jobs.centre import STATES, Centre, utc_now
-from tests.stack.streamer.serving import Page, Server, states, streaming, token, watch
+from tests.stack.streamer.serving import Page, Server, states, streaming, token, told, watch
 
 
 def test_a_change_reaches_who_watches_already_and_who_comes_later(server: Server, centre: Centre) -> None:
@@ -111,11 +111,6 @@ def test_metrics_tell_who_watches_and_who_was_refused(centre: Centre, pipeline: 
         with pytest.raises(grpc.RpcError):
             next(watch(server, "Basic c3VwZXI6dmlzb3I="))
         assert told(server, 'switchboard_refusals_total{reason="a bearer token is needed"}') == 1
-
-
-def told(server: Server, metric: str) -> float:
-    lines = requests.get(server.metrics, timeout=10).text.splitlines()
-    return next((float(line.rpartition(" ")[2]) for line in lines if line.rpartition(" ")[0] == metric), 0.0)
 
 
 def test_health_is_told_and_a_drain_ends_streams_with_a_word(centre: Centre, pipeline: Pipeline) -> None:
