@@ -11,6 +11,18 @@ from tests.faults.running import SAMPLE, Running, away, held, made, settled
 from tests.pipeline import Pipeline, end, eventually
 
 
+def test_landers_wait_for_a_clickhouse_that_is_away(faulty: Pipeline) -> None:
+    with faulty.lander(retry_seconds="0.1") as lander, Running(faulty) as traffic:
+        with away(faulty, "clickhouse"):
+            before = len(faulty.lander_told("table waits"))
+            made(traffic, 100)
+            eventually(lambda: len(faulty.lander_told("table waits", "does not answer")) > before + 20)
+        made(traffic, 100)
+        assert lander.poll() is None
+    with faulty.lander():
+        assert settled(faulty)
+
+
 def test_landers_wait_for_a_mysql_that_is_away(faulty: Pipeline) -> None:
     begun = len(faulty.lander_told('"assigned"'))
     with faulty.lander() as lander:
