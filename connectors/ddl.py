@@ -14,7 +14,7 @@ from typing import Any
 from confluent_kafka import KafkaError, TopicPartition
 from sqlalchemy import select
 
-from core.clients.kafka import reader
+from core.clients.kafka import partition_reader
 from core.control import ControlDatabase
 from core.control.models import Run, utc_now
 from core.control.states import BACKFILL, FROZEN, mark
@@ -131,11 +131,11 @@ def _converts(before: dict[str, Any], after: dict[str, Any]) -> bool:
 
 def _history(kafka: KafkaEndpoint, server: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """(offset, record) of the server's schema history, up to its end. Blocks up to 60 s on silence."""
-    reading = reader(kafka)
+    reader = partition_reader(kafka)
     topic = history_topic(server)
     try:
-        reading.assign([TopicPartition(topic, 0, 0)])
-        while (message := reading.poll(60)) is not None:
+        reader.assign([TopicPartition(topic, 0, 0)])
+        while (message := reader.poll(60)) is not None:
             error = message.error()
             if error is None:
                 yield message.offset() or 0, json.loads(message.value() or b"{}")
@@ -145,4 +145,4 @@ def _history(kafka: KafkaEndpoint, server: str) -> Iterator[tuple[int, dict[str,
                 raise TransientError(f"{topic} cannot be read: {error.str()}", "run `switchboard apply`")
         raise TransientError(f"{topic} cannot be read: no answer in 60 s", "is Kafka running?")
     finally:
-        reading.close()
+        reader.close()

@@ -110,17 +110,21 @@ class Loads:
         if not runs:
             return
         loads = [Load(run.id, _collection(run), int(run.detail.get("after", 0)), told=run.detail.get("told")) for run in runs]
-        lost = self._gone(server, [run for run in runs if utc_now() - run.started_at > LOST_AFTER])
+        not_queued = self._not_queued(server, [run for run in runs if utc_now() - run.started_at > LOST_AFTER])
         events = list(follow(self._endpoints, server, limit, since=min(load.after for load in loads)))
         settled = {load.id: load for load in settle(loads, events)}
         with self._control.session() as session:
             for run in session.scalars(select(Run).where(Run.id.in_(settled))):
                 load = settled[run.id]
-                _note(run, replace(load, status=FAILED, told={"kind": "LOST"}) if load.status == REQUESTED and run.id in lost else load)
+                if load.status == REQUESTED and run.id in not_queued:
+                    load = replace(load, status=FAILED, told={"kind": "LOST"})
+                _note(run, load)
 
-    def _gone(self, server: str, old: Sequence[Run]) -> set[int]:
-        """Those of the runs that the connector's offsets do not hold as queued. One that has just ended is among them, too: its
-        offset is stored with the notification or after it, so that what is read of the notifications afterwards tells."""
+    def _not_queued(self, server: str, old: Sequence[Run]) -> set[int]:
+        """The runs that the connector's offsets do not queue: lost, or just ended.
+
+        Call it before reading the notifications: Connect stores the offset of an ended snapshot no earlier than its notification.
+        """
         stored = self._stored(server) if old else set()
         return {run.id for run in old if _collection(run) not in stored}
 

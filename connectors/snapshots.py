@@ -16,7 +16,7 @@ import fastavro
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from core import logging
-from core.clients.kafka import producer, reader
+from core.clients.kafka import partition_reader, producer
 from core.clients.registry import Registry
 from core.errors import TransientError
 from core.settings import Endpoints, KafkaEndpoint
@@ -108,14 +108,14 @@ def _escaped(text: str) -> str:
 
 def notified(kafka: KafkaEndpoint, server: str) -> int:
     """The offset that the server's next notification will have, or a later one."""
-    reading = reader(kafka)
+    reader = partition_reader(kafka)
     try:
-        _, end = reading.get_watermark_offsets(TopicPartition(notification_topic(server), 0), timeout=15)
+        _, end = reader.get_watermark_offsets(TopicPartition(notification_topic(server), 0), timeout=15)
         return int(end)
     except KafkaException as error:
         raise TransientError(f"Kafka at {kafka.bootstrap} does not tell how far {notification_topic(server)} is") from error
     finally:
-        reading.close()
+        reader.close()
 
 
 def follow(endpoints: Endpoints, server: str, limit: float, since: int = 0) -> Iterator[SnapshotEvent]:
@@ -135,12 +135,12 @@ def _notifications(endpoints: Endpoints, server: str, limit: float, since: int) 
     topic = notification_topic(server)
     schemas: dict[int, Any] = {}
     registry = Registry(endpoints.registry)
-    reading = reader(endpoints.kafka)
+    reader = partition_reader(endpoints.kafka)
     try:
-        reading.assign([TopicPartition(topic, 0, since)])
+        reader.assign([TopicPartition(topic, 0, since)])
         deadline = time.monotonic() + limit
         while time.monotonic() < deadline:
-            message = reading.poll(1)
+            message = reader.poll(1)
             if message is None:
                 continue
             if (error := message.error()) is not None:
@@ -151,7 +151,7 @@ def _notifications(endpoints: Endpoints, server: str, limit: float, since: int) 
                 continue
             yield message.offset() or 0, _decoded(message.value() or b"", schemas, registry)
     finally:
-        reading.close()
+        reader.close()
 
 
 def _decoded(value: bytes, schemas: dict[int, Any], registry: Registry) -> dict[str, Any]:

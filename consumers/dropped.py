@@ -12,7 +12,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from core.clients.kafka import reader
+from core.clients.kafka import partition_reader
 from core.errors import TransientError
 from core.settings import KafkaEndpoint
 from core.wire.history import Place, columns, place
@@ -67,7 +67,7 @@ class SourceHistory:
 
     def _read(self, topic: str) -> None:
         if self._reader is None:
-            self._reader = reader(self._kafka)
+            self._reader = partition_reader(self._kafka)
         try:
             if topic not in self._reader.list_topics(timeout=PATIENCE).topics:
                 return  # no connector has ever been there

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from core.clients.kafka import reader
+from core.clients.kafka import partition_reader
 from core.errors import TransientError
 from core.settings import KafkaEndpoint
 
@@ -22,13 +22,13 @@ def horizon(kafka: KafkaEndpoint, topics: Iterable[str]) -> dt.datetime | None:
 
     Blocks up to 30 s a partition whose beginning is gone; raises TransientError while Kafka is away.
     """
-    reading = reader(kafka)
+    reader = partition_reader(kafka)
     try:
-        return max(filter(None, (_first(reading, place) for place in _partitions(reading, topics))), default=None)
+        return max(filter(None, (_first(reader, place) for place in _partitions(reader, topics))), default=None)
     except KafkaException as error:
         raise TransientError(f"Kafka at {kafka.bootstrap} does not tell its topics' beginnings: {error}", "is it running?") from error
     finally:
-        reading.close()
+        reader.close()
 
 
 def _partitions(reader: Consumer, topics: Iterable[str]) -> list[TopicPartition]:
@@ -50,10 +50,10 @@ def _first(reader: Consumer, place: TopicPartition) -> dt.datetime | None:
 
 
 class Reach:
-    """Blocks up to 15 s a partition; raises TransientError while Kafka is away. To be closed."""
+    """Blocks up to 15 s a partition when created, and up to 30 s in `left`; raises TransientError while Kafka is away. To be closed."""
 
     def __init__(self, kafka: KafkaEndpoint, group: str, topics: Iterable[str]) -> None:
-        self._reader = reader(kafka, group)
+        self._reader = partition_reader(kafka, group)
         self._ends: dict[tuple[str, int], tuple[int, int]] = {}
         try:
             live = self._reader.list_topics(timeout=PATIENCE).topics
@@ -74,32 +74,32 @@ class Reach:
             places = self._reader.committed([TopicPartition(*place) for place in self._ends], timeout=PATIENCE)
             behind = [place for place in places if self._behind(place) > 0]
             doubtful = [place for place in behind if self._behind(place) <= CONTROL_RECORDS]
-            through = self._without_a_record(doubtful)
-            return sum(self._behind(place) for place in behind if (place.topic, place.partition) not in through)
+            without_records = self._without_records(doubtful)
+            return sum(self._behind(place) for place in behind if (place.topic, place.partition) not in without_records)
         except KafkaException as error:
             raise TransientError(f"Kafka does not tell how far a group has read: {error}", "is it running?") from error
 
     def _position(self, place: TopicPartition) -> int:
-        """Of a group that has committed nothing: the partition's beginning."""
+        """The committed offset, or the first offset of a partition where the group has committed nothing."""
         return max(self._ends[place.topic, place.partition][0], int(place.offset))
 
     def _behind(self, place: TopicPartition) -> int:
         return self._ends[place.topic, place.partition][1] - self._position(place)
 
-    def _without_a_record(self, places: list[TopicPartition]) -> set[tuple[str, int]]:
-        """Those that have none to read before their ends. All are asked at once; one that says nothing is taken to have some."""
-        silent = {(place.topic, place.partition) for place in places}
+    def _without_records(self, places: list[TopicPartition]) -> set[tuple[str, int]]:
+        """Partitions with no record before their ends, all fetched at once. One without an answer counts as having some."""
+        unanswered = {(place.topic, place.partition) for place in places}
         self._reader.assign([TopicPartition(place.topic, place.partition, self._position(place)) for place in places])
         found: set[tuple[str, int]] = set()
         deadline = time.monotonic() + PATIENCE
         try:
-            while silent and (message := self._reader.poll(max(0.0, deadline - time.monotonic()))) is not None:
+            while unanswered and (message := self._reader.poll(max(0.0, deadline - time.monotonic()))) is not None:
                 at, error = (str(message.topic()), int(message.partition() or 0)), message.error()
-                if at not in silent:
+                if at not in unanswered:
                     continue
-                silent.remove(at)
-                none_left = int(message.offset() or 0) >= self._ends[at][1] if error is None else error.code() == KafkaError._PARTITION_EOF
-                if none_left:
+                unanswered.remove(at)
+                at_end = int(message.offset() or 0) >= self._ends[at][1] if error is None else error.code() == KafkaError._PARTITION_EOF
+                if at_end:
                     found.add(at)
             return found
         finally:

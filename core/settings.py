@@ -31,8 +31,8 @@ class MySqlServer(Frozen):
     """Rows that an incremental snapshot reads in one query: fewer burden the server less, and take longer. It is the only
     throttle that Debezium has, which never waits between chunks; `connectors snapshots pause` holds one by hand."""
     keep_alive_seconds: float = Field(10.0, ge=1)
-    """Debezium connects anew after so long without a word from the server, which it has speak after four fifths of that. On a
-    server where nothing is written, verify and each chunk of a snapshot wait for that word."""
+    """Debezium reconnects after so long without an event. MySQL sends a heartbeat after 80% of it; on an idle server, verify and
+    each chunk of a snapshot wait for that heartbeat."""
 
 
 class KafkaEndpoint(Frozen):
@@ -120,7 +120,7 @@ class LandingSettings(Frozen):
     inserters: int = Field(2, ge=1)
     group: str = "switchboard-landers"
     session_seconds: float = Field(15.0, ge=6)
-    """The others take over the partitions of a lander that Kafka has not heard of for so long. A broker allows 6 s at least."""
+    """Kafka's `session.timeout.ms` of the landers: how soon the others take over from a dead one. Brokers allow 6 s at least."""
     poison_limit: int = Field(1000, ge=1)
     """Dead letters of one table within `poison_window_seconds` after which that table stops."""
     poison_window_seconds: float = 60.0
@@ -132,13 +132,13 @@ class LandingSettings(Frozen):
 
 
 class FlinkSettings(Frozen):
-    """How fresh the jobs' results are, and what that costs while nothing happens: every operator's thread wakes as often."""
+    """Latency of the Flink jobs, against CPU while idle: each operator's thread wakes once per interval."""
 
-    flush_milliseconds: int = Field(20, ge=1)
-    """An operator hands on what it has computed after so long at most, and a result has some five of them behind it."""
-    gather_milliseconds: int = Field(50, ge=1)
-    """Changes that come together within so long are worked off together: state is read once for them, and what they cancel
-    out is not sent."""
+    buffer_timeout_milliseconds: int = Field(20, ge=1)
+    """Flink's `execution.buffer-timeout.interval`, for each operator; a result passes through about five."""
+    mini_batch_latency_milliseconds: int = Field(50, ge=1)
+    """Flink's `table.exec.mini-batch.allow-latency`: changes within it are processed together, with one read of state, and
+    changes that cancel out are not sent."""
 
 
 class ConnectorSettings(Frozen):

@@ -35,11 +35,11 @@ class FlinkClient:
     environment: dict[str, str]
     settings: dict[str, str]
 
-    def paced(self, pace: FlinkSettings) -> FlinkClient:
-        """The same client, whose jobs trade freshness for cost as these settings say."""
+    def with_latencies(self, jobs: FlinkSettings) -> FlinkClient:
+        """A copy of the client that submits jobs with these latencies."""
         latencies = {
-            "execution.buffer-timeout.interval": f"{pace.flush_milliseconds} ms",
-            "table.exec.mini-batch.allow-latency": f"{pace.gather_milliseconds} ms",
+            "execution.buffer-timeout.interval": f"{jobs.buffer_timeout_milliseconds} ms",
+            "table.exec.mini-batch.allow-latency": f"{jobs.mini_batch_latency_milliseconds} ms",
         }
         return replace(self, settings=self.settings | latencies)
 
@@ -116,13 +116,13 @@ def make(python: Path, environment: Mapping[str, str], at: FlinkEndpoint) -> Fli
         "rest.port": str(place.port or 80),
         "table.local-time-zone": "UTC",
     }
-    return FlinkClient(python, dict(environment), settings).paced(FlinkSettings())
+    return FlinkClient(python, dict(environment), settings).with_latencies(FlinkSettings())
 
 
-def load(home: Path, at: FlinkEndpoint | None, pace: FlinkSettings) -> FlinkClient:
+def load(home: Path, at: FlinkEndpoint | None, jobs: FlinkSettings) -> FlinkClient:
     """The client that `switchboard up --all` has set up under `home`. Raises MisconfiguredError if there is none."""
     file = home / FILE
     if at is None or not file.exists():
         raise MisconfiguredError("there is no Flink here", "run `switchboard up --all`")
     known = json.loads(file.read_text())
-    return make(Path(known["python"]), known["environment"], at).paced(pace)
+    return make(Path(known["python"]), known["environment"], at).with_latencies(jobs)

@@ -30,10 +30,10 @@ LIVE_ROOMS = ("flink_jobs", "schemas", "stack", "streamer")
 _numbers = itertools.count(1)
 # A test's servers run for minutes: a third of their time would go to HotSpot's second compiler, and never be won back.
 os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
-PACE = FlinkSettings(flush_milliseconds=100, gather_milliseconds=200)
-"""Idle jobs take a third of the processor that they take with the defaults."""
-os.environ.setdefault("SWITCHBOARD_FLINK__FLUSH_MILLISECONDS", str(PACE.flush_milliseconds))
-os.environ.setdefault("SWITCHBOARD_FLINK__GATHER_MILLISECONDS", str(PACE.gather_milliseconds))
+FLINK_SETTINGS = FlinkSettings(buffer_timeout_milliseconds=100, mini_batch_latency_milliseconds=200)
+"""Idle jobs use a third of the CPU that they use with the defaults."""
+os.environ.setdefault("SWITCHBOARD_FLINK__BUFFER_TIMEOUT_MILLISECONDS", str(FLINK_SETTINGS.buffer_timeout_milliseconds))
+os.environ.setdefault("SWITCHBOARD_FLINK__MINI_BATCH_LATENCY_MILLISECONDS", str(FLINK_SETTINGS.mini_batch_latency_milliseconds))
 
 
 def lane(nodeid: str) -> str:

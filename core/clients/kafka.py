@@ -14,9 +14,8 @@ from core.settings import KafkaEndpoint
 
 QUIET = {"log_level": 2}
 Config = dict[str, Any]
-END_MILLISECONDS = 10
-"""For so long a broker waits for another record before it says that there is none. Kafka's own half a second would be the price of
-each partition whose end is looked for."""
+END_WAIT_MILLISECONDS = 10
+"""The broker's wait for another record before it reports the end of a partition; Kafka's default is 500."""
 
 
 def admin(endpoint: KafkaEndpoint) -> AdminClient:
@@ -57,9 +56,9 @@ def consumer(endpoint: KafkaEndpoint, group: str, **more: Any) -> Consumer:
     )
 
 
-def reader(endpoint: KafkaEndpoint, group: str = "switchboard-readers") -> Consumer:
-    """A consumer of partitions that are assigned to it, each up to its end, of which it tells at once. It joins no group."""
-    bounded = {"enable.partition.eof": True, "auto.offset.reset": "earliest", "fetch.wait.max.ms": END_MILLISECONDS}
+def partition_reader(endpoint: KafkaEndpoint, group: str = "switchboard-readers") -> Consumer:
+    """A consumer for assigned partitions that reports the end of each at once. It joins no group; `group` names whose commits it reads."""
+    bounded = {"enable.partition.eof": True, "auto.offset.reset": "earliest", "fetch.wait.max.ms": END_WAIT_MILLISECONDS}
     return consumer(endpoint, group, **bounded)
 
 
@@ -75,12 +74,12 @@ def answering(endpoint: KafkaEndpoint) -> Iterator[None]:
 
 def whole(endpoint: KafkaEndpoint, topic: str) -> Iterator[Message]:
     """Every record of a topic, in order in each partition, up to its end. Raises TransientError on 10 s of silence."""
-    reading = reader(endpoint)
+    reader = partition_reader(endpoint)
     try:
-        waiting = set(reading.list_topics(topic, timeout=10).topics[topic].partitions)
-        reading.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in waiting])
+        waiting = set(reader.list_topics(topic, timeout=10).topics[topic].partitions)
+        reader.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in waiting])
         while waiting:
-            message = reading.poll(10)
+            message = reader.poll(10)
             if message is None:
                 raise TransientError(f"topic {topic} cannot be read: no answer in 10 s", "is Kafka running?")
             error = message.error()
@@ -91,4 +90,4 @@ def whole(endpoint: KafkaEndpoint, topic: str) -> Iterator[Message]:
             else:
                 raise TransientError(f"topic {topic} cannot be read: {error.str()}", "is Kafka running?")
     finally:
-        reading.close()
+        reader.close()

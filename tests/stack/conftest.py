@@ -24,7 +24,7 @@ from flink_jobs.submit import Submitter
 from switchboard import stack as local_stack
 from switchboard.stack import compose, health, parts
 from switchboard.stack.progress import Progress
-from tests.conftest import HOMES, PACE, STATE, start
+from tests.conftest import FLINK_SETTINGS, HOMES, STATE, start
 from tests.containers import lacking_container_command
 from tests.flink_client import warmed
 from tests.launching import ROOT
@@ -113,7 +113,7 @@ def whole_home(stack_home: Path) -> Path:
 def whole(servers: Servers, whole_home: Path) -> Iterator[Whole]:
     endpoints = local_stack.endpoints(whole_home) if servers.local else servers.endpoints
     assert endpoints.flink is not None
-    client = local_stack.flink_client(servers.home, endpoints.flink, STATE / "artefacts").paced(PACE)
+    client = local_stack.flink_client(servers.home, endpoints.flink, STATE / "artefacts").with_latencies(FLINK_SETTINGS)
     with iceberg(endpoints) as lake, warmed(servers.home, client) as warm:
         yield Whole(endpoints, lake, endpoints.flink, warm)
 

@@ -17,7 +17,7 @@ from connectors.rest import KafkaConnect
 from connectors.target import ConnectTarget
 from consumers.topics import TopicTarget
 from core.clients import mysql
-from core.clients.kafka import admin, reader
+from core.clients.kafka import admin, partition_reader
 from core.clients.registry import Registry
 from core.control import ControlDatabase
 from core.settings import Endpoints, MySqlServer, TopicSettings
@@ -106,12 +106,12 @@ class Source:
     def records(self, topic: str) -> list[Record]:
         """Everything committed, each partition in its order; of what was read before only the end is asked for."""
         known = self._read.setdefault(topic, Read())
-        reading, registry = reader(self.endpoints.kafka), Registry(self.endpoints.registry)
+        reader, registry = partition_reader(self.endpoints.kafka), Registry(self.endpoints.registry)
         try:
-            left = set(reading.list_topics(topic, timeout=10).topics[topic].partitions)
-            reading.assign([TopicPartition(topic, number, known.ends.get(number, 0)) for number in left])
+            left = set(reader.list_topics(topic, timeout=10).topics[topic].partitions)
+            reader.assign([TopicPartition(topic, number, known.ends.get(number, 0)) for number in left])
             while left:
-                for message in reading.consume(10_000, timeout=0.05):
+                for message in reader.consume(10_000, timeout=0.05):
                     partition = message.partition() or 0
                     known.ends[partition] = (message.offset() or 0) + (message.error() is None)
                     if message.error() is None:
@@ -121,7 +121,7 @@ class Source:
                         left.discard(partition)
             return list(known.records)
         finally:
-            reading.close()
+            reader.close()
 
     def ops(self, topic: str, shard: str) -> Counter[str]:
         return Counter(record.op for record in self.records(topic) if record.shard in (shard, ""))

@@ -50,7 +50,7 @@ def streaming(pipeline: Pipeline, port: int = 0) -> Iterator[Server]:
             assert end(process) == 0
 
 
-def told(server: Server, metric: str) -> float:
+def metric_value(server: Server, metric: str) -> float:
     """Zero for a metric that is not there."""
     lines = requests.get(server.metrics, timeout=10).text.splitlines()
     return next((float(line.rpartition(" ")[2]) for line in lines if line.rpartition(" ")[0] == metric), 0.0)

@@ -12,7 +12,7 @@ from streamer.gen.switchboard.v1 import live_pb2 as pb
 from tests.pipeline import eventually
 from tests.soak import scaled
 from tests.stack.flink_jobs.centre import Centre
-from tests.stack.streamer.serving import Page, Server, token, told, watch
+from tests.stack.streamer.serving import Page, Server, metric_value, token, watch
 
 RECONNECTS = scaled(2000, 10_000)
 AT_ONCE = 100
@@ -31,7 +31,7 @@ def test_thousands_of_reconnects_leave_nothing_behind(server: Server, centre: Ce
     asyncio.run(reconnect(server, bearer, RECONNECTS))
     assert resident(server) - before < MOST_GROWTH
     eventually(lambda: psutil.Process(server.process.pid).num_fds() <= files)
-    eventually(lambda: told(server, "switchboard_watchers") == 0)
+    eventually(lambda: metric_value(server, "switchboard_watchers") == 0)
     Page().until(watch(server, bearer), lambda page: set(page.agents) == set(centre.agents))
 
 

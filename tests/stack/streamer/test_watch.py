@@ -11,7 +11,7 @@ import requests
 from tests.pipeline import Pipeline, eventually
 from tests.stack.flink_jobs import reference
 from tests.stack.flink_jobs.centre import STATES, Centre, utc_now
-from tests.stack.streamer.serving import Page, Server, states, streaming, token, told, watch
+from tests.stack.streamer.serving import Page, Server, metric_value, states, streaming, token, watch
 
 
 def test_a_change_reaches_who_watches_already_and_who_comes_later(server: Server, centre: Centre) -> None:
@@ -105,12 +105,12 @@ def test_metrics_tell_who_watches_and_who_was_refused(centre: Centre, pipeline: 
     with streaming(pipeline) as server:
         stream = watch(server, token(centre.account))
         assert next(stream).snapshot
-        eventually(lambda: told(server, "switchboard_watchers") == 1)
+        eventually(lambda: metric_value(server, "switchboard_watchers") == 1)
         stream.close()  # type: ignore[attr-defined]
-        eventually(lambda: told(server, "switchboard_watchers") == 0)
+        eventually(lambda: metric_value(server, "switchboard_watchers") == 0)
         with pytest.raises(grpc.RpcError):
             next(watch(server, "Basic c3VwZXI6dmlzb3I="))
-        assert told(server, 'switchboard_refusals_total{reason="a bearer token is needed"}') == 1
+        assert metric_value(server, 'switchboard_refusals_total{reason="a bearer token is needed"}') == 1
 
 
 def test_health_is_told_and_a_drain_ends_streams_with_a_word(centre: Centre, pipeline: Pipeline) -> None:

@@ -15,10 +15,10 @@ def test_how_fresh_results_are_is_the_deployment_s_setting_and_no_job_s(tmp_path
     (tmp_path / client.FILE).parent.mkdir()
     (tmp_path / client.FILE).write_text(json.dumps({"python": "python", "environment": {}}))
     told = client.load(
-        tmp_path, FlinkEndpoint(url="http://flink:8081"), FlinkSettings(flush_milliseconds=7, gather_milliseconds=9)
+        tmp_path, FlinkEndpoint(url="http://flink:8081"), FlinkSettings(buffer_timeout_milliseconds=7, mini_batch_latency_milliseconds=9)
     ).settings
-    paces = {"execution.buffer-timeout.interval": "7 ms", "table.exec.mini-batch.allow-latency": "9 ms"}
-    assert paces.items() <= told.items()
+    latencies = {"execution.buffer-timeout.interval": "7 ms", "table.exec.mini-batch.allow-latency": "9 ms"}
+    assert latencies.items() <= told.items()
     catalog = load("schemas.contracts")
     for job in JOBS:
-        assert not paces.keys() & settings(Making(job, result_of(job, catalog))).keys()
+        assert not latencies.keys() & settings(Making(job, result_of(job, catalog))).keys()
