@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 import pymysql
+from pymysql.constants import CLIENT
 from pymysql.cursors import Cursor
 
 from core.errors import MisconfiguredError, TransientError
@@ -36,9 +37,12 @@ def _shared_context() -> ssl.SSLContext:
 
 
 def connect(
-    server: MySqlServer, database: str | None = None, *, autocommit: bool = True, read_timeout: float = 600
+    server: MySqlServer, database: str | None = None, *, autocommit: bool = True, found_rows: bool = False, read_timeout: float = 600
 ) -> pymysql.Connection[Cursor]:
-    """Opens one connection. Blocks up to 10 s. Raises TransientError (away) or MisconfiguredError (refused)."""
+    """Opens one connection. Blocks up to 10 s. Raises TransientError (away) or MisconfiguredError (refused).
+
+    With `found_rows`, an UPDATE's `rowcount` counts the rows that it found, else those that it changed.
+    """
     try:
         return _Connection(
             host=server.host,
@@ -48,6 +52,7 @@ def connect(
             database=database,
             autocommit=autocommit,
             charset="utf8mb4",
+            client_flag=CLIENT.FOUND_ROWS if found_rows else 0,
             connect_timeout=10,
             read_timeout=read_timeout,
             init_command="SET time_zone = '+00:00', group_concat_max_len = 1048576",

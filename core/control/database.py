@@ -32,7 +32,8 @@ class ControlDatabase:
         self.engine: Engine = create_engine("mysql+pymysql://", creator=self._connect, pool_pre_ping=True, pool_recycle=600)
 
     def _connect(self) -> pymysql.Connection[Cursor]:
-        return mysql.connect(self._server, self._database, autocommit=False)
+        # SQLAlchemy takes a row that was found but not changed for one that is gone, unless all that are found are counted.
+        return mysql.connect(self._server, self._database, autocommit=False, found_rows=True)
 
     def migrate(self) -> None:
         """Makes the database if it is missing and brings it to the newest revision. Safe to repeat, to interrupt, and

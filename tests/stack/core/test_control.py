@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import event, inspect
+from sqlalchemy import event, inspect, select
 
 from core.clients import mysql
 from core.control import ControlDatabase
-from core.control.models import Base
+from core.control.models import Base, Run
 from core.settings import Endpoints
 from tests.conftest import Space
 from tests.launching import ROOT
@@ -85,3 +85,19 @@ def test_commands_that_begin_at_once_migrate_once(stack: Endpoints, database: st
     begun = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) for _ in range(3)]
     said = [process.communicate(timeout=120)[1] for process in begun]
     assert [process.returncode for process in begun] == [0, 0, 0], said
+
+
+def test_a_row_that_two_commands_change_alike_is_changed_once_and_an_error_to_neither(stack: Endpoints, database: str) -> None:
+    """As `connectors watch` and `connectors status` do, which both note that a snapshot has ended."""
+    control = ControlDatabase(stack.mysql[0], database)
+    control.migrate()
+    with control.session() as session:
+        session.add(Run(kind="SNAPSHOT", subject="main/db.table", status="REQUESTED", detail={}))
+    with control.session() as session:
+        run = session.scalars(select(Run)).one()
+        with control.session() as other:
+            other.scalars(select(Run)).one().status = "COMPLETED"
+        run.status = "COMPLETED"
+    with control.session() as session:
+        assert session.scalars(select(Run)).one().status == "COMPLETED"
+    control.close()
