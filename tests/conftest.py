@@ -28,8 +28,9 @@ LANES = ("unit", "live", "faults", "stack", "journeys")
 Each but `unit` has stacks of its own, and runs in one process; `live` are the tests that use Flink or start stacks."""
 LIVE_ROOMS = ("flink_jobs", "schemas", "stack", "streamer")
 _numbers = itertools.count(1)
-# A test's servers run for minutes: a third of their time would go to HotSpot's second compiler, and never be won back.
-os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
+# A test's servers run for minutes: a third of their time would go to HotSpot's second compiler, and a tenth of what their starts
+# take to the verification of their classes, which never is won back.
+os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote")
 FLINK_SETTINGS = FlinkSettings(buffer_timeout_milliseconds=100, mini_batch_latency_milliseconds=200)
 """Idle jobs use a third of the CPU that they use with the defaults."""
 os.environ.setdefault("SWITCHBOARD_FLINK__BUFFER_TIMEOUT_MILLISECONDS", str(FLINK_SETTINGS.buffer_timeout_milliseconds))

@@ -36,13 +36,30 @@ class Changing:
         self.pipeline = pipeline
         self._folder = folder
         self._columns: dict[str, tuple[str, ...]] = dict.fromkeys(tables, (ID, M, N))
+        self._fresh: dict[str, tuple[str, int]] = {}
         self._write()
         pipeline.sql(f"CREATE DATABASE IF NOT EXISTS {SHARD}")
         others = [str(name) for (name,) in pipeline.sql("SHOW TABLES", database=SHARD)]
         for table in tables:
-            pipeline.sql(DDL.format(table), database=SHARD)
-            pipeline.sql(f"INSERT INTO {table} VALUES (1, 1, 1), (2, 2, 2), (3, NULL, NULL)", database=SHARD)
+            self._create(table)
         self.pipeline.apply(*(f"connect:main/{name}" for name in others))  # another module's tables are captured no more
+
+    def _create(self, table: str) -> None:
+        self.sql(DDL.format(table))
+        self.sql(f"INSERT INTO {table} VALUES (1, 1, 1), (2, 2, 2), (3, NULL, NULL)")
+
+    def fresh(self, table: str) -> str:
+        """`table` to whoever asks for it first; a new table in its place to whoever asks again, as a test does that is run again."""
+        replaced, number = self._fresh.get(table, (None, 0))
+        name = f"{table}_{number}" if replaced else table
+        self._fresh[table] = (name, number + 1)
+        if replaced:
+            del self._columns[replaced]
+            self._columns[name] = (ID, M, N)
+            self._write()
+            self._create(name)
+            self.pipeline.apply(f"connect:main/{replaced}")
+        return name
 
     def declare(self, table: str, *columns: str) -> None:
         """Writes the table's contract anew; the next lander and the next apply know it."""
@@ -73,14 +90,18 @@ class Changing:
 
     @contextmanager
     def writing(self, table: str, first: int = 100) -> Iterator[None]:
-        """An application that inserts, updates and deletes all the while, by statements that name only `id` and `m`."""
+        """An application that inserts, updates and deletes all the while, by statements that name only `id` and `m`.
+
+        The rows that it inserts have an `id` after `first`, and after those that are there.
+        """
         stop = threading.Event()
+        largest = self.pipeline.sql(f"SELECT COALESCE(MAX(id), 0) FROM {table}", database=SHARD)[0][0]
 
         def write() -> None:
-            number = first
+            number = max(first, largest)
             while not stop.is_set():
                 number += 1
-                self.sql(f"INSERT INTO {table} (id, m) VALUES ({number}, {number})")
+                self.sql(f"INSERT INTO {table} (id, m) VALUES ({number}, 1)")
                 self.sql(f"UPDATE {table} SET m = m + 1 WHERE id = {number - 3}")
                 self.sql(f"DELETE FROM {table} WHERE id = {number - 5} AND id % 2")
                 time.sleep(0.01)

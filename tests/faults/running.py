@@ -18,10 +18,10 @@ SAMPLE = tuple(table.name for table in load("schemas.contracts").captured)
 
 
 class Running:
-    """Traffic in a thread of its own. What it failed with is raised at the end, and in `failure` before."""
+    """Traffic in a thread of its own, of so many changes a second. What it failed with is raised at the end, and in `failure` before."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
-        self.traffic = Traffic(pipeline.endpoints.mysql[0], SHARDS, "metadata", rate=300)
+    def __init__(self, pipeline: Pipeline, rate: float = 300) -> None:
+        self.traffic = Traffic(pipeline.endpoints.mysql[0], SHARDS, "metadata", rate)
         self._stop = threading.Event()
         self.failure: Exception | None = None
         self._thread = threading.Thread(target=self._run)

@@ -67,27 +67,29 @@ def start_again(changing: Changing) -> None:
 
 
 def test_rows_changed_while_it_is_dead_are_equal_once_it_has_resumed(changing: Changing) -> None:
-    changing.sql(FILL.format(KILLED))
+    table = changing.fresh(KILLED)
+    changing.sql(FILL.format(table))
     # A chunk is whole as soon as the source is heard from: writes to another table save seconds of waiting for each.
     with changing.pipeline.lander(), changing.pipeline.watch(), changing.writing(UNDER_WRITES, first=3 * ROWS):
-        key = read_half(changing, KILLED)
+        key = read_half(changing, table)
         kill(changing)
-        changing.sql(f"DELETE FROM {KILLED} WHERE id IN (2000, {key - 1}, {key}, {key + 1}, {ROWS - 1}) OR id % 1000 = 7")
-        changing.sql(f"UPDATE {KILLED} SET m = 2 WHERE id % 1000 = 8")
-        changing.sql(f"INSERT INTO {KILLED} VALUES ({ROWS + 1}, 1, 1)")
+        changing.sql(f"DELETE FROM {table} WHERE id IN (2000, {key - 1}, {key}, {key + 1}, {ROWS - 1}) OR id % 1000 = 7")
+        changing.sql(f"UPDATE {table} SET m = 2 WHERE id % 1000 = 8")
+        changing.sql(f"INSERT INTO {table} VALUES ({ROWS + 1}, 1, 1)")
         start_again(changing)
         loaded(changing)
-        assert newest(changing, KILLED).status == COMPLETED
-        assert changing.equal(KILLED)
+        assert newest(changing, table).status == COMPLETED
+        assert changing.equal(table)
 
 
 def test_it_is_killed_again_and_again_while_an_application_writes(changing: Changing) -> None:
-    changing.sql(FILL.format(UNDER_WRITES))
-    with changing.pipeline.lander(), changing.pipeline.watch(), changing.writing(UNDER_WRITES, first=2 * ROWS):
-        read_half(changing, UNDER_WRITES)
+    table = changing.fresh(UNDER_WRITES)
+    changing.sql(FILL.format(table))
+    with changing.pipeline.lander(), changing.pipeline.watch(), changing.writing(table, first=2 * ROWS):
+        read_half(changing, table)
         for _ in range(2):
             kill(changing)
             start_again(changing)
         loaded(changing)
     with changing.pipeline.lander():
-        assert changing.equal(UNDER_WRITES)
+        assert changing.equal(table)

@@ -58,12 +58,12 @@ def kill_during_traffic(faulty: Pipeline, part: str) -> None:
     running = Running(faulty)
     try:
         with running as traffic:
-            made(traffic, 300)
+            made(traffic, 100)
             local_stack.kill(faulty.home, part)
             if part == "mysql":
                 eventually(lambda: running.failure)
             else:
-                made(traffic, 300)
+                made(traffic, 100)
     except pymysql.err.MySQLError:
         assert part == "mysql"
 
@@ -75,7 +75,7 @@ def test_they_outlive_each_server_killed_and_away_without_loss_or_duplicates(fau
             waited = len(faulty.lander_told("table waits", "ClickHouse", "does not answer"))
             with ExitStack() as stack:
                 if part != "mysql":  # the traffic's own connection would end it
-                    stack.enter_context(Running(faulty))
+                    stack.enter_context(Running(faulty, rate=30))  # more would take the cores from the servers that start
                 stack.enter_context(away(faulty, part))
                 time.sleep(AWAY_SECONDS)  # the absence itself is what is tested
             with Running(faulty) as traffic:

@@ -20,14 +20,14 @@ from tests.faults.changing import ID, Changing, M, N
 from tests.faults.running import away
 from tests.pipeline import Pipeline, end, eventually
 
-AWAY, EMPTY = "r_away", "r_empty"
+AWAY, LATE, EMPTY = "r_away", "r_late", "r_empty"
 
 
 @pytest.fixture(scope="module")
 def changing(faulty: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Changing:
-    made = Changing(faulty, tmp_path_factory.mktemp("contracts"), (AWAY, EMPTY))
+    made = Changing(faulty, tmp_path_factory.mktemp("contracts"), (AWAY, LATE, EMPTY))
     with made.pipeline.lander():
-        for table in (AWAY, EMPTY):
+        for table in (AWAY, LATE, EMPTY):
             made.has_landed(table)
     return made
 
@@ -49,51 +49,54 @@ def empty(pipeline: Pipeline) -> Iterator[None]:
 
 
 def test_records_of_schemas_met_before_land_while_it_is_away(changing: Changing) -> None:
-    with away(changing.pipeline, "registry"), changing.pipeline.lander(), changing.writing(AWAY):
-        changing.has_landed(AWAY, "id > 110")
+    table = changing.fresh(AWAY)
+    with away(changing.pipeline, "registry"), changing.pipeline.lander(), changing.writing(table):
+        changing.has_landed(table, "id > 110")
     with changing.pipeline.lander():
-        assert changing.equal(AWAY)
+        assert changing.equal(table)
 
 
 def test_a_schema_not_met_before_waits_for_it(changing: Changing) -> None:
+    table = changing.fresh(LATE)
     pipeline = changing.pipeline
-    changing.sql(f"ALTER TABLE {AWAY} ADD COLUMN late INT")
-    changing.sql(f"INSERT INTO {AWAY} (id, late) VALUES (9001, 1)")
+    changing.sql(f"ALTER TABLE {table} ADD COLUMN late INT")
+    changing.sql(f"INSERT INTO {table} (id, late) VALUES (9001, 1)")
     ConnectTarget(pipeline.endpoints, pipeline.catalog, pipeline.control).catch_up(pipeline.endpoints.mysql[0])
     with away(pipeline, "registry"):
         before = len(pipeline.lander_told('"assigned"'))
         lander = pipeline.start_lander()
         eventually(lambda: len(pipeline.lander_told('"assigned"')) > before)
-    changing.has_landed(AWAY, "id = 9001")
+    changing.has_landed(table, "id = 9001")
     assert end(lander) == 0
-    changing.declare(AWAY, ID, M, N, 'optional(4, "late", t.Int(32), p.PUBLIC)')
+    changing.declare(table, ID, M, N, 'optional(4, "late", t.Int(32), p.PUBLIC)')
     changing.pipeline.apply()
     with changing.pipeline.lander():
-        assert changing.equal(AWAY)
+        assert changing.equal(table)
 
 
 def test_a_registry_that_stays_empty_is_recovered_from_table_by_table(changing: Changing) -> None:
-    pipeline, topic = changing.pipeline, f"cdc.{EMPTY}"
+    table = changing.fresh(EMPTY)
+    pipeline, topic = changing.pipeline, f"cdc.{table}"
     with empty(pipeline), pipeline.lander(retry_seconds="3") as lander:
-        with changing.writing(EMPTY):
-            changing.has_landed(EMPTY, "id > 110")
-            changing.sql(f"ALTER TABLE {EMPTY} ADD COLUMN extra INT")
-            (told,) = eventually(lambda: pipeline.lander_told("table stopped", f'"{EMPTY}"'))
+        with changing.writing(table):
+            changing.has_landed(table, "id > 110")
+            changing.sql(f"ALTER TABLE {table} ADD COLUMN extra INT")
+            (told,) = eventually(lambda: pipeline.lander_told("table stopped", f'"{table}"'))
         assert "or came back empty" in told
         assert pipeline.command("connectors", "restart", connector_name("main")).returncode == 0
         client = admin(pipeline.endpoints.kafka)
         client.delete_topics([topic])[topic].result(30)
-        changing.declare(EMPTY, ID, M, N, 'optional(4, "extra", t.Int(32), p.PUBLIC)')
+        changing.declare(table, ID, M, N, 'optional(4, "extra", t.Int(32), p.PUBLIC)')
         pipeline = changing.pipeline
         pipeline.apply()
         pipeline.heal()
         assert ConnectTarget(pipeline.endpoints, pipeline.catalog, pipeline.control).wait_snapshots(limit=120) == []
-        repaired = pipeline.command("verify", EMPTY, "--repair")
+        repaired = pipeline.command("verify", table, "--repair")
         assert repaired.returncode == 0, repaired.stdout
-        with changing.writing(EMPTY, first=1000):
+        with changing.writing(table):
             pass
-        assert changing.equal(EMPTY)
-        assert changing.states(EMPTY) == []
+        assert changing.equal(table)
+        assert changing.states(table) == []
         assert lander.poll() is None
     assert pipeline.command("connectors", "restart", connector_name("main")).returncode == 0
     pipeline.heal()
