@@ -41,7 +41,7 @@ class Lags:
 def _land(endpoints: Endpoints, settings: Settings, stop: Any) -> None:
     catalog = load_catalog(settings.contracts).captured
     control = ControlDatabase(endpoints.mysql[0], settings.control_database)
-    Lander(endpoints, settings.landing, catalog, control, ClickHouseTarget(endpoints, catalog, control).add_columns, stop.is_set).run()
+    Lander(endpoints, settings.landing, catalog, control, ClickHouseTarget(endpoints, catalog, control).prepare, stop.is_set).run()
 
 
 def measure(endpoints: Endpoints, settings: Settings, rate: float, warm_up: int, seconds: int) -> Lags:

@@ -31,8 +31,8 @@ def make_lander(ctx: Context, stop: threading.Event) -> Lander:
     control.migrate()
     contracts = Contracts(settings.contracts, control)
     catalog = contracts()
-    add_columns = ClickHouseTarget(endpoints, catalog, control).add_columns
-    return Lander(endpoints, settings.landing, catalog, control, add_columns, stop.is_set, contracts)
+    prepare = ClickHouseTarget(endpoints, catalog, control).prepare
+    return Lander(endpoints, settings.landing, catalog, control, prepare, stop.is_set, contracts)
 
 
 def land(ctx: typer.Context, metrics_port: Annotated[int, typer.Option(help="Prometheus port; 0 takes a free one.")] = 0) -> None:

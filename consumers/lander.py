@@ -19,7 +19,7 @@ from consumers.insert import Inserter, UnfitTableError
 from consumers.land import BatchLander, PoisonGauge
 from consumers.offsets import OffsetTracker
 from consumers.pending import Pending, runs
-from consumers.schemas import AddColumns, SchemaBook
+from consumers.schemas import Prepare, SchemaBook
 from consumers.standstill import PASSING, Standstills, said
 from core import logging, metrics
 from core.clients.kafka import consumer
@@ -61,7 +61,7 @@ class Lander:
         settings: LandingSettings,
         catalog: Catalog,
         control: ControlDatabase,
-        add_columns: AddColumns,
+        prepare: Prepare,
         stopping: Callable[[], bool],
         landed: Callable[[], Catalog] | None = None,
     ) -> None:
@@ -86,7 +86,7 @@ class Lander:
         lasting = {"session.timeout.ms": session, "heartbeat.interval.ms": session // 5}
         self._consumer: Consumer = consumer(endpoints.kafka, settings.group, **GROUP, **lasting)
         history = SourceHistory(endpoints.kafka, [server.name for server in endpoints.mysql])
-        self._book = SchemaBook(Registry(endpoints.registry, QUICK_SECONDS, stopping), control, add_columns, history)
+        self._book = SchemaBook(Registry(endpoints.registry, QUICK_SECONDS, stopping), control, prepare, history)
         self._gauge = PoisonGauge(settings)
         self._pool = ThreadPoolExecutor(settings.inserters, "insert")
         self._idle = [

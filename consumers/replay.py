@@ -25,7 +25,7 @@ def replay(
 ) -> tuple[int, int]:
     """(landed, still not) of the dead letters with `reason` in their reason that have not landed yet. Safe to repeat; blocks."""
     history = SourceHistory(endpoints.kafka, [server.name for server in endpoints.mysql])
-    book = SchemaBook(Registry(endpoints.registry), control, ClickHouseTarget(endpoints, catalog, control).add_columns, history)
+    book = SchemaBook(Registry(endpoints.registry), control, ClickHouseTarget(endpoints, catalog, control).prepare, history)
     inserter = Inserter(endpoints.clickhouse, settings.retry_seconds, lambda: False)
     tables = {topic_of(table): table for table in catalog}
     done: list[DeadLetter] = []

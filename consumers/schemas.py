@@ -42,8 +42,8 @@ class ForgetfulRegistryError(TransientError):
 Made = tuple[str, int]
 """A topic and its generation: the ids of another making may have been another registry's."""
 
-AddColumns = Callable[[Table, Table], None]
-"""Adds to the live table the columns that the second has and the first lacks."""
+Prepare = Callable[[Table, Table], None]
+"""Makes the live table of the first take rows of the second, which may have more columns: see `ClickHouseTarget.prepare`."""
 
 
 class Dropped(Protocol):
@@ -67,10 +67,10 @@ class Landing:
 class SchemaBook:
     """Landings by (topic, schema id, generation). Thread-safe; blocks on the registry for an id not met before."""
 
-    def __init__(self, registry: Registry, control: ControlDatabase, add_columns: AddColumns, history: Dropped) -> None:
+    def __init__(self, registry: Registry, control: ControlDatabase, prepare: Prepare, history: Dropped) -> None:
         self._registry = registry
         self._control = control
-        self._add_columns = add_columns
+        self._prepare = prepare
         self._history = history
         self._landings: dict[tuple[str, int, int], Landing] = {}
         self._lock = threading.Lock()
@@ -106,8 +106,7 @@ class SchemaBook:
         if lacking:
             log.warning("records without required columns", table=table.name, schema_id=schema_id, columns=sorted(lacking))
         landed = evolve(table, schema_id, fields, unknown_fields(table, fields))
-        if landed is not table:
-            self._add_columns(table, landed)
+        self._prepare(table, landed)
         query = landing_query(landed, envelope, generation)
         return Landing(query, avro.container_header(block_schema(envelope)), parsed(envelope), lacking)
 

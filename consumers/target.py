@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from consumers.applied import NEVER, Applied, applied, fingerprint, remember
+from consumers.insert import UnfitTableError
 from consumers.rebuild import rebuild, scratch_name
 from core.clients import clickhouse
 from core.control import ControlDatabase
@@ -145,22 +146,51 @@ class ClickHouseTarget:
         for name in found.other:
             client.command(render.modify_column(table, table.column(name)))
 
-    def add_columns(self, table: Table, evolved: Table) -> None:
-        """Adds to the live table what `evolved` has and `table` lacks, and shows it in the view."""
+    def prepare(self, table: Table, landed: Table) -> None:
+        """Makes the live table take what is landed: `table` and the columns that its records bring beyond the contract.
+
+        Raises UnfitTableError where a column is narrower than what is landed, as it is until a wider contract is applied:
+        ClickHouse would convert what an INSERT brings, and cut off without a word what does not fit. Blocks on ClickHouse.
+        """
         client = clickhouse.connect(self._endpoint)
-        for column in evolved.columns[len(table.columns) :]:
-            client.command(render.add_column(evolved, column))
-        found = difference(table, _live(client)[physical_name(table)], applied(self._control).get(table.name, NEVER))
-        client.command(render.create_read_view(table, found.kept))
+        extra, name = landed.columns[len(table.columns) :], physical_name(table)
+        with clickhouse.answering(self._endpoint):
+            for column in extra:
+                client.command(render.add_column(landed, column))
+            if name not in (live := _live(client, name)):
+                return  # the INSERT tells
+            before = applied(self._control).get(table.name, NEVER)
+            other = difference(landed, live[name], before).other
+            for column in extra:
+                if column.name in other and not _narrows(*other[column.name]):
+                    client.command(render.modify_column(landed, column))
+                    del other[column.name]
+            if extra:
+                client.command(render.create_read_view(table, difference(table, live[name], before).kept))
+        _refuse_narrower(table, {column: kinds for column, kinds in other.items() if _narrows(*reversed(kinds))})
 
 
-def _live(client: Client) -> dict[str, Live]:
-    """By table name."""
+def _refuse_narrower(table: Table, narrower: Mapping[str, tuple[str, str]]) -> None:
+    """Column -> (live type, the type that is landed)."""
+    if not narrower:
+        return
+    lines = ", ".join(f"column {name} is {live}, its values are {wanted}" for name, (live, wanted) in narrower.items())
+    described = all(name in table.names for name in narrower)
+    raise UnfitTableError(
+        f"table {table.name!r}: {lines}",
+        "run `switchboard apply`" if described else "describe it in the contract, then `switchboard apply`",
+    )
+
+
+def _live(client: Client, name: str | None = None) -> dict[str, Live]:
+    """By table name: all tables, or the one that is named."""
     columns: dict[str, dict[str, str]] = {}
-    query = f"SELECT table, name, type FROM system.columns WHERE database = '{render.ROWS}' ORDER BY table, position"
-    for table, name, kind in client.query(query).result_rows:
-        columns.setdefault(table, {})[name] = kind
-    keys = client.query(f"SELECT name, sorting_key, partition_key FROM system.tables WHERE database = '{render.ROWS}'").result_rows
+    chosen = f"database = '{render.ROWS}'"
+    one = "" if name is None else f" AND {{}} = {ch_string(name)}"
+    query = f"SELECT table, name, type FROM system.columns WHERE {chosen}{one.format('table')} ORDER BY table, position"
+    for table, column, kind in client.query(query).result_rows:
+        columns.setdefault(table, {})[column] = kind
+    keys = client.query(f"SELECT name, sorting_key, partition_key FROM system.tables WHERE {chosen}{one.format('name')}").result_rows
     return {name: Live(columns.get(name, {}), _unquoted(sorting), _unquoted(partition)) for name, sorting, partition in keys}
 
 

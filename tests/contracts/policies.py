@@ -1,4 +1,4 @@
-"""A table for each policy towards columns that no contract describes; `evolve` is every other table's."""
+"""A table for each policy towards columns that no contract describes."""
 
 from schemas import privacy as p
 from schemas import types as t
@@ -11,4 +11,5 @@ def _under(policy: Policy) -> Table:
     return Table(f"under_{policy}", Shards("policy_*"), ("id",), Latest(), columns, unknown_column=policy)
 
 
-under_freeze, under_discard_value, under_discard_row = _under("freeze"), _under("discard_value"), _under("discard_row")
+under_evolve, under_freeze = _under("evolve"), _under("freeze")
+under_discard_value, under_discard_row = _under("discard_value"), _under("discard_row")

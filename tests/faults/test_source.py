@@ -16,12 +16,12 @@ from tests.pipeline import Pipeline, eventually
 
 ADDED, DROPPED, RENAMED, WIDENED, KEY = "f_added", "f_dropped", "f_renamed", "f_widened", "f_key"
 TRUNCATED, GONE, ANEW, EXTRA, EMPTY = "f_truncated", "f_gone", "f_anew", "f_extra", "f_empty"
-FOLLOWED, GAP = "f_followed", "f_gap"
+FOLLOWED, GAP, AHEAD = "f_followed", "f_gap", "f_ahead"
 
 
 @pytest.fixture(scope="module")
 def changing(faulty: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Changing:
-    tables = (ADDED, DROPPED, RENAMED, WIDENED, KEY, TRUNCATED, GONE, ANEW, EXTRA, EMPTY, FOLLOWED, GAP)
+    tables = (ADDED, DROPPED, RENAMED, WIDENED, KEY, TRUNCATED, GONE, ANEW, EXTRA, EMPTY, FOLLOWED, GAP, AHEAD)
     return Changing(faulty, tmp_path_factory.mktemp("contracts"), tables)
 
 
@@ -117,6 +117,24 @@ def test_values_that_do_not_fit_wait_as_dead_letters_for_a_wider_column(changing
     assert (again.returncode, again.stdout.strip()) == (0, "0 landed, 0 still cannot land")
     assert pipeline.command("dlq", "list", "--topic", topic).stdout.strip() == "0 wait, 2 have landed by a replay"
     assert "landed since" in pipeline.command("dlq", "list", "--topic", topic, "--all").stdout
+
+
+def test_a_lander_that_knows_a_wider_contract_waits_until_it_is_applied(changing: Changing) -> None:
+    """ClickHouse would cut off what does not fit."""
+    table = changing.fresh(AHEAD)
+    with changing.pipeline.lander():
+        changing.has_landed(table, "id = 1")
+    changing.sql(f"ALTER TABLE {table} MODIFY n BIGINT")
+    changing.declare(table, ID, M, 'optional(3, "n", t.Int(64), p.PUBLIC)')
+    with changing.pipeline.lander() as lander:
+        changing.sql(f"INSERT INTO {table} VALUES (10, 1, 5000000000)")
+        told = eventually(lambda: changing.pipeline.lander_told("table waits", f'"{table}"'))
+        assert "column n is Nullable(Int32), its values are Nullable(Int64)" in told[0]
+        assert "run `switchboard apply`" in told[0]
+        changing.pipeline.apply()
+        changing.has_landed(table, "id = 10 AND n = 5000000000")
+        assert changing.equal(table)
+        assert lander.poll() is None
 
 
 def test_a_wider_key_column_rebuilds_the_table(changing: Changing) -> None:

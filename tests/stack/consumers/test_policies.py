@@ -33,6 +33,15 @@ def columns(pipeline: Pipeline, table: str) -> list[str]:
     return [str(name) for (name,) in found if not name.startswith("_")]
 
 
+def test_evolve_adds_the_column_and_widens_it_as_the_source_does(pipeline: Pipeline, shard: str) -> None:
+    table = altered(pipeline, shard, "evolve")
+    eventually(lambda: columns(pipeline, table) == ["id", "m", "extra"])
+    pipeline.sql(f"ALTER TABLE {table} MODIFY extra BIGINT", database=shard)
+    pipeline.sql(f"INSERT INTO {table} VALUES (3, 3, 5000000000)", database=shard)
+    eventually(lambda: landed_count(pipeline, table, shard, 3))
+    assert pipeline.landed(f"SELECT extra FROM base.{table} WHERE _shard = '{shard}' ORDER BY id") == [(None,), (2,), (5_000_000_000,)]
+
+
 def test_discard_value_lands_the_rest_of_the_row(pipeline: Pipeline, shard: str) -> None:
     table = altered(pipeline, shard, "discard_value")
     eventually(lambda: landed_count(pipeline, table, shard, 2))
