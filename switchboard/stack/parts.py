@@ -144,7 +144,7 @@ def registry(home: Path, state: State, tools: Tools) -> Program:
         "-Dquarkus.http.access-log.enabled=false",
     )
     command = (str(tools.java), "-Xmx384m", "-XX:+UseSerialGC", UNHURRIED, *flags, "-jar", str(runner))
-    return Program("registry", command, folder)
+    return Program("registry", command, folder, stop_seconds=5)  # all that it has is in Kafka, and while it starts it does not listen
 
 
 def connect(home: Path, state: State, tools: Tools) -> Program:
@@ -184,7 +184,8 @@ def connect(home: Path, state: State, tools: Tools) -> Program:
     write_private(folder / "connect.properties", properties(settings))
     main = "org.apache.kafka.connect.cli.ConnectDistributed"
     command = java_command(tools, ("kafka",), "768m", log4j(folder), main, str(folder / "connect.properties"))
-    return Program("connect", command, folder, {CDC_PASSWORD: state.passwords["mysql_cdc"]})
+    environment = {CDC_PASSWORD: state.passwords["mysql_cdc"]}
+    return Program("connect", command, folder, environment, stop_seconds=10)  # it ends only once it has started
 
 
 def clickhouse(home: Path, state: State, tools: Tools) -> Program:

@@ -23,6 +23,8 @@ class Program:
     command: tuple[str, ...]
     directory: Path
     environment: dict[str, str] = field(default_factory=dict)
+    stop_seconds: int = 30
+    """So long after SIGTERM it is killed."""
 
 
 @dataclass(frozen=True)

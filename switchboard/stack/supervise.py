@@ -83,8 +83,7 @@ class Supervisor:
         write_private(self._home / "supervisord.conf", self._config([*kept, *programs]))
         self._call("reloadConfig")
         for program in programs:
-            with contextlib.suppress(xmlrpc.client.Fault):  # known, stopped: stale definition
-                self._call("stopProcess", program.name)
+            self.stop_part(program.name)  # known, stopped: stale definition
             with contextlib.suppress(xmlrpc.client.Fault):
                 self._call("removeProcessGroup", program.name)
             with contextlib.suppress(xmlrpc.client.Fault):
@@ -110,8 +109,11 @@ class Supervisor:
         ]
 
     def stop_part(self, name: str) -> None:
-        with contextlib.suppress(xmlrpc.client.Fault):
-            self._call("stopProcess", name)
+        """Blocks until it has ended, by force if need be: see `Program.stop_seconds`."""
+        with contextlib.suppress(xmlrpc.client.Fault):  # nobody knows it, or it does not run
+            self._call("stopProcess", name, False)  # supervisord takes a whole core while it waits for one itself
+            while self._call("getProcessInfo", name)["statename"] == "STOPPING":
+                time.sleep(0.05)
 
     def start_part(self, name: str) -> None:
         with contextlib.suppress(xmlrpc.client.Fault):
@@ -150,7 +152,7 @@ class Supervisor:
         pairs = ",".join(f'{name}="{_percent(value)}"' for name, value in environment.items())
         return (
             f"[program:{program.name}]\ncommand={_quoted(program.command)}\ndirectory={program.directory}\nenvironment={pairs}\n"
-            "autostart=false\nautorestart=true\nstartsecs=1\nstartretries=1000\nstopsignal=TERM\nstopwaitsecs=30\n"
+            f"autostart=false\nautorestart=true\nstartsecs=1\nstartretries=1000\nstopsignal=TERM\nstopwaitsecs={program.stop_seconds}\n"
             "stopasgroup=true\nkillasgroup=true\nredirect_stderr=true\nstdout_logfile_maxbytes=20MB\n"
             f"stdout_logfile_backups=1\nstdout_logfile={self._home / 'logs' / (program.name + '.log')}\n"
         )
