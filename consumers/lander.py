@@ -41,7 +41,7 @@ QUICK_SECONDS = 1.0
 GROUP = {
     "partition.assignment.strategy": "cooperative-sticky",
     "enable.partition.eof": True,
-    "fetch.wait.max.ms": 50,
+    "fetch.wait.max.ms": 250,  # more would hold up a partition that was just assigned, less asks the broker in vain
     "fetch.queue.backoff.ms": 50,
     "queued.max.messages.kbytes": 16 << 10,
     "fetch.message.max.bytes": 2 << 20,

@@ -23,7 +23,7 @@ PASSING = (TransientError, SQLAlchemyError, KafkaException, ClickHouseError)
 """What a server causes that is away for a while."""
 AT_LENGTH = (UnfitTableError, ForgetfulRegistryError)
 """What passes by itself soon, or not without a person."""
-FIRST_WAIT, LONGEST_WAIT = 0.25, 10.0
+FIRST_WAIT, LONGEST_WAIT = 0.25, 3.0
 
 
 @dataclass

@@ -45,7 +45,7 @@ class Tail:
         self._stopping = threading.Event()
         self._registry = Registry(registry, stopping=self._stopping.is_set)
         self._schemas: dict[int, Any] = {}
-        more = {"fetch.wait.max.ms": 20, "auto.offset.reset": "earliest", "enable.partition.eof": True}
+        more = {"fetch.wait.max.ms": 250, "auto.offset.reset": "earliest", "enable.partition.eof": True}
         self._reader = consumer(kafka, group, **more)
         self._reached: dict[tuple[str, int], int] = {}
         self._thread: threading.Thread | None = None

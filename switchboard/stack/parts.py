@@ -104,6 +104,8 @@ def _kafka_settings(folder: Path, state: State) -> dict[str, object]:
         "log.dirs": folder / "data",
         "auto.create.topics.enable": "false",
         "unclean.leader.election.enable": "false",
+        "broker.session.timeout.ms": 4000,  # for so long a broker that was killed is not let in again; 9000 otherwise
+        "broker.heartbeat.interval.ms": 1000,
         "offsets.topic.replication.factor": 1,
         "offsets.topic.num.partitions": 4,
         "transaction.state.log.replication.factor": 1,
@@ -173,6 +175,8 @@ def connect(home: Path, state: State, tools: Tools) -> Program:
         "plugin.discovery": "service_load",
         "exactly.once.source.support": "enabled",
         "scheduled.rebalance.max.delay.ms": 0,
+        "session.timeout.ms": 6000,  # for so long the group waits for a worker that was killed; 10000 otherwise
+        "heartbeat.interval.ms": 2000,
         "offset.flush.interval.ms": 1000,
         "connector.client.config.override.policy": "All",
         "config.providers": "env",

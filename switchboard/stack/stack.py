@@ -156,8 +156,9 @@ def kill(home: Path, part: str) -> None:
                 os.kill(status.pid, signal.SIGKILL)
 
 
-def stop_part(home: Path, part: str) -> None:
-    Supervisor(home, state.load(home)).stop_part(part)
+def stop_part(home: Path, part: str, *, at_once: bool = False) -> None:
+    """Blocks until it has ended; it is not started again. `at_once`: by SIGKILL, as when its machine fails."""
+    Supervisor(home, state.load(home)).stop_part(part, at_once=at_once)
 
 
 def start_part(home: Path, part: str, limit: float = 120) -> None:

@@ -108,10 +108,12 @@ class Supervisor:
             if info["name"] != LISTENER
         ]
 
-    def stop_part(self, name: str) -> None:
-        """Blocks until it has ended, by force if need be: see `Program.stop_seconds`."""
+    def stop_part(self, name: str, *, at_once: bool = False) -> None:
+        """Blocks until it has ended: by SIGKILL `at_once`, else by SIGTERM, and by SIGKILL after its `Program.stop_seconds`."""
         with contextlib.suppress(xmlrpc.client.Fault):  # nobody knows it, or it does not run
             self._call("stopProcess", name, False)  # supervisord takes a whole core while it waits for one itself
+            if at_once:
+                self._call("signalProcess", name, "KILL")
             while self._call("getProcessInfo", name)["statename"] == "STOPPING":
                 time.sleep(0.05)
 

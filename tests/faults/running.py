@@ -50,9 +50,9 @@ def made(traffic: Traffic, more: int) -> None:
 
 
 @contextmanager
-def away(pipeline: Pipeline, part: str) -> Iterator[None]:
-    """The part is stopped, and started again whatever becomes of the test: the next one needs it."""
-    local_stack.stop_part(pipeline.home, part)
+def away(pipeline: Pipeline, part: str, *, at_once: bool = False) -> Iterator[None]:
+    """The part is stopped, `at_once` by SIGKILL, and started again whatever becomes of the test: the next one needs it."""
+    local_stack.stop_part(pipeline.home, part, at_once=at_once)
     try:
         yield
     finally:

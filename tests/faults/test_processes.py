@@ -66,6 +66,7 @@ def kill_during_traffic(faulty: Pipeline, part: str) -> None:
                 made(traffic, 100)
     except pymysql.err.MySQLError:
         assert part == "mysql"
+    local_stack.start_part(faulty.home, part)  # which waits for it
 
 
 def test_they_outlive_each_server_killed_and_away_without_loss_or_duplicates(faulty: Pipeline) -> None:
@@ -76,7 +77,7 @@ def test_they_outlive_each_server_killed_and_away_without_loss_or_duplicates(fau
             with ExitStack() as stack:
                 if part != "mysql":  # the traffic's own connection would end it
                     stack.enter_context(Running(faulty, rate=30))  # more would take the cores from the servers that start
-                stack.enter_context(away(faulty, part))
+                stack.enter_context(away(faulty, part, at_once=True))
                 time.sleep(AWAY_SECONDS)  # the absence itself is what is tested
             with Running(faulty) as traffic:
                 made(traffic, 100)
