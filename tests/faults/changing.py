@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -99,12 +98,11 @@ class Changing:
 
         def write() -> None:
             number = max(first, largest)
-            while not stop.is_set():
+            while not stop.wait(0.01):
                 number += 1
                 self.sql(f"INSERT INTO {table} (id, m) VALUES ({number}, 1)")
                 self.sql(f"UPDATE {table} SET m = m + 1 WHERE id = {number - 3}")
                 self.sql(f"DELETE FROM {table} WHERE id = {number - 5} AND id % 2")
-                time.sleep(0.01)
 
         thread = threading.Thread(target=write)
         thread.start()

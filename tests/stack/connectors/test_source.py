@@ -137,10 +137,9 @@ def test_a_table_added_later_is_read_while_others_flow(source: Source) -> None:
     written: list[int] = []
 
     def write() -> None:
-        while not stop.is_set():
+        while not stop.wait(0.02):
             source.fill("ct_2", "ct_things", 1000 + len(written), 1)
             written.append(1)
-            time.sleep(0.02)
 
     thread = threading.Thread(target=write)
     thread.start()
