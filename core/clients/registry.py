@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_exponential
@@ -12,21 +13,41 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_expo
 from core.errors import MisconfiguredError, TransientError
 from core.settings import RegistryEndpoint
 
+T = TypeVar("T")
 TIMEOUT = (5, 10)
+SETTLE_SECONDS = 5.0
+"""A registry that keeps its schemas in Kafka answers before it has read them all: it knows the first ids, and not yet the last."""
 
 
 class Registry:
     """Blocks up to `patience` seconds a call while the registry is away, or until `stopping`, then raises TransientError."""
 
-    def __init__(self, endpoint: RegistryEndpoint, patience: float = 30, stopping: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        endpoint: RegistryEndpoint,
+        patience: float = 30,
+        stopping: Callable[[], bool] = lambda: False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._endpoint = endpoint
         self._session = requests.Session()
         self._patience = patience
         self._stopping = stopping
+        self._clock = clock
+        self._away_at = clock()
+        """When it did not answer last; it may have been started just before its first answer, too."""
 
     def schema(self, schema_id: int, patience: float | None = None) -> str | None:
-        """The schema's text, or None if the registry does not know the id. `patience` for this call alone."""
-        answer = self._get(f"/schemas/ids/{schema_id}", patience)
+        """The schema's text, or None if the registry does not know the id. `patience` for this call alone.
+
+        A registry that was away within the last `SETTLE_SECONDS` may yet come to know the id: it counts as away.
+        """
+        return self._again(lambda: self._schema(schema_id), patience)
+
+    def _schema(self, schema_id: int) -> str | None:
+        answer = self._once(f"/schemas/ids/{schema_id}")
+        if answer is None and self._clock() < self._away_at + SETTLE_SECONDS:
+            raise TransientError(f"the schema registry does not know schema id {schema_id}, and may still be starting")
         return None if answer is None else str(answer["schema"])
 
     def latest(self, subject: str) -> tuple[int, dict[str, Any]] | None:
@@ -56,10 +77,10 @@ class Registry:
             )
         return int(_read(response, path)["id"])
 
-    def _get(self, path: str, patience: float | None = None) -> Any:
-        return self._again(lambda: self._once(path), patience)
+    def _get(self, path: str) -> Any:
+        return self._again(lambda: self._once(path))
 
-    def _again(self, call: Callable[[], Any], patience: float | None = None) -> Any:
+    def _again(self, call: Callable[[], T], patience: float | None = None) -> T:
         delay = stop_after_delay(self._patience if patience is None else patience)
         again = retry(
             retry=retry_if_exception_type(TransientError),
@@ -75,12 +96,16 @@ class Registry:
 
     def _answered(self, call: Callable[[], requests.Response]) -> requests.Response:
         try:
-            return call()
+            answer = call()
         except requests.RequestException as error:
+            self._away_at = self._clock()
             raise TransientError(
                 f"the schema registry at {self._endpoint.url} does not answer",
                 "is it running? `switchboard status` tells",
             ) from error
+        if answer.status_code >= 500:
+            self._away_at = self._clock()
+        return answer
 
 
 def _read(response: requests.Response, path: str) -> Any:
