@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 
 from consumers.batch import Batch
@@ -71,6 +72,11 @@ class BatchLander:
         self._book = book
         self._gauge = gauge
         self._control = control
+
+    def meet(self, table: Table, generation: int, batch: Batch) -> None:
+        """Raises what keeps the batch from landing now: before others of its table land, whose dead letters would be written again."""
+        with suppress(PoisonError):  # its records' own fault
+            self._book.landing(table, batch.schema_id, generation)
 
     def land(self, table: Table, generation: int, batch: Batch) -> None:
         """Returns once each record is inserted or durably a dead letter; else raises, and nothing may be committed."""

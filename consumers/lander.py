@@ -173,6 +173,8 @@ class Lander:
     @staticmethod
     def _land(worker: BatchLander, table: Table, pending: Pending) -> None:
         for batch in pending.batches.values():
+            worker.meet(table, pending.generation, batch)
+        for batch in pending.batches.values():
             worker.land(table, pending.generation, batch)
         if pending.tombstones:
             worker.land_tombstones(table, pending.generation, pending.tombstones)
