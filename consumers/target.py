@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
+from urllib3.exceptions import HTTPError
 
 from consumers.applied import NEVER, Applied, applied, fingerprint, remember
-from consumers.insert import UnfitTableError
+from consumers.insert import STRUCTURE_ERRORS, UnfitTableError
 from consumers.rebuild import rebuild, scratch_name
 from core.clients import clickhouse
 from core.control import ControlDatabase
+from core.errors import SwitchboardError, TransientError
 from core.settings import Endpoints
 from schemas.catalog import Catalog
 from schemas.names import ch_string, physical_name
@@ -152,22 +154,38 @@ class ClickHouseTarget:
         Raises UnfitTableError where a column is narrower than what is landed, as it is until a wider contract is applied:
         ClickHouse would convert what an INSERT brings, and cut off without a word what does not fit. Blocks on ClickHouse.
         """
+        try:
+            other = self._widened(table, landed)
+        except (ClickHouseError, HTTPError, OSError) as error:
+            raise self._passing(table, error) from error
+        _refuse_narrower(table, {column: kinds for column, kinds in other.items() if _narrows(*reversed(kinds))})
+
+    def _widened(self, table: Table, landed: Table) -> dict[str, tuple[str, str]]:
+        """Adds and widens the columns beyond the contract; what is left of `Difference.other`."""
         client = clickhouse.connect(self._endpoint)
         extra, name = landed.columns[len(table.columns) :], physical_name(table)
-        with clickhouse.answering(self._endpoint):
-            for column in extra:
-                client.command(render.add_column(landed, column))
-            if name not in (live := _live(client, name)):
-                return  # the INSERT tells
-            before = applied(self._control).get(table.name, NEVER)
-            other = difference(landed, live[name], before).other
-            for column in extra:
-                if column.name in other and not _narrows(*other[column.name]):
-                    client.command(render.modify_column(landed, column))
-                    del other[column.name]
-            if extra:
-                client.command(render.create_read_view(table, difference(table, live[name], before).kept))
-        _refuse_narrower(table, {column: kinds for column, kinds in other.items() if _narrows(*reversed(kinds))})
+        for column in extra:
+            client.command(render.add_column(landed, column))
+        if name not in (live := _live(client, name)):
+            return {}  # the INSERT tells
+        before = applied(self._control).get(table.name, NEVER)
+        other = difference(landed, live[name], before).other
+        for column in extra:
+            if column.name in other and not _narrows(*other[column.name]):
+                client.command(render.modify_column(landed, column))
+                del other[column.name]
+        if extra:
+            client.command(render.create_read_view(table, difference(table, live[name], before).kept))
+        return other
+
+    def _passing(self, table: Table, error: Exception) -> SwitchboardError:
+        """As an INSERT's errors are named: what `apply` changes meanwhile, and ClickHouse's own trouble, are no reason to end."""
+        code = clickhouse.error_code(error)
+        if code in STRUCTURE_ERRORS:
+            return UnfitTableError(f"table {table.name!r}: {clickhouse.first_line(error)}", "run `switchboard apply`")
+        if code is None or code in clickhouse.AUTHENTICATION_FAILED:
+            return clickhouse.named(self._endpoint, error)
+        return TransientError(f"table {table.name!r}: {clickhouse.first_line(error)}")
 
 
 def _refuse_narrower(table: Table, narrower: Mapping[str, tuple[str, str]]) -> None:

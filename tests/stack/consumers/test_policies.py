@@ -5,6 +5,13 @@ from __future__ import annotations
 import pytest
 
 from consumers.deadletters import read
+from consumers.insert import UnfitTableError
+from consumers.target import ClickHouseTarget
+from schemas import privacy as p
+from schemas import types as t
+from schemas.catalog import Catalog
+from schemas.render.clickhouse import create_rows_table, rows_table
+from schemas.table import Latest, Shards, Table, immutable, optional
 from tests.conftest import Space
 from tests.pipeline import Pipeline, eventually
 from tests.stack.consumers.test_landing import landed_count
@@ -69,3 +76,16 @@ def test_freeze_stops_this_table_alone(pipeline: Pipeline, shard: str) -> None:
     pipeline.sql(f"INSERT INTO {other} VALUES (1, 1)", database=shard)
     eventually(lambda: landed_count(pipeline, other, shard, 1))
     assert landed_count(pipeline, table, shard, 1)
+
+
+def test_a_table_that_apply_changes_while_a_column_is_added_is_unfit_for_a_moment(pipeline: Pipeline, space: Space) -> None:
+    """Its columns have other names than the lander's contract says, so that the view cannot be made."""
+    described = (immutable(1, "id", t.Int(32), p.PUBLIC), optional(2, "m", t.Int(32), p.PUBLIC))
+    name, source = space.name("changed"), Shards("changed_*")
+    table = Table(name, source, ("id",), Latest(), described)
+    landed = Table(name, source, ("id",), Latest(), (*described, optional(3, "extra", t.Int(32), p.PUBLIC)))
+    target = ClickHouseTarget(pipeline.endpoints, Catalog((table,)), pipeline.control)
+    pipeline.clickhouse.command(create_rows_table(table))
+    pipeline.clickhouse.command(f"ALTER TABLE {rows_table(table)} RENAME COLUMN m TO n")
+    with pytest.raises(UnfitTableError, match=f"table '{name}': .*`m`"):
+        target.prepare(table, landed)
