@@ -73,8 +73,11 @@ class BatchLander:
         self._gauge = gauge
         self._control = control
 
-    def meet(self, table: Table, generation: int, batch: Batch) -> None:
-        """Raises what keeps the batch from landing now: before others of its table land, whose dead letters would be written again."""
+    def load_schema(self, table: Table, generation: int, batch: Batch) -> None:
+        """Raises as `SchemaBook.landing` does, but for PoisonError; blocks on the registry for a schema not met before.
+
+        Call it for every batch of a table before any lands: a table that is retried writes its dead letters again.
+        """
         with suppress(PoisonError):  # its records' own fault
             self._book.landing(table, batch.schema_id, generation)
 

@@ -19,10 +19,10 @@ from consumers.insert import Inserter, UnfitTableError
 from consumers.land import BatchLander, PoisonGauge
 from consumers.offsets import OffsetTracker
 from consumers.pending import Pending, runs
-from consumers.schemas import Prepare, SchemaBook
+from consumers.schemas import PrepareTable, SchemaBook
 from consumers.standstill import PASSING, Standstills, said
 from core import logging, metrics
-from core.clients.kafka import consumer
+from core.clients.kafka import IDLE_WAIT_MILLISECONDS, consumer
 from core.clients.registry import Registry
 from core.clients.topic_identity import TopicDescriber, TopicIdentity
 from core.control import ControlDatabase
@@ -41,7 +41,7 @@ QUICK_SECONDS = 1.0
 GROUP = {
     "partition.assignment.strategy": "cooperative-sticky",
     "enable.partition.eof": True,
-    "fetch.wait.max.ms": 250,  # more would hold up a partition that was just assigned, less asks the broker in vain
+    "fetch.wait.max.ms": IDLE_WAIT_MILLISECONDS,
     "fetch.queue.backoff.ms": 50,
     "queued.max.messages.kbytes": 16 << 10,
     "fetch.message.max.bytes": 2 << 20,
@@ -61,7 +61,7 @@ class Lander:
         settings: LandingSettings,
         catalog: Catalog,
         control: ControlDatabase,
-        prepare: Prepare,
+        prepare: PrepareTable,
         stopping: Callable[[], bool],
         landed: Callable[[], Catalog] | None = None,
     ) -> None:
@@ -173,7 +173,7 @@ class Lander:
     @staticmethod
     def _land(worker: BatchLander, table: Table, pending: Pending) -> None:
         for batch in pending.batches.values():
-            worker.meet(table, pending.generation, batch)
+            worker.load_schema(table, pending.generation, batch)
         for batch in pending.batches.values():
             worker.land(table, pending.generation, batch)
         if pending.tombstones:

@@ -42,7 +42,7 @@ class ForgetfulRegistryError(TransientError):
 Made = tuple[str, int]
 """A topic and its generation: the ids of another making may have been another registry's."""
 
-Prepare = Callable[[Table, Table], None]
+PrepareTable = Callable[[Table, Table], None]
 """Makes the live table of the first take rows of the second, which may have more columns: see `ClickHouseTarget.prepare`."""
 
 
@@ -67,7 +67,7 @@ class Landing:
 class SchemaBook:
     """Landings by (topic, schema id, generation). Thread-safe; blocks on the registry for an id not met before."""
 
-    def __init__(self, registry: Registry, control: ControlDatabase, prepare: Prepare, history: Dropped) -> None:
+    def __init__(self, registry: Registry, control: ControlDatabase, prepare: PrepareTable, history: Dropped) -> None:
         self._registry = registry
         self._control = control
         self._prepare = prepare

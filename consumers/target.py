@@ -152,15 +152,16 @@ class ClickHouseTarget:
         """Makes the live table take what is landed: `table` and the columns that its records bring beyond the contract.
 
         Raises UnfitTableError where a column is narrower than what is landed, as it is until a wider contract is applied:
-        ClickHouse would convert what an INSERT brings, and cut off without a word what does not fit. Blocks on ClickHouse.
+        ClickHouse would convert the values of an INSERT and silently truncate those that do not fit. Raises TransientError or
+        MisconfiguredError as an INSERT does. Blocks on ClickHouse and the control database.
         """
         try:
-            other = self._widened(table, landed)
+            other = self._add_columns(table, landed)
         except (ClickHouseError, HTTPError, OSError) as error:
-            raise self._passing(table, error) from error
+            raise self._named(table, error) from error
         _refuse_narrower(table, {column: kinds for column, kinds in other.items() if _narrows(*reversed(kinds))})
 
-    def _widened(self, table: Table, landed: Table) -> dict[str, tuple[str, str]]:
+    def _add_columns(self, table: Table, landed: Table) -> dict[str, tuple[str, str]]:
         """Adds and widens the columns beyond the contract; what is left of `Difference.other`."""
         client = clickhouse.connect(self._endpoint)
         extra, name = landed.columns[len(table.columns) :], physical_name(table)
@@ -178,7 +179,7 @@ class ClickHouseTarget:
             client.command(render.create_read_view(table, difference(table, live[name], before).kept))
         return other
 
-    def _passing(self, table: Table, error: Exception) -> SwitchboardError:
+    def _named(self, table: Table, error: Exception) -> SwitchboardError:
         """As an INSERT's errors are named: what `apply` changes meanwhile, and ClickHouse's own trouble, are no reason to end."""
         code = clickhouse.error_code(error)
         if code in STRUCTURE_ERRORS:

@@ -14,7 +14,7 @@ import fastavro
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from core import logging, metrics
-from core.clients.kafka import answering, consumer
+from core.clients.kafka import IDLE_WAIT_MILLISECONDS, answering, consumer
 from core.clients.registry import Registry
 from core.errors import TransientError
 from core.settings import KafkaEndpoint, RegistryEndpoint
@@ -45,7 +45,7 @@ class Tail:
         self._stopping = threading.Event()
         self._registry = Registry(registry, stopping=self._stopping.is_set)
         self._schemas: dict[int, Any] = {}
-        more = {"fetch.wait.max.ms": 250, "auto.offset.reset": "earliest", "enable.partition.eof": True}
+        more = {"fetch.wait.max.ms": IDLE_WAIT_MILLISECONDS, "auto.offset.reset": "earliest", "enable.partition.eof": True}
         self._reader = consumer(kafka, group, **more)
         self._reached: dict[tuple[str, int], int] = {}
         self._thread: threading.Thread | None = None

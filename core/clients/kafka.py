@@ -14,6 +14,9 @@ from core.settings import KafkaEndpoint
 
 QUIET = {"log_level": 2}
 Config = dict[str, Any]
+IDLE_WAIT_MILLISECONDS = 250
+"""The broker's wait for a record before it answers a reader that has read everything. Longer delays a partition that was just
+assigned; shorter costs the broker CPU, and brings no record sooner."""
 END_WAIT_MILLISECONDS = 10
 """The broker's wait for another record before it reports the end of a partition; Kafka's default is 500."""
 

@@ -111,7 +111,7 @@ class FakeWorker:
     landed: dict[Place, list[int]] = field(default_factory=dict)
     meets: dict[str, list[Exception]] = field(default_factory=dict)
 
-    def meet(self, table: Table, generation: int, batch: Batch) -> None:
+    def load_schema(self, table: Table, generation: int, batch: Batch) -> None:
         """Every schema is known."""
 
     def land(self, table: Table, generation: int, batch: Batch) -> None:
