@@ -73,6 +73,8 @@ class Lander:
         self._tables = {topic_of(table): table for table in catalog}
         self._decided = decisions(control, self._tables)
         self._generations: dict[str, int] = {}
+        self._assigned: set[tuple[str, int]] = set()
+        """(topic, partition). A consumer that closes no longer tells."""
         self._still = Standstills(settings.retry_seconds)
         self._pending: dict[str, Pending] = {}
         self._running: dict[Future[None], Pending] = {}
@@ -238,7 +240,7 @@ class Lander:
 
     def _places(self, topics: Iterable[str]) -> list[TopicPartition]:
         wanted = set(topics)
-        return [place for place in self._consumer.assignment() if place.topic in wanted]
+        return [TopicPartition(topic, partition) for topic, partition in sorted(self._assigned) if topic in wanted]
 
     def _go_on(self) -> None:
         """Tables whose time has come begin again at what was committed, as if the lander were started anew for them."""
@@ -341,7 +343,7 @@ class Lander:
             self._subscribe()
 
     def _check_identities(self) -> None:
-        mine = sorted({place.topic for place in self._consumer.assignment() if place.topic not in self._still})
+        mine = sorted({topic for topic, _ in self._assigned if topic not in self._still})
         try:
             for topic, identity in self._describer.identities(mine).items():
                 self._check_generation(topic, identity)
@@ -364,6 +366,7 @@ class Lander:
         begun = {(place.topic, place.partition) for place in found.places}
         rest = [TopicPartition(place.topic, place.partition, OFFSET_END) for place in places if (place.topic, place.partition) not in begun]
         group.incremental_assign([*found.places, *rest])
+        self._assigned |= {(place.topic, place.partition) for place in places}
         idle = [place for place in places if place.topic in self._still or place.topic in self._paused]
         if idle:
             group.pause(idle)
@@ -378,7 +381,8 @@ class Lander:
         """Another process has these partitions; what is in hand of them lands twice, which changes nothing."""
         for place in places:
             self._offsets.forget((place.topic, place.partition))
+            self._assigned.discard((place.topic, place.partition))
         group.incremental_unassign(places)
-        kept = {place.topic for place in group.assignment()}
+        kept = {topic for topic, _ in self._assigned}
         self._pending = {topic: pending for topic, pending in self._pending.items() if topic in kept}
         log.info("revoked", partitions=len(places))

@@ -130,12 +130,13 @@ class ClickHouseTarget:
         found = difference(table, live[physical_name(table)], before)
         if step.action == "change":
             self._change(client, table, found, before, resumed=scratch_name(table) in live and not found.rebuild)
-        client.command(render.create_read_view(table, found.kept))
-        if step.action == "drop":
-            for name in found.gone:
-                client.command(render.drop_column(table, name))
-        if step.action == "drop" or not found.gone:
-            remember(self._control, table)
+        with self._control.alone(_view_lock(table)):
+            client.command(render.create_read_view(table, (*table.names, *found.kept)))
+            if step.action == "drop":
+                for name in found.gone:
+                    client.command(render.drop_column(table, name))
+            if step.action == "drop" or not found.gone:
+                remember(self._control, table)
 
     def _change(self, client: Client, table: Table, found: Difference, before: Applied, *, resumed: bool) -> None:
         if resumed or found.rebuild:
@@ -176,8 +177,20 @@ class ClickHouseTarget:
                 client.command(render.modify_column(landed, column))
                 del other[column.name]
         if extra:
-            client.command(render.create_read_view(table, difference(table, live[name], before).kept))
+            self._show(client, table)
         return other
+
+    def _show(self, client: Client, table: Table) -> None:
+        """Makes the reading view show every column beyond the contract, and the columns of the contract that was applied last.
+
+        That may be a newer one than `table`, which a lander has known since it started.
+        """
+        with self._control.alone(_view_lock(table)):
+            live, before = _live(client, physical_name(table))[physical_name(table)], applied(self._control).get(table.name, NEVER)
+            described = table.names if before.fingerprint in ("", fingerprint(table)) else tuple(before.columns.values())
+            landing = {name for name, _ in render.META_COLUMNS}
+            beyond = (name for name in live.columns if name not in described and name not in landing)
+            client.command(render.create_read_view(table, (*described, *beyond)))
 
     def _named(self, table: Table, error: Exception) -> SwitchboardError:
         """As an INSERT's errors are named: what `apply` changes meanwhile, and ClickHouse's own trouble, are no reason to end."""
@@ -187,6 +200,10 @@ class ClickHouseTarget:
         if code is None or code in clickhouse.AUTHENTICATION_FAILED:
             return clickhouse.named(self._endpoint, error)
         return TransientError(f"table {table.name!r}: {clickhouse.first_line(error)}")
+
+
+def _view_lock(table: Table) -> str:
+    return f"view of {table.name}"
 
 
 def _refuse_narrower(table: Table, narrower: Mapping[str, tuple[str, str]]) -> None:

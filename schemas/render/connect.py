@@ -200,7 +200,11 @@ def _signals(server: MySqlServer, kafka: KafkaEndpoint) -> dict[str, str]:
 
 
 def _delivery() -> dict[str, str]:
-    """Short producer transactions, so that one slow shard holds nobody up and landing sees records at once."""
+    """Short producer transactions, so that one slow shard holds nobody up and landing sees records at once.
+
+    A worker that is killed leaves one open: until Kafka aborts it, no other worker starts the task and nobody reads on, which takes
+    a minute by default. A task whose transaction Kafka aborted because Kafka itself was away is started again by the watch.
+    """
     return {
         "exactly.once.support": "required",
         "transaction.boundary": "poll",
@@ -211,4 +215,5 @@ def _delivery() -> dict[str, str]:
         "producer.override.linger.ms": "5",
         "producer.override.batch.size": "262144",
         "producer.override.max.request.size": "16777216",
+        "producer.override.transaction.timeout.ms": "10000",
     }

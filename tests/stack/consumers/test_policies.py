@@ -89,3 +89,19 @@ def test_a_table_that_apply_changes_while_a_column_is_added_is_unfit_for_a_momen
     pipeline.clickhouse.command(f"ALTER TABLE {rows_table(table)} RENAME COLUMN m TO n")
     with pytest.raises(UnfitTableError, match=f"table '{name}': .*`m`"):
         target.prepare(table, landed)
+
+
+def test_a_lander_with_an_older_contract_hides_no_column_of_the_newer_one(pipeline: Pipeline, space: Space) -> None:
+    name, source = space.name("older"), Shards("older_*")
+    identity, extra, more = (
+        immutable(1, "id", t.Int(32), p.PUBLIC),
+        optional(2, "extra", t.Int(32), p.PUBLIC),
+        optional(3, "more", t.Int(32), p.PUBLIC),
+    )
+    older, newer, landed = (Table(name, source, ("id",), Latest(), (identity, *others)) for others in ((), (extra,), (extra, more)))
+    for contract in (older, newer):
+        target = ClickHouseTarget(pipeline.endpoints, Catalog((contract,)), pipeline.control)
+        for step in target.plan():
+            target.apply(step)
+    ClickHouseTarget(pipeline.endpoints, Catalog((older,)), pipeline.control).prepare(older, landed)
+    assert columns(pipeline, name) == ["id", "extra", "more"]

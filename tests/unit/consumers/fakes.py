@@ -44,6 +44,7 @@ class FakeConsumer:
     refuses: list[Exception | Place] = field(default_factory=list)
     """What the next commits meet: an error of all, or of one partition."""
     callbacks: dict[str, Callable[..., None]] = field(default_factory=dict)
+    closing: bool = False
 
     def put(self, topic: str, partition: int, *values: bytes) -> None:
         log = self.logs.setdefault((topic, partition), [])
@@ -67,6 +68,8 @@ class FakeConsumer:
             del self.positions[place.topic, place.partition]
 
     def assignment(self) -> list[TopicPartition]:
+        if self.closing:
+            raise KafkaException(KafkaError(KafkaError._DESTROY))  # as librdkafka does now and then
         return [TopicPartition(*place) for place in self.positions]
 
     def consume(self, count: int, timeout: float) -> list[Message]:
@@ -93,6 +96,7 @@ class FakeConsumer:
         return [*taken, *(Refused(*refused) for _ in offsets[len(taken) :] if refused is not None)]  # type: ignore[list-item]
 
     def close(self) -> None:
+        self.closing = True
         if self.positions:
             self.leave(*self.positions)
 
