@@ -14,7 +14,7 @@ import fastavro
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from core import logging, metrics
-from core.clients.kafka import IDLE_WAIT_MILLISECONDS, answering, consumer
+from core.clients.kafka import IDLE_WAIT_MILLISECONDS, answering, consumer, end_offsets
 from core.clients.registry import Registry
 from core.errors import TransientError
 from core.settings import KafkaEndpoint, RegistryEndpoint
@@ -72,8 +72,8 @@ class Tail:
     def catch_up(self, take: Callable[[Change], object], limit: float = CATCH_UP_SECONDS) -> None:
         """Blocks until all is read that the topics hold now. Raises TransientError if that takes longer, in seconds."""
         deadline = time.monotonic() + limit
+        ends = end_offsets(self._kafka, self._reached, ASK_SECONDS)
         with answering(self._kafka):
-            ends = {place: self._end(*place) for place in self._reached}
             while any(self._reached[place] < end for place, end in ends.items()):
                 for change in self._read_on():
                     take(change)
@@ -81,10 +81,6 @@ class Tail:
                     raise TransientError("the result topics are read no more, as the streamer ends")
                 if time.monotonic() > deadline:
                     raise TransientError(f"the result topics are not read to their ends within {limit:.0f} s", "is Kafka running?")
-
-    def _end(self, topic: str, partition: int) -> int:
-        _, end = self._reader.get_watermark_offsets(TopicPartition(topic, partition), timeout=ASK_SECONDS)
-        return int(end)
 
     def start(self, take: Callable[[list[Change]], None]) -> None:
         """`take` is called on the tail's thread with each batch of changes, in the order of each partition."""

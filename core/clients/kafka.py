@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import OFFSET_BEGINNING, Consumer, IsolationLevel, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from core.errors import TransientError
 from core.settings import KafkaEndpoint
@@ -73,6 +73,22 @@ def answering(endpoint: KafkaEndpoint) -> Iterator[None]:
     except KafkaException as error:
         place = f"Kafka at {endpoint.bootstrap}"
         raise TransientError(f"{place} does not answer: {error}", "is it running? `switchboard status` tells") from error
+
+
+def end_offsets(endpoint: KafkaEndpoint, places: Iterable[tuple[str, int]], limit: float = 15) -> dict[tuple[str, int], int]:
+    """(topic, partition) -> the offset after its last committed record, by one request to each broker.
+
+    A consumer that has partitions assigned answers `get_watermark_offsets` only after the fetch that is under way, for each one.
+    Blocks up to `limit` seconds; raises TransientError while Kafka is away.
+    """
+    latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+    wanted = {TopicPartition(*place): latest for place in places}
+    if not wanted:
+        return {}
+    client = admin(endpoint)
+    with answering(endpoint):
+        answers = client.list_offsets(wanted, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=limit)
+        return {(place.topic, place.partition): int(answer.result(limit).offset) for place, answer in answers.items()}
 
 
 def whole(endpoint: KafkaEndpoint, topic: str) -> Iterator[Message]:

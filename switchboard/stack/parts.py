@@ -62,6 +62,8 @@ def mysql(home: Path, state: State, tools: Tools) -> Program:
         "--binlog-expire-logs-seconds=604800",
         "--default-time-zone=+00:00",
         "--innodb-buffer-pool-size=128M",
+        "--innodb-flush-log-at-trx-commit=2",  # this and the next: a commit outlives the process, not the machine's power
+        "--sync-binlog=0",
         "--performance-schema=OFF",
         "--secure-file-priv=NULL",
         "--local-infile=OFF",

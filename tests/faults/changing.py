@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from core.clients import mysql
 from core.control.states import Standing, standing
 from schemas.catalog import load
 from tests.pipeline import CONTRACTS, Pipeline, eventually
@@ -98,11 +99,12 @@ class Changing:
 
         def write() -> None:
             number = max(first, largest)
-            while not stop.wait(0.01):
-                number += 1
-                self.sql(f"INSERT INTO {table} (id, m) VALUES ({number}, 1)")
-                self.sql(f"UPDATE {table} SET m = m + 1 WHERE id = {number - 3}")
-                self.sql(f"DELETE FROM {table} WHERE id = {number - 5} AND id % 2")
+            with mysql.cursor(self.pipeline.endpoints.mysql[0], SHARD) as cursor:
+                while not stop.wait(0.02):
+                    number += 1
+                    cursor.execute(f"INSERT INTO {table} (id, m) VALUES ({number}, 1)")
+                    cursor.execute(f"UPDATE {table} SET m = m + 1 WHERE id = {number - 3}")
+                    cursor.execute(f"DELETE FROM {table} WHERE id = {number - 5} AND id % 2")
 
         thread = threading.Thread(target=write)
         thread.start()

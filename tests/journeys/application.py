@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
+import itertools
 import json
 import random
 import re
@@ -27,6 +28,8 @@ SELECT column_name, data_type, column_type, is_nullable = 'YES', numeric_precisi
     character_set_name
 FROM information_schema.columns WHERE table_schema = %s AND table_name = %s AND generation_expression = '' AND extra NOT LIKE '%%auto_inc%%'
 """
+TRANSACTIONS = 20
+"""So many before it asks again what columns there are."""
 TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = %s AND table_type = 'BASE TABLE'"
 
 
@@ -71,17 +74,30 @@ class Application:
         try:
             with connection.cursor() as cursor:
                 cursor.execute("SET innodb_lock_wait_timeout = 2, lock_wait_timeout = 20")
-                while not self._stop.wait(0.002):
-                    self._transaction(connection, cursor, chance)
+                for number in itertools.count():
+                    if self._stop.wait(0.01):
+                        break
+                    if number % TRANSACTIONS == 0:
+                        tables = self._described(cursor)
+                    self._transaction(connection, cursor, chance, tables)
         except BaseException as error:
             self.failures.append(error)
         finally:
             connection.close()
 
-    def _transaction(self, connection: Any, cursor: Any, chance: random.Random) -> None:
+    def _described(self, cursor: Any) -> dict[str, Any]:
+        """Table -> its columns, as they are now."""
+        cursor.execute(TABLES, (self._database,))
+        tables = {name: () for (name,) in cursor.fetchall() if name not in self._quiet}
+        for name in tables:
+            cursor.execute(COLUMNS, (self._database, name))
+            tables[name] = cursor.fetchall()
+        return tables
+
+    def _transaction(self, connection: Any, cursor: Any, chance: random.Random, tables: dict[str, Any]) -> None:
         try:
             for _ in range(chance.randint(1, 4)):
-                self._statement(cursor, chance)
+                self._statement(cursor, chance, tables)
         except pymysql.MySQLError as error:
             if error.args[0] not in EXPECTED:
                 raise
@@ -92,11 +108,9 @@ class Application:
         else:
             connection.commit()
 
-    def _statement(self, cursor: Any, chance: random.Random) -> None:
-        cursor.execute(TABLES, (self._database,))
-        table = chance.choice([name for (name,) in cursor.fetchall() if name not in self._quiet])
-        cursor.execute(COLUMNS, (self._database, table))
-        columns = cursor.fetchall()
+    def _statement(self, cursor: Any, chance: random.Random, tables: dict[str, Any]) -> None:
+        table = chance.choice(list(tables))
+        columns = tables[table]
         kind = chance.choices(("insert", "update", "delete"), (5, 4, 1))[0]
         if kind == "insert":
             names = ", ".join(quoted(column[0]) for column in columns)

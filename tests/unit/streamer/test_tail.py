@@ -90,9 +90,6 @@ class Reader:
             raise self.raises
         return places if self.committed_at is None else [self.committed_at]
 
-    def get_watermark_offsets(self, place: TopicPartition, timeout: float) -> tuple[int, int]:
-        return 0, self.end
-
     def assign(self, places: list[TopicPartition]) -> None: ...
 
     def poll(self, limit: float) -> Record | None:
@@ -125,6 +122,7 @@ class Schemas:
 def reader(monkeypatch: pytest.MonkeyPatch) -> Reader:
     made = Reader()
     monkeypatch.setattr(module, "consumer", lambda *_, **__: made)
+    monkeypatch.setattr(module, "end_offsets", lambda _, places, limit: dict.fromkeys(places, made.end))
     return made
 
 
