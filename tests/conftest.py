@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,11 +25,13 @@ from tests.reporting import RunReport
 STATE = ROOT / ".switchboard"
 HOMES = os.environ.get("SWITCHBOARD_TEST_HOMES", "")
 """Runs beside each other name their stacks apart with this; one run needs none."""
-LANES = ("unit", "live", "faults", "stack", "journeys")
+LANES = ("unit", "live", "faults", "journeys", "stack")
 """The cheapest first, so that its failures are known within a minute; then the longest, so that both processes end together.
-Each but `unit` has stacks of its own, and runs in one process; `live` are the tests that use Flink or start stacks."""
+Each but `unit` runs in one process; `live` are the tests that use Flink or start stacks, after the demo that has started theirs."""
 LIVE_ROOMS = ("flink_jobs", "schemas", "stack", "streamer")
-_numbers = itertools.count(1)
+DEMO = "test_demo.py"
+_numbers = itertools.count(101)
+gc.disable()  # a fifth of the time of collecting the tests would go there
 # A test's servers run for minutes: a third of their time would go to HotSpot's second compiler, and a tenth of what their starts
 # take to the verification of their classes, which never is won back.
 os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote")
@@ -39,13 +43,18 @@ os.environ.setdefault("SWITCHBOARD_FLINK__MINI_BATCH_LATENCY_MILLISECONDS", str(
 
 def lane(nodeid: str) -> str:
     _, cost, room, *_ = nodeid.partition("::")[0].split("/")
-    return "live" if cost == "stack" and room in LIVE_ROOMS else cost
+    return "live" if room == DEMO or (cost == "stack" and room in LIVE_ROOMS) else cost
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: LANES.index(lane(item.nodeid)))
+    items.sort(key=lambda item: (LANES.index(lane(item.nodeid)), DEMO not in item.nodeid))
     reporting.rerun_once(items)
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # what was imported stays
+    gc.enable()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -68,16 +77,44 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByLane:
     return ByLane(config, log)
 
 
-def start(name: str) -> tuple[Path, Endpoints]:
-    """A stack with a folder and data of its own; the servers' files are fetched once for all."""
+def unused(name: str) -> Path:
+    """The folder of a stack that was never started."""
     home = STATE / f"{HOMES}{name}"
     if (home / "state.json").exists():  # an earlier run was ended before it could clear up
         local_stack.discard(home)
     shutil.rmtree(home, ignore_errors=True)
-    STATE.mkdir(exist_ok=True)
+    home.mkdir(parents=True)
     reporting.HOMES.append(home)
-    with FileLock(STATE / ".starting.lock", timeout=300):  # two at once would take turns at the same ports
+    return home
+
+
+def starting() -> FileLock:
+    """Held while a stack starts: two at once would take turns at the same ports."""
+    return FileLock(STATE / ".starting.lock", timeout=300)
+
+
+def start(name: str) -> tuple[Path, Endpoints]:
+    """A stack with a folder and data of its own; the servers' files are fetched once for all."""
+    home = unused(name)
+    with starting():
         return home, local_stack.up(home, Progress(), artefacts=STATE / "artefacts")
+
+
+@pytest.fixture(scope="session")
+def own_home(worker_id: str) -> Iterator[Path]:
+    """The folder of this process's stack, be it started or not."""
+    home = unused("tests" if worker_id == "master" else f"tests-{worker_id}")
+    yield home
+    if (home / "state.json").exists():
+        local_stack.discard(home)
+
+
+@pytest.fixture(scope="session")
+def stack_home(own_home: Path) -> Path:
+    """One stack of real servers for all of the tests that a process runs; as the demo left it, if that was first."""
+    with starting():
+        local_stack.up(own_home, Progress(), artefacts=STATE / "artefacts")
+    return own_home
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""`make demo`, as the README promises it: watched, ended by Ctrl-C, proven equal, and leaving nothing behind but the servers."""
+"""`make demo`, as the README promises it: watched, ended by Ctrl-C, proven equal, and leaving nothing behind but the servers and jobs."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ from pathlib import Path
 import psutil
 import requests
 
+from flink_jobs.jobs import JOBS
+from flink_jobs.rest import Flink
+from switchboard import stack as local_stack
+from tests.conftest import starting
 from tests.launching import ROOT
 from tests.pipeline import eventually
 
@@ -33,20 +37,29 @@ def running(home: Path) -> list[str]:
     return found
 
 
-def test_ctrl_c_ends_it_with_the_copies_proven_equal(home: Path) -> None:
+def jobs_that_run(home: Path) -> set[str]:
+    at = local_stack.endpoints(home).flink
+    assert at is not None
+    return {job.name for job in Flink(at).jobs() if job.state == "RUNNING"}
+
+
+def test_ctrl_c_ends_it_with_the_copies_proven_equal(own_home: Path) -> None:
+    home = own_home
     if not (home / "artefacts").exists():
         (home / "artefacts").symlink_to(home.parent / "artefacts")
     log = home / "demo.log"
     environment = {**os.environ, "SWITCHBOARD_HOME": str(home), "COLUMNS": "120"}
-    with log.open("wb") as told:
-        command = [sys.executable, "-m", "switchboard", "demo", "--rate", "200"]
+    with starting(), log.open("wb") as told:
+        command = [sys.executable, "-m", "switchboard", "demo", "--rate", "50"]
         demo = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=told, stderr=told, start_new_session=True)
+        eventually(lambda: demo.poll() is not None or "Applying the contracts" in log.read_text(), within=240)
     try:
         eventually(lambda: {"land", "connectors", "stream"} <= {words.split()[0] for words in running(home)}, within=240)
         landed = home / "logs" / "lander.log"
         eventually(lambda: landed.exists() and '"event": "assigned"' in landed.read_text())
         page = eventually(lambda: re.search(r"(http://127\.0\.0\.1:\d+)/#token=(\S+)", log.read_text()), within=180)
         assert "<title>Switchboard</title>" in requests.get(page[1] + "/", timeout=10).text
+        eventually(lambda: jobs_that_run(home) == {job.name for job in JOBS} and "flink submit" not in running(home), within=180)
         demo.send_signal(signal.SIGINT)
         assert demo.wait(180) == 0, log.read_text()
     finally:
@@ -57,3 +70,4 @@ def test_ctrl_c_ends_it_with_the_copies_proven_equal(home: Path) -> None:
     assert "interactions in acc_2: equal" in said
     assert "different" not in said
     assert running(home) == []
+    assert jobs_that_run(home) == {job.name for job in JOBS}

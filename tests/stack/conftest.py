@@ -1,5 +1,4 @@
-"""One stack of real servers for all of these tests that a process runs, and each test's own databases in it; with a container engine,
-docker-compose.yml's beside it."""
+"""Each test's own databases in the stack of its process; with a container engine, docker-compose.yml's beside it."""
 
 from __future__ import annotations
 
@@ -24,18 +23,11 @@ from flink_jobs.submit import Submitter
 from switchboard import stack as local_stack
 from switchboard.stack import compose, health, parts
 from switchboard.stack.progress import Progress
-from tests.conftest import FLINK_SETTINGS, HOMES, STATE, start
+from tests.conftest import FLINK_SETTINGS, HOMES, STATE
 from tests.containers import lacking_container_command
 from tests.flink_client import warmed
 from tests.launching import ROOT
 from tests.pipeline import Pipeline, eventually, make_pipeline
-
-
-@pytest.fixture(scope="package")
-def stack_home(worker_id: str) -> Iterator[Path]:
-    home, _ = start("tests" if worker_id == "master" else f"tests-{worker_id}")
-    yield home
-    local_stack.discard(home)
 
 
 @pytest.fixture(scope="package")
