@@ -54,7 +54,7 @@ down: ## Stop the local stack; its data stays
 	@$(BIN)/switchboard down
 
 test: $(PAGE) ## Check the code and run all tests, those against the real servers included (PATHS=tests/stack/verify: a part)
-	@$(BIN)/switchboard setup --all & fetching=$$!; $(MAKE) --no-print-directory check page-check; checked=$$?; wait $$fetching && exit $$checked
+	@{ $(BIN)/python -m tests.chromium; $(BIN)/switchboard setup --all; } & fetching=$$!; $(MAKE) --no-print-directory check page-check; checked=$$?; wait $$fetching && exit $$checked
 	@$(BIN)/pytest $(PATHS) -n 2 --durations 25
 
 soak: $(PAGE) ## Run the tests with their full counts and durations (PATHS: a part; MINUTES=120: the limit)

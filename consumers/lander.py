@@ -74,7 +74,7 @@ class Lander:
         self._decided = decisions(control, self._tables)
         self._generations: dict[str, int] = {}
         self._assigned: set[tuple[str, int]] = set()
-        """(topic, partition). A consumer that closes no longer tells."""
+        """(topic, partition). Kept here because librdkafka may refuse `assignment()` while the consumer closes."""
         self._still = Standstills(settings.retry_seconds)
         self._pending: dict[str, Pending] = {}
         self._running: dict[Future[None], Pending] = {}

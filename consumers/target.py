@@ -177,20 +177,20 @@ class ClickHouseTarget:
                 client.command(render.modify_column(landed, column))
                 del other[column.name]
         if extra:
-            self._show(client, table)
+            self._recreate_view(client, table)
         return other
 
-    def _show(self, client: Client, table: Table) -> None:
-        """Makes the reading view show every column beyond the contract, and the columns of the contract that was applied last.
+    def _recreate_view(self, client: Client, table: Table) -> None:
+        """Recreates the reading view with the columns of the contract that was applied last, then every other column of the table.
 
-        That may be a newer one than `table`, which a lander has known since it started.
+        The applied contract may be newer than `table`, which the lander loaded when it started: its columns must stay readable.
         """
         with self._control.alone(_view_lock(table)):
             live, before = _live(client, physical_name(table))[physical_name(table)], applied(self._control).get(table.name, NEVER)
             described = table.names if before.fingerprint in ("", fingerprint(table)) else tuple(before.columns.values())
-            landing = {name for name, _ in render.META_COLUMNS}
-            beyond = (name for name in live.columns if name not in described and name not in landing)
-            client.command(render.create_read_view(table, (*described, *beyond)))
+            excluded = {*described, *(name for name, _ in render.META_COLUMNS)}
+            others = (name for name in live.columns if name not in excluded)
+            client.command(render.create_read_view(table, (*described, *others)))
 
     def _named(self, table: Table, error: Exception) -> SwitchboardError:
         """As an INSERT's errors are named: what `apply` changes meanwhile, and ClickHouse's own trouble, are no reason to end."""
@@ -203,6 +203,7 @@ class ClickHouseTarget:
 
 
 def _view_lock(table: Table) -> str:
+    """Held from reading the applied contract to recreating the view: `apply` and landers do both."""
     return f"view of {table.name}"
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests import chromium
 
 QUIET = (
     "--no-sandbox",
@@ -17,7 +18,7 @@ QUIET = (
     "--disable-background-networking",
     "--disable-component-update",
 )
-NO_BROWSER = "the page is not tested: no chromium on the PATH; install Debian's package chromium"
+NO_BROWSER = "the page is not tested: there is no Chromium; `make test` fetches one"
 SOON = 30_000
 """Milliseconds."""
 
@@ -25,13 +26,14 @@ SOON = 30_000
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """No longer than a module: while it lives, so does an event loop, beside which `asyncio.run` refuses to run."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
+    found = chromium.find()
+    if found is None:
         if "CI" in os.environ:
             pytest.fail(NO_BROWSER)
         pytest.skip(NO_BROWSER)
     with sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=chromium, args=list(QUIET))
+        environment: dict[str, str | float | bool] = {**os.environ, **found.environment}
+        made = playwright.chromium.launch(executable_path=found.path, args=list(QUIET), env=environment)
         yield made
         made.close()
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
@@ -31,7 +32,9 @@ Each but `unit` runs in one process; `live` are the tests that use Flink or star
 LIVE_ROOMS = ("flink_jobs", "schemas", "stack", "streamer")
 DEMO = "test_demo.py"
 _numbers = itertools.count(101)
-gc.disable()  # a fifth of the time of collecting the tests would go there
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")  # a busy machine is no failure
+gc.disable()  # until the tests are collected: a fifth of that time would be spent on garbage collection
 # A test's servers run for minutes: a third of their time would go to HotSpot's second compiler, and a tenth of what their starts
 # take to the verification of their classes, which never is won back.
 os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote")
@@ -53,7 +56,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    gc.freeze()  # what was imported stays
+    gc.freeze()
     gc.enable()
 
 
@@ -77,8 +80,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByLane:
     return ByLane(config, log)
 
 
-def unused(name: str) -> Path:
-    """The folder of a stack that was never started."""
+def fresh_home(name: str) -> Path:
+    """An empty folder for a stack."""
     home = STATE / f"{HOMES}{name}"
     if (home / "state.json").exists():  # an earlier run was ended before it could clear up
         local_stack.discard(home)
@@ -88,33 +91,33 @@ def unused(name: str) -> Path:
     return home
 
 
-def starting() -> FileLock:
-    """Held while a stack starts: two at once would take turns at the same ports."""
+def start_lock() -> FileLock:
+    """Held while a stack starts: two that start at once would compete for the same ports."""
     return FileLock(STATE / ".starting.lock", timeout=300)
 
 
 def start(name: str) -> tuple[Path, Endpoints]:
     """A stack with a folder and data of its own; the servers' files are fetched once for all."""
-    home = unused(name)
-    with starting():
+    home = fresh_home(name)
+    with start_lock():
         return home, local_stack.up(home, Progress(), artefacts=STATE / "artefacts")
 
 
 @pytest.fixture(scope="session")
-def own_home(worker_id: str) -> Iterator[Path]:
-    """The folder of this process's stack, be it started or not."""
-    home = unused("tests" if worker_id == "master" else f"tests-{worker_id}")
+def worker_home(worker_id: str) -> Iterator[Path]:
+    """The folder of this process's stack, which need not be started."""
+    home = fresh_home("tests" if worker_id == "master" else f"tests-{worker_id}")
     yield home
     if (home / "state.json").exists():
         local_stack.discard(home)
 
 
 @pytest.fixture(scope="session")
-def stack_home(own_home: Path) -> Path:
-    """One stack of real servers for all of the tests that a process runs; as the demo left it, if that was first."""
-    with starting():
-        local_stack.up(own_home, Progress(), artefacts=STATE / "artefacts")
-    return own_home
+def stack_home(worker_home: Path) -> Path:
+    """One stack of real servers for all tests of a process; if the demo ran before, the servers and jobs that it started."""
+    with start_lock():
+        local_stack.up(worker_home, Progress(), artefacts=STATE / "artefacts")
+    return worker_home
 
 
 @dataclass(frozen=True)

@@ -76,9 +76,9 @@ def answering(endpoint: KafkaEndpoint) -> Iterator[None]:
 
 
 def end_offsets(endpoint: KafkaEndpoint, places: Iterable[tuple[str, int]], limit: float = 15) -> dict[tuple[str, int], int]:
-    """(topic, partition) -> the offset after its last committed record, by one request to each broker.
+    """(topic, partition) -> the offset after its last committed record; one request to each broker.
 
-    A consumer that has partitions assigned answers `get_watermark_offsets` only after the fetch that is under way, for each one.
+    `Consumer.get_watermark_offsets` is slower once partitions are assigned: each call waits behind a fetch on the same connection.
     Blocks up to `limit` seconds; raises TransientError while Kafka is away.
     """
     latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]

@@ -118,12 +118,12 @@ def _settings(table: Table) -> str:
     return ", ".join(f"{name} = {value}" for name, value in settings.items())
 
 
-def create_read_view(table: Table, shown: Sequence[str] = ()) -> str:
+def create_read_view(table: Table, columns: Sequence[str] = ()) -> str:
     """The newest version of each key that is not deleted. A row's partition never changes, hence the setting.
 
-    `shown` names the columns, if they are others than the contract's.
+    `columns` defaults to the contract's; landing's own columns follow them.
     """
-    names = ",\n".join(f"    {ch_name(name)}" for name in (*(shown or table.names), *(name for name, _ in META_COLUMNS)))
+    names = ",\n".join(f"    {ch_name(name)}" for name in (*(columns or table.names), *(name for name, _ in META_COLUMNS)))
     return (
         f"CREATE OR REPLACE VIEW {read_view(table)} AS\nSELECT\n{names}\nFROM {rows_table(table)} FINAL\n"
         "SETTINGS do_not_merge_across_partitions_select_final = 1"

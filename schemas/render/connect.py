@@ -202,8 +202,8 @@ def _signals(server: MySqlServer, kafka: KafkaEndpoint) -> dict[str, str]:
 def _delivery() -> dict[str, str]:
     """Short producer transactions, so that one slow shard holds nobody up and landing sees records at once.
 
-    A worker that is killed leaves one open: until Kafka aborts it, no other worker starts the task and nobody reads on, which takes
-    a minute by default. A task whose transaction Kafka aborted because Kafka itself was away is started again by the watch.
+    A killed worker leaves its transaction open. Until Kafka aborts it, after a minute by default, no worker starts the task and
+    consumers of committed records read nothing new (decision 32).
     """
     return {
         "exactly.once.support": "required",

@@ -112,7 +112,7 @@ class Supervisor:
         """Blocks until it has ended: by SIGKILL `at_once`, else by SIGTERM, and by SIGKILL after its `Program.stop_seconds`."""
         with contextlib.suppress(xmlrpc.client.Fault):  # nobody knows it, or it does not run
             if at_once:
-                self._call("signalProcess", name, "STOP")  # else it would begin to end in order, by the SIGTERM that comes first
+                self._call("signalProcess", name, "STOP")  # else the SIGTERM of stopProcess would let it shut down cleanly
             self._call("stopProcess", name, False)  # supervisord takes a whole core while it waits for one itself
             if at_once:
                 self._call("signalProcess", name, "KILL")

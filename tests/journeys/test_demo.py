@@ -15,7 +15,7 @@ import requests
 from flink_jobs.jobs import JOBS
 from flink_jobs.rest import Flink
 from switchboard import stack as local_stack
-from tests.conftest import starting
+from tests.conftest import start_lock
 from tests.launching import ROOT
 from tests.pipeline import eventually
 
@@ -37,19 +37,19 @@ def running(home: Path) -> list[str]:
     return found
 
 
-def jobs_that_run(home: Path) -> set[str]:
+def running_jobs(home: Path) -> set[str]:
     at = local_stack.endpoints(home).flink
     assert at is not None
     return {job.name for job in Flink(at).jobs() if job.state == "RUNNING"}
 
 
-def test_ctrl_c_ends_it_with_the_copies_proven_equal(own_home: Path) -> None:
-    home = own_home
+def test_ctrl_c_ends_it_with_the_copies_proven_equal(worker_home: Path) -> None:
+    home = worker_home
     if not (home / "artefacts").exists():
         (home / "artefacts").symlink_to(home.parent / "artefacts")
     log = home / "demo.log"
     environment = {**os.environ, "SWITCHBOARD_HOME": str(home), "COLUMNS": "120"}
-    with starting(), log.open("wb") as told:
+    with start_lock(), log.open("wb") as told:
         command = [sys.executable, "-m", "switchboard", "demo", "--rate", "50"]
         demo = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=told, stderr=told, start_new_session=True)
         eventually(lambda: demo.poll() is not None or "Applying the contracts" in log.read_text(), within=240)
@@ -59,7 +59,7 @@ def test_ctrl_c_ends_it_with_the_copies_proven_equal(own_home: Path) -> None:
         eventually(lambda: landed.exists() and '"event": "assigned"' in landed.read_text())
         page = eventually(lambda: re.search(r"(http://127\.0\.0\.1:\d+)/#token=(\S+)", log.read_text()), within=180)
         assert "<title>Switchboard</title>" in requests.get(page[1] + "/", timeout=10).text
-        eventually(lambda: jobs_that_run(home) == {job.name for job in JOBS} and "flink submit" not in running(home), within=180)
+        eventually(lambda: running_jobs(home) == {job.name for job in JOBS} and "flink submit" not in running(home), within=180)
         demo.send_signal(signal.SIGINT)
         assert demo.wait(180) == 0, log.read_text()
     finally:
@@ -70,4 +70,4 @@ def test_ctrl_c_ends_it_with_the_copies_proven_equal(own_home: Path) -> None:
     assert "interactions in acc_2: equal" in said
     assert "different" not in said
     assert running(home) == []
-    assert jobs_that_run(home) == {job.name for job in JOBS}
+    assert running_jobs(home) == {job.name for job in JOBS}

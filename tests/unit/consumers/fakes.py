@@ -69,7 +69,7 @@ class FakeConsumer:
 
     def assignment(self) -> list[TopicPartition]:
         if self.closing:
-            raise KafkaException(KafkaError(KafkaError._DESTROY))  # as librdkafka does now and then
+            raise KafkaException(KafkaError(KafkaError._DESTROY))  # as librdkafka sometimes does
         return [TopicPartition(*place) for place in self.positions]
 
     def consume(self, count: int, timeout: float) -> list[Message]:

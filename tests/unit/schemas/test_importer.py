@@ -175,7 +175,7 @@ NAMES = st.text(st.characters(codec="utf-8", max_codepoint=0xFFFF), min_size=1, 
 
 
 @given(NAMES, NAMES)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_table_or_column_of_any_name_is_described_as_it_is(tmp_path: Path, table: str, name: str) -> None:
     found = imported(column(table, name, "int"), key=(name,))
     if not found.reasons:
