@@ -48,8 +48,9 @@ def run(folder: Path, **files: str) -> subprocess.CompletedProcess[str]:
         file = folder / "tests" / f"{name.replace('__', '/')}.py"
         file.parent.mkdir(exist_ok=True)
         file.write_text(text)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder), str(folder / "tests")]
-    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
+    plugins = ("-p", "no:cacheprovider", "-p", "pytest_rerunfailures")
+    command = [sys.executable, "-m", "pytest", "-q", *plugins, "--rootdir", str(folder), str(folder / "tests")]
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
