@@ -21,6 +21,11 @@ def status(centre: Centre) -> dict[int, tuple[Any, ...]]:
     return {row[0]: (*row[1:5], +Counter(json.loads(row[5])), json.loads(row[6]), *row[7:]) for row in found}
 
 
+def status_of(centre: Centre, agent: int) -> tuple[Any, ...]:
+    """One agent's columns of `status`, each None until the result has the agent."""
+    return status(centre).get(agent, (None,) * 8)
+
+
 def stats(centre: Centre) -> dict[int, tuple[Any, ...]]:
     columns = "waiting, oldest_waiting_since, in_service, agents_available, agents_busy, agents_offline, name, channel, target_seconds"
     found = rows(centre, f"SELECT queue_id, {columns} FROM realtime.queue_stats WHERE account_id = {{account}}")

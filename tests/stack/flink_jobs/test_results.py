@@ -10,7 +10,7 @@ from tests.pipeline import eventually
 from tests.stack.consumers.test_landing import unlogged
 from tests.stack.flink_jobs import reference
 from tests.stack.flink_jobs.centre import Centre, utc_now
-from tests.stack.flink_jobs.results import becomes, minutes, rows, sessions, stats, status, structured
+from tests.stack.flink_jobs.results import becomes, minutes, rows, sessions, stats, status, status_of, structured
 
 OF_SHARDS = ("interactions", "interaction_segments", "surveys", "agent_activity")
 OF_METADATA = ("accounts", "agents", "teams", "queues", "queue_members")
@@ -129,7 +129,7 @@ def test_a_contact_that_comes_back_is_with_its_agent_since_it_came_back(centre: 
     centre.sql("UPDATE interactions SET notes = 'back' WHERE interaction_id = %s", identity)
     read_again(centre, "interactions")
     comes_again(centre, "interactions")
-    eventually(lambda: status(centre)[agent][2:4] == ("incoming", now - dt.timedelta(minutes=5)))
+    eventually(lambda: status_of(centre, agent)[2:4] == ("incoming", now - dt.timedelta(minutes=5)))
 
 
 def test_a_row_is_as_new_as_all_that_it_shows(centre: Centre) -> None:
@@ -144,7 +144,7 @@ def test_a_row_is_as_new_as_all_that_it_shows(centre: Centre) -> None:
 
     eventually(lambda: status(centre).get(agent, (None,) * 3)[2] == "break")
     centre.activity(agent, "break", reason="the same in every figure of the queue")
-    eventually(lambda: status(centre)[agent][6] == "the same in every figure of the queue")
+    eventually(lambda: status_of(centre, agent)[6] == "the same in every figure of the queue")
     activity = f"base.agent_activity WHERE agent_id = {agent}"
     eventually(lambda: as_new(f"realtime.queue_stats WHERE queue_id = {queue}", activity))
     centre.change("teams", centre.teams[0], name="Renamed")
@@ -171,21 +171,21 @@ def test_an_agent_whom_the_source_has_not_told_is_shown_without_a_name_until_it_
     centre.activity(stranger, "available")
     eventually(lambda: status(centre).get(stranger, (0, 0, 0))[:3] == (None, None, "available"))
     centre.agent(stranger)
-    eventually(lambda: status(centre)[stranger][1] == f"Agent {stranger} 🦊")
+    eventually(lambda: status_of(centre, stranger)[1] == f"Agent {stranger} 🦊")
 
 
 def test_an_activity_from_the_future_counts_as_of_its_commit(centre: Centre) -> None:
     agent = centre.agents[0]
     centre.activity(agent, "break", utc_now() + dt.timedelta(days=1))
     eventually(lambda: status(centre).get(agent, (None,) * 3)[2] == "break")
-    assert status(centre)[agent][3] < utc_now() + dt.timedelta(minutes=1)
+    assert status_of(centre, agent)[3] < utc_now() + dt.timedelta(minutes=1)
     centre.activity(agent, "available")
-    eventually(lambda: status(centre)[agent][2] == "available")
+    eventually(lambda: status_of(centre, agent)[2] == "available")
     read_again(centre, "agent_activity")
     comes_again(centre, "agent_activity")
     centre.activity(centre.agents[1], "break")
     eventually(lambda: status(centre).get(centre.agents[1], (None,) * 3)[2] == "break")
-    assert status(centre)[agent][2] == "available"
+    assert status_of(centre, agent)[2] == "available"
 
 
 def test_an_activity_that_is_an_hour_late_is_none_that_lasts(centre: Centre) -> None:
@@ -194,7 +194,7 @@ def test_an_activity_that_is_an_hour_late_is_none_that_lasts(centre: Centre) -> 
     centre.activity(agent, "break", now - dt.timedelta(hours=1))
     becomes(sessions, centre, reference.sessions(centre.world().activities))
     assert sessions(centre).keys() == {(agent, now - dt.timedelta(hours=1))}
-    assert status(centre)[agent][2:4] == ("available", now)
+    assert status_of(centre, agent)[2:4] == ("available", now)
 
 
 def test_an_agent_who_is_deleted_goes(centre: Centre) -> None:

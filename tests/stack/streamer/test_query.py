@@ -95,7 +95,7 @@ def test_a_query_that_nobody_reads_any_more_is_stopped(server: Server, centre: C
     running = "SELECT count() FROM system.processes WHERE query_id LIKE 'switchboard-%'"
     pipeline.clickhouse.command(
         "INSERT INTO landed.queue_members (queue_id, agent_id, account_id, _shard) "
-        f"SELECT number, 1, {centre.account}, 'many' FROM numbers(5000000)"
+        f"SELECT number, 1, {centre.account}, 'many' FROM numbers(1500000)"
     )
     stream = chunks(server, analyst(centre.account), "queue_members.rows")
     sizes = [len(next(stream)) for _ in range(3)]
