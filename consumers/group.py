@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import Future
-from typing import Any
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]
 
 from consumers import gaps
 from consumers.beginnings import begins, stands
 from consumers.generations import lookup
-from core.clients.kafka import admin
+from core.clients.kafka import EARLIEST, admin, partition_offsets
 from core.clients.topic_identity import TopicDescriber
 from core.control import ControlDatabase
 from core.control.states import BACKFILL, EVERY_SHARD, FROZEN, mark
@@ -72,13 +69,9 @@ class GroupTarget:
                 yield topic, tables[topic], lines, generation, gone
 
     def _lows(self, partitions: dict[str, int]) -> Offsets:
-        earliest = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
-        wanted = {TopicPartition(topic, number): earliest for topic, count in partitions.items() for number in range(count)}
-        if not wanted:
-            return {}
-        futures: dict[TopicPartition, Future[Any]] = self._admin.list_offsets(wanted, request_timeout=10)
+        wanted = [(topic, number) for topic, count in partitions.items() for number in range(count)]
         try:
-            return {(place.topic, place.partition): int(future.result().offset) for place, future in futures.items()}
+            return partition_offsets(self._admin, wanted, EARLIEST, limit=10)
         except KafkaException as error:
             raise TransientError(f"Kafka at {self._bootstrap} does not tell where its topics begin: {error}", "is it running?") from error
 

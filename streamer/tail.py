@@ -14,7 +14,7 @@ import fastavro
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from core import logging, metrics
-from core.clients.kafka import IDLE_WAIT_MILLISECONDS, answering, consumer, end_offsets
+from core.clients.kafka import IDLE_WAIT_MILLISECONDS, LATEST, admin, answering, consumer, partition_offsets
 from core.clients.registry import Registry
 from core.errors import TransientError
 from core.settings import KafkaEndpoint, RegistryEndpoint
@@ -72,8 +72,8 @@ class Tail:
     def catch_up(self, take: Callable[[Change], object], limit: float = CATCH_UP_SECONDS) -> None:
         """Blocks until all is read that the topics hold now. Raises TransientError if that takes longer, in seconds."""
         deadline = time.monotonic() + limit
-        ends = end_offsets(self._kafka, self._reached, ASK_SECONDS)
         with answering(self._kafka):
+            ends = partition_offsets(admin(self._kafka), self._reached, LATEST, limit=ASK_SECONDS)
             while any(self._reached[place] < end for place, end in ends.items()):
                 for change in self._read_on():
                     take(change)

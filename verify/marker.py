@@ -19,8 +19,6 @@ from schemas.render.connect import connector_name
 from schemas.table import Table
 from verify.sides import MySqlSide, Position
 
-EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
-LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 POLL_SECONDS = 0.2
 REQUEST_SECONDS = 10.0
 
@@ -94,7 +92,7 @@ def _all_reached(ends: dict[int, int], committed: dict[int, int]) -> bool:
 
 def end_offsets(client: AdminClient, topic: str) -> dict[int, int]:
     """Partition -> the offset after its last record. Empty if there is no such topic."""
-    return _offsets(client, topic, LATEST)
+    return _offsets(client, topic, kafka.LATEST)
 
 
 def _offsets(client: AdminClient, topic: str, spec: OffsetSpec) -> dict[int, int]:
@@ -103,9 +101,9 @@ def _offsets(client: AdminClient, topic: str, spec: OffsetSpec) -> dict[int, int
         if described.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
             return {}
         raise KafkaException(described.error)
-    wanted = {TopicPartition(topic, partition): spec for partition in described.partitions}
-    answers = client.list_offsets(wanted, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=REQUEST_SECONDS)
-    return {place.partition: answer.result(REQUEST_SECONDS).offset for place, answer in answers.items()}
+    partitions = [(topic, partition) for partition in described.partitions]
+    found = kafka.partition_offsets(client, partitions, spec, isolation=IsolationLevel.READ_UNCOMMITTED, limit=REQUEST_SECONDS)
+    return {partition: offset for (_, partition), offset in found.items()}
 
 
 def committed_offsets(client: AdminClient, group: str, topic: str, partitions: list[int]) -> dict[int, int]:
@@ -119,7 +117,7 @@ def dead_letters(endpoints: Endpoints, table: Table) -> int:
     """How many records of the table were set aside and are still kept, replayed or not. Zero if Kafka does not say."""
     try:
         client, topic = kafka.admin(endpoints.kafka), dlq_of(topic_of(table))
-        first = _offsets(client, topic, EARLIEST)
+        first = _offsets(client, topic, kafka.EARLIEST)
         return sum(end - first.get(partition, end) for partition, end in end_offsets(client, topic).items())
     except KafkaException:
         return 0

@@ -17,6 +17,8 @@ Config = dict[str, Any]
 IDLE_WAIT_MILLISECONDS = 250
 """The broker's wait for a record before it answers a reader that has read everything. Longer delays a partition that was just
 assigned; shorter costs the broker CPU, and brings no record sooner."""
+EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
+LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 END_WAIT_MILLISECONDS = 10
 """The broker's wait for another record before it reports the end of a partition; Kafka's default is 500."""
 
@@ -75,20 +77,24 @@ def answering(endpoint: KafkaEndpoint) -> Iterator[None]:
         raise TransientError(f"{place} does not answer: {error}", "is it running? `switchboard status` tells") from error
 
 
-def end_offsets(endpoint: KafkaEndpoint, places: Iterable[tuple[str, int]], limit: float = 15) -> dict[tuple[str, int], int]:
-    """(topic, partition) -> the offset after its last committed record; one request to each broker.
+def partition_offsets(
+    client: AdminClient,
+    partitions: Iterable[tuple[str, int]],
+    spec: OffsetSpec,
+    *,
+    isolation: IsolationLevel = IsolationLevel.READ_COMMITTED,
+    limit: float = 15,
+) -> dict[tuple[str, int], int]:
+    """(topic, partition) -> its offset by `spec`: EARLIEST, or LATEST, the one after its last record.
 
-    `Consumer.get_watermark_offsets` is slower once partitions are assigned: each call waits behind a fetch on the same connection.
-    Blocks up to `limit` seconds; raises TransientError while Kafka is away.
+    One request to each broker, on the admin client's own connections: `Consumer.get_watermark_offsets` takes a request for each
+    partition, which waits behind a fetch once partitions are assigned. Blocks up to `limit` seconds; raises KafkaException.
     """
-    latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-    wanted = {TopicPartition(*place): latest for place in places}
+    wanted = {TopicPartition(*partition): spec for partition in partitions}
     if not wanted:
         return {}
-    client = admin(endpoint)
-    with answering(endpoint):
-        answers = client.list_offsets(wanted, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=limit)
-        return {(place.topic, place.partition): int(answer.result(limit).offset) for place, answer in answers.items()}
+    answers = client.list_offsets(wanted, isolation_level=isolation, request_timeout=limit)
+    return {(found.topic, found.partition): int(answer.result(limit).offset) for found, answer in answers.items()}
 
 
 def whole(endpoint: KafkaEndpoint, topic: str) -> Iterator[Message]:

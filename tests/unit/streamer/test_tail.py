@@ -122,7 +122,7 @@ class Schemas:
 def reader(monkeypatch: pytest.MonkeyPatch) -> Reader:
     made = Reader()
     monkeypatch.setattr(module, "consumer", lambda *_, **__: made)
-    monkeypatch.setattr(module, "end_offsets", lambda _, places, limit: dict.fromkeys(places, made.end))
+    monkeypatch.setattr(module, "partition_offsets", lambda client, partitions, spec, limit: dict.fromkeys(partitions, made.end))
     return made
 
 
