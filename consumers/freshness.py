@@ -42,15 +42,17 @@ FROM
 
 
 def measure(endpoint: ClickHouseEndpoint, catalog: Catalog, seconds: int) -> list[Freshness]:
-    """Of each table, in the catalog's order. Snapshot rows have no commit of their own and count with the moment they were read.
+    """The freshness of each table over the last `seconds`, in the catalog's order.
 
-    Blocks on ClickHouse: one query reads two columns of every table.
+    Snapshot rows have no commit of their own: the time at which Debezium read them counts. Blocks on ClickHouse: one query reads two
+    columns of every table. Raises TransientError (away) or MisconfiguredError (refused, or a table is missing).
     """
     tables = list(catalog)
     selects = [MEASURE.format(name=ch_string(table.name), seconds=int(seconds), rows=rows_table(table)) for table in tables]
-    rows = clickhouse.connect(endpoint).query("UNION ALL".join(selects)).result_rows if tables else ()
-    found = {str(row[0]): _freshness(*row) for row in rows}
-    return [found[table.name] for table in tables]
+    with clickhouse.answering(endpoint):
+        rows = clickhouse.connect(endpoint).query("UNION ALL".join(selects)).result_rows if tables else ()
+    by_name = {str(row[0]): _freshness(*row) for row in rows}
+    return [by_name[table.name] for table in tables]
 
 
 def _freshness(name: str, landed: int, lags: Sequence[float], rows: int, age_ms: int) -> Freshness:

@@ -169,7 +169,7 @@ class ClickHouseTarget:
         for column in extra:
             client.command(render.add_column(landed, column))
         if name not in (live := _live(client, name)):
-            return {}  # the INSERT tells
+            return {}  # the INSERT reports it
         before = applied(self._control).get(table.name, NEVER)
         other = difference(landed, live[name], before).other
         for column in extra:
@@ -186,7 +186,9 @@ class ClickHouseTarget:
         The applied contract may be newer than `table`, which the lander loaded when it started: its columns must stay readable.
         """
         with self._control.alone(_view_lock(table)):
-            live, before = _live(client, physical_name(table))[physical_name(table)], applied(self._control).get(table.name, NEVER)
+            live, before = _live(client, physical_name(table)).get(physical_name(table)), applied(self._control).get(table.name, NEVER)
+            if live is None:
+                return  # dropped meanwhile: the INSERT reports it
             described = table.names if before.fingerprint in ("", fingerprint(table)) else tuple(before.columns.values())
             excluded = {*described, *(name for name, _ in render.META_COLUMNS)}
             others = (name for name in live.columns if name not in excluded)

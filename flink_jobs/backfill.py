@@ -35,7 +35,7 @@ from schemas.render.clickhouse import META_COLUMNS, create_read_view, create_row
 from schemas.table import Shards, Table
 
 LANDING_SECONDS = 120.0
-ASK_SECONDS = 4.0
+MAX_CHECKPOINT_INTERVAL_SECONDS = 4.0
 PAUSE = 0.25
 Tell = Callable[[str, int, int], None]
 """Stage, done, of how many."""
@@ -227,8 +227,8 @@ class Backfills:
     def _read_whole(self, made: Making, identity: str, tell: Tell, deadline: float) -> None:
         catalog = self._contracts
         reach = Reach(self._endpoints.kafka, made.name, [topic_of(catalog[name]) for name in made.job.reads])
-        pause = PAUSE
-        ask = time.monotonic() + pause
+        interval = PAUSE
+        ask_at = time.monotonic() + interval
         try:
             while left := reach.left():
                 tell("read its topics", reach.total - left, reach.total)
@@ -238,10 +238,10 @@ class Backfills:
                     raise TransientError(
                         f"job {made.name!r}, {state}, has not caught up: {reason}", f"`switchboard backfill run {made.job.name}`"
                     )
-                if time.monotonic() > ask:  # how far it has read is told with its checkpoints
+                if time.monotonic() > ask_at:  # Flink commits the offsets that it has read with its checkpoints
                     self._flink.ask_checkpoint(identity)
-                    pause = min(2 * pause, ASK_SECONDS)
-                    ask = time.monotonic() + pause
+                    interval = min(2 * interval, MAX_CHECKPOINT_INTERVAL_SECONDS)
+                    ask_at = time.monotonic() + interval
                 time.sleep(PAUSE)
             tell("read its topics", reach.total, reach.total)
         finally:

@@ -43,6 +43,7 @@ class Chromium:
 
 
 def find() -> Chromium | None:
+    """None if none is installed or fetched."""
     installed = shutil.which("chromium")
     if installed is not None:
         return Chromium(installed)
@@ -93,7 +94,12 @@ def main() -> None:
             way()
             return
         except (OSError, subprocess.SubprocessError) as error:
-            print(f"  Chromium cannot be had by {way.__name__}: {error}")
+            print(f"  Chromium cannot be had by {way.__name__}: {_reason(error)}")
+
+
+def _reason(error: Exception) -> str:
+    output = error.stderr.decode(errors="replace").strip() if isinstance(error, subprocess.CalledProcessError) else ""
+    return output.splitlines()[-1] if output else str(error)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ HOMES = os.environ.get("SWITCHBOARD_TEST_HOMES", "")
 """Runs beside each other name their stacks apart with this; one run needs none."""
 LANES = ("unit", "live", "faults", "stack", "journeys")
 """The cheapest first, so that its failures are known within a minute; then the longest, so that both processes end together.
-Each but `unit` runs in one process; `live` are the tests that use Flink or start stacks, after the demo that has started theirs."""
+Each but `unit` runs in one process; `live` are the demo, and the tests that use Flink or start stacks, on the demo's servers."""
 LIVE_ROOMS = ("flink_jobs", "schemas", "stack", "streamer")
 DEMO = "test_demo.py"
 _numbers = itertools.count(101)

@@ -28,8 +28,8 @@ SELECT column_name, data_type, column_type, is_nullable = 'YES', numeric_precisi
     character_set_name
 FROM information_schema.columns WHERE table_schema = %s AND table_name = %s AND generation_expression = '' AND extra NOT LIKE '%%auto_inc%%'
 """
-TRANSACTIONS = 20
-"""Between two looks at information_schema, which costs MySQL more than the transactions do."""
+REFRESH_TRANSACTIONS = 20
+"""Between two queries of information_schema, which cost MySQL more than the transactions."""
 TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = %s AND table_type = 'BASE TABLE'"
 
 
@@ -77,16 +77,15 @@ class Application:
                 for number in itertools.count():
                     if self._stop.wait(0.01):
                         break
-                    if number % TRANSACTIONS == 0:
-                        tables = self._described(cursor)
+                    if number % REFRESH_TRANSACTIONS == 0:
+                        tables = self._columns_by_table(cursor)
                     self._transaction(connection, cursor, chance, tables)
         except BaseException as error:
             self.failures.append(error)
         finally:
             connection.close()
 
-    def _described(self, cursor: Any) -> dict[str, Any]:
-        """Table -> its columns, as they are now."""
+    def _columns_by_table(self, cursor: Any) -> dict[str, Any]:
         cursor.execute(TABLES, (self._database,))
         tables = {name: () for (name,) in cursor.fetchall() if name not in self._quiet}
         for name in tables:

@@ -105,3 +105,10 @@ def test_a_lander_with_an_older_contract_hides_no_column_of_the_newer_one(pipeli
             target.apply(step)
     ClickHouseTarget(pipeline.endpoints, Catalog((older,)), pipeline.control).prepare(older, landed)
     assert columns(pipeline, name) == ["id", "extra", "more"]
+
+
+def test_a_table_that_is_dropped_while_a_column_is_added_is_left_to_the_insert(pipeline: Pipeline, space: Space) -> None:
+    table = Table(space.name("dropped"), Shards("dropped_*"), ("id",), Latest(), (immutable(1, "id", t.Int(32), p.PUBLIC),))
+    target = ClickHouseTarget(pipeline.endpoints, Catalog((table,)), pipeline.control)
+    target._recreate_view(pipeline.clickhouse, table)
+    assert columns(pipeline, table.name) == []
