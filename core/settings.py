@@ -134,8 +134,9 @@ class LandingSettings(Frozen):
 class FlinkSettings(Frozen):
     """Latency of the Flink jobs, against CPU while idle: each operator's thread wakes once per interval."""
 
-    buffer_timeout_milliseconds: int = Field(20, ge=1)
-    """Flink's `execution.buffer-timeout.interval`, for each operator; a result passes through about five."""
+    buffer_timeout_milliseconds: int = Field(20, ge=0)
+    """Flink's `execution.buffer-timeout.interval`, for each operator; a result passes through about five. 0 sends each record
+    at once: right for few records, slow for many."""
     mini_batch_latency_milliseconds: int = Field(50, ge=1)
     """Flink's `table.exec.mini-batch.allow-latency`: changes within it are processed together, with one read of state, and
     changes that cancel out are not sent."""

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from core.settings import Endpoints, FlinkSettings
+from core.settings import FlinkSettings
 from switchboard import stack as local_stack
 from switchboard.stack.progress import Progress
 from tests import reporting
@@ -38,8 +38,8 @@ gc.disable()  # until the tests are collected: a fifth of that time would be spe
 # A test's servers run for minutes: a third of their time would go to HotSpot's second compiler, and a tenth of what their starts
 # take to the verification of their classes, which never is won back.
 os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote")
-FLINK_SETTINGS = FlinkSettings(buffer_timeout_milliseconds=100, mini_batch_latency_milliseconds=200)
-"""Idle jobs use a third of the CPU that they use with the defaults."""
+FLINK_SETTINGS = FlinkSettings(buffer_timeout_milliseconds=0, mini_batch_latency_milliseconds=500)
+"""Idle jobs use a fifth of the CPU that they use with the defaults: with 0, no thread of each task wakes to flush its buffers."""
 os.environ.setdefault("SWITCHBOARD_FLINK__BUFFER_TIMEOUT_MILLISECONDS", str(FLINK_SETTINGS.buffer_timeout_milliseconds))
 os.environ.setdefault("SWITCHBOARD_FLINK__MINI_BATCH_LATENCY_MILLISECONDS", str(FLINK_SETTINGS.mini_batch_latency_milliseconds))
 
@@ -96,11 +96,18 @@ def start_lock() -> FileLock:
     return FileLock(STATE / ".starting.lock", timeout=300)
 
 
-def start(name: str) -> tuple[Path, Endpoints]:
-    """A stack with a folder and data of its own; the servers' files are fetched once for all."""
-    home = fresh_home(name)
+def running(home: Path) -> Path:
+    """Starts what of the stack does not run yet; the servers' files are fetched once for all."""
     with start_lock():
-        return home, local_stack.up(home, Progress(), artefacts=STATE / "artefacts")
+        local_stack.up(home, Progress(), artefacts=STATE / "artefacts")
+    return home
+
+
+def empty_stack(home: Path) -> Path:
+    """Starts the stack with nothing on its servers: what other tests have left there is discarded."""
+    if (home / "state.json").exists():
+        local_stack.discard(home)
+    return running(home)
 
 
 @pytest.fixture(scope="session")
@@ -115,9 +122,7 @@ def worker_home(worker_id: str) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def stack_home(worker_home: Path) -> Path:
     """One stack of real servers for all tests of a process; if the demo ran before, the servers and jobs that it started."""
-    with start_lock():
-        local_stack.up(worker_home, Progress(), artefacts=STATE / "artefacts")
-    return worker_home
+    return running(worker_home)
 
 
 @dataclass(frozen=True)

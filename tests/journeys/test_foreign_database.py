@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 from connectors.target import ConnectTarget
 from schemas.catalog import load
 from switchboard import stack as local_stack
-from tests.conftest import start
+from tests.conftest import empty_stack
 from tests.journeys.application import Application
 from tests.pipeline import Pipeline, make_pipeline
 
@@ -52,17 +51,8 @@ ALTERS = (
 
 
 @pytest.fixture(scope="module")
-def home(worker_home: Path) -> Iterator[Path]:
-    """A stack with nothing on its servers. The process's other stack ends before: no test after this one uses it."""
-    if (worker_home / "state.json").exists():
-        local_stack.discard(worker_home)
-    made, _ = start("journeys")
-    yield made
-    local_stack.discard(made)
-
-
-@pytest.fixture(scope="module")
-def shop(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+def shop(worker_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    home = empty_stack(worker_home)
     endpoints = local_stack.endpoints(home)
     made = replace(make_pipeline(home, endpoints), contracts=tmp_path_factory.mktemp("contracts"))
     made.sql(f"CREATE DATABASE `{DATABASE}`")
