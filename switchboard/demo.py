@@ -230,7 +230,7 @@ def _prove(context: Context, catalog: Catalog, console: Console) -> bool:
     console.print("\n[bold]Verifying[/bold]")
     answers = []
     for result in verify(context.endpoints, context.settings.landing.group, catalog):
-        mark = {"equal": "[green]equal[/green]", "different": "[red]different[/red]"}.get(result.answer, "[yellow]unsettled[/yellow]")
+        mark = {"equal": "[green]equal[/green]", "different": "[red]different[/red]"}.get(result.answer, "[yellow]inconclusive[/yellow]")
         reason = f" ({result.reason})" if result.reason else ""
         console.print(f"  {result.table} in {result.shard}: {mark}, {result.rows_source:,} rows{reason}", highlight=False)
         answers.append(result.answer)

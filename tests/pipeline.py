@@ -94,15 +94,15 @@ class Pipeline:
         return list(verify(self.endpoints, self.settings.landing.group, self.catalog.captured.chosen(tables)))
 
     def decided(self, *tables: str, shards: tuple[str, ...] = ()) -> list[TableResult]:
-        """Verify's results (of these shards) once none is unsettled: the pipeline may be behind a moment longer than verify waits."""
+        """Verify's results (of these shards) once none is inconclusive: the pipeline may be behind a moment longer than verify waits."""
         found: list[TableResult] = []
 
         def settled() -> bool:
             found[:] = [result for result in self.verify(*tables) if not shards or result.shard in shards]
             for result in found:
-                if result.answer == "unsettled":
+                if result.answer == "inconclusive":
                     print(result.table, result.shard, result.answer, result.reason)
-            return bool(found) and all(result.answer != "unsettled" for result in found)
+            return bool(found) and all(result.answer != "inconclusive" for result in found)
 
         eventually(settled, within=120)
         return found

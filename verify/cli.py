@@ -1,4 +1,4 @@
-"""``switchboard verify``: proves that MySQL and ClickHouse are equal, and repairs where they are not."""
+"""``switchboard verify``: compares MySQL and ClickHouse, and repairs the differences."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
     from verify.results import TableResult
 
 app = typer.Typer()
-SHOWN = 20
-COLOURS = {"equal": "green", "different": "red", "unsettled": "yellow"}
+MAX_SHOWN_ROWS = 20
+COLOURS = {"equal": "green", "different": "red", "inconclusive": "yellow"}
 
 
 @app.command()
 def verify(
     ctx: typer.Context,
-    tables: Annotated[list[str] | None, typer.Argument(help="Tables to compare; all if none is named.")] = None,
-    repair: Annotated[bool, typer.Option("--repair", help="Read again what differs and delete what is extra.")] = False,
+    tables: Annotated[list[str] | None, typer.Argument(help="Tables to compare; all by default.")] = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Re-snapshot missing and differing rows, and delete extra rows.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")] = False,
-    show: Annotated[int, typer.Option(min=0, help="Print at most so many differing rows of a shard.")] = SHOWN,
-    dropped: Annotated[bool, typer.Option("--dropped", help="Repair also deletes the rows of tables that the source dropped.")] = False,
+    show: Annotated[int, typer.Option(min=0, help="Maximum number of differing rows to print per shard.")] = MAX_SHOWN_ROWS,
+    dropped: Annotated[bool, typer.Option("--dropped", help="With --repair, delete the rows of tables that the source dropped.")] = False,
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for a repair to land.")] = 120,
 ) -> None:
-    """Compares every value of each table in MySQL and in ClickHouse, shard by shard.
+    """Compare every value of each table in MySQL and ClickHouse, shard by shard.
 
-    Exit status: 0 equal, 1 different, 2 unsettled (rows kept changing, or the pipeline did not catch up).
+    Exit status: 0 equal, 1 different, 2 inconclusive (rows kept changing, or the pipeline did not catch up).
     """
     from rich.console import Console
 
@@ -43,17 +43,17 @@ def verify(
     from core.control.models import utc_now
     from schemas.catalog import load
     from verify.results import EXIT_STATUS, worst
-    from verify.standing import record
+    from verify.run_history import record
 
     context: Context = ctx.obj
     catalog = load(context.settings.contracts).captured
-    told = Console(stderr=True)
+    console = Console(stderr=True)
     control = ControlDatabase(context.endpoints.mysql[0], context.settings.control_database)
     control.migrate()
     started = utc_now()
-    results = _compare(context, catalog.chosen(tables or ()), told, quiet=as_json)
+    results = _compare(context, catalog.chosen(tables or ()), console, quiet=as_json)
     if repair:
-        results = _repair(context, control, catalog, results, told, wait, dropped=dropped)
+        results = _repair(context, control, catalog, results, console, wait, dropped=dropped)
     record(control, results, started)
     if as_json:
         typer.echo(json.dumps({"answer": worst(results), "shards": [result.as_json(show) for result in results]}, indent=1))
@@ -96,20 +96,21 @@ def _repair(
     *,
     dropped: bool,
 ) -> tuple[TableResult, ...]:
-    """Repairs what differs and answers with how things stand afterwards. What cannot be repaired is told, and stays different."""
+    """Repairs the shards that differ and returns the results after it. Reports a shard that it cannot repair."""
     from connectors.loads import Loads
     from core.errors import SwitchboardError
-    from verify.again import repaired
+    from verify.repair_loop import repair_until_equal
 
     loads, group = Loads(context.endpoints, control), context.settings.landing.group
     after = []
     for result in results:
         if result.answer == "different":
             try:
-                result = repaired(context.endpoints, loads, group, catalog[result.table], result, wait, console.print, dropped=dropped)
+                table = catalog[result.table]
+                result = repair_until_equal(context.endpoints, loads, group, table, result, wait, console.print, dropped=dropped)
             except SwitchboardError as error:
-                said = f"{result.table} {result.shard} is not repaired: {error.what}; {error.remedy}"
-                console.print(said, markup=False, highlight=False, soft_wrap=True)
+                line = f"{result.table} {result.shard} was not repaired: {error.what}; {error.remedy}"
+                console.print(line, markup=False, highlight=False, soft_wrap=True)
         after.append(result)
     return tuple(after)
 
@@ -127,8 +128,8 @@ def _print(results: tuple[TableResult, ...], show: int) -> None:
     console = Console()
     console.print(grid)
     for result in results:
-        if result.left_out:
-            names = ", ".join(result.left_out)
+        if result.uncompared_columns:
+            names = ", ".join(result.uncompared_columns)
             line = f"{result.table} {result.shard}: not compared, as the contract lacks them: {names}; import the contract again"
             console.print(line, markup=False, highlight=False, soft_wrap=True)
         for row in result.differences[:show]:

@@ -1,4 +1,4 @@
-"""Whether two rows are equal, by canonical values: floats as numbers, JSON parsed, everything else by its bytes."""
+"""Compares two rows by canonical values: floats as numbers, JSON parsed, everything else by its bytes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from schemas import types as t
 from schemas.privacy import Public
 from schemas.render.landing import placing_columns
 from schemas.table import Column, Table
-from verify.results import ColumnDifference, Place, RowDifference, Values
+from verify.results import ColumnDifference, RowDifference, StoredRow, Values
 
 
 def equal_values(column: Column, left: bytes | None, right: bytes | None) -> bool:
@@ -46,43 +46,50 @@ def _same(left: Any, right: Any) -> bool:
     return bool(left == right)
 
 
-def key_differences(table: Table, rows: Sequence[Values], places: Sequence[Place]) -> list[RowDifference]:
-    """In what the sides disagree about one key; none if they are equal. Values are masked where their column is not public.
+def key_differences(table: Table, rows: Sequence[Values], stored: Sequence[StoredRow]) -> list[RowDifference]:
+    """The differences of one key, empty if the sides are equal. Values of columns that are not public are masked.
 
-    ClickHouse may show a key at several places, of which the source's row belongs in one: the others are extra.
+    ClickHouse may have several rows of a key under different storage keys. One of them is the source's row; the
+    others are extra.
     """
-    if [place.values for place in places] == list(rows):
+    if [row.values for row in stored] == list(rows):
         return []
-    lacking, left = list(rows), list(places)
+    missing = list(rows)
+    unpaired = list(stored)
     for row in rows:
-        if (equal := next((place for place in left if not _differing(table.columns, row, place.values)), None)) is not None:
-            lacking.remove(row)
-            left.remove(equal)
-    found = []
-    for row in lacking:
-        place = next((place for place in left if not _moved(table, row, place)), left[0] if left else None)
-        if place is not None:
-            left.remove(place)
-        found.append(_difference(table, row, place))
-    return found + [_extra(table, place, rows[0] if rows else None) for place in left]
+        equal = next((other for other in unpaired if not _differing(table.columns, row, other.values)), None)
+        if equal is not None:
+            missing.remove(row)
+            unpaired.remove(equal)
+    differences = []
+    for row in missing:
+        same_storage_key = (other for other in unpaired if not _moved(table, row, other))
+        counterpart = next(same_storage_key, unpaired[0] if unpaired else None)
+        if counterpart is not None:
+            unpaired.remove(counterpart)
+        differences.append(_difference(table, row, counterpart))
+    return differences + [_extra(table, other, rows[0] if rows else None) for other in unpaired]
 
 
-def _difference(table: Table, row: Values, place: Place | None) -> RowDifference:
-    if place is None:
+def _difference(table: Table, row: Values, stored: StoredRow | None) -> RowDifference:
+    if stored is None:
         return RowDifference("missing in ClickHouse", _key(table, row), (), row, None, None)
-    columns = _differing(table.columns, row, place.values)
-    return RowDifference("differs", _key(table, row), columns, row, place.values, place.version, astray=bool(_moved(table, row, place)))
+    columns = _differing(table.columns, row, stored.values)
+    moved = bool(_moved(table, row, stored))
+    return RowDifference("differs", _key(table, row), columns, row, stored.values, stored.version, unmatched=moved)
 
 
-def _extra(table: Table, place: Place, row: Values | None) -> RowDifference:
-    """`row` is what MySQL has of the key, at another place."""
-    columns = () if row is None else _moved(table, row, place)
-    return RowDifference("extra in ClickHouse", _key(table, place.values), columns, row, place.values, place.version, astray=True)
+def _extra(table: Table, stored: StoredRow, row: Values | None) -> RowDifference:
+    """`row` is MySQL's row of the key, whose storage key is another."""
+    columns = () if row is None else _moved(table, row, stored)
+    return RowDifference("extra in ClickHouse", _key(table, stored.values), columns, row, stored.values, stored.version, unmatched=True)
 
 
-def _moved(table: Table, row: Values, place: Place) -> tuple[ColumnDifference, ...]:
-    placing = [table.column(name) for name in placing_columns(table)]
-    return _differing(placing, *(tuple(values[table.names.index(c.name)] for c in placing) for values in (row, place.values)))
+def _moved(table: Table, row: Values, stored: StoredRow) -> tuple[ColumnDifference, ...]:
+    """The storage key columns that differ: ClickHouse would keep both rows."""
+    columns = [table.column(name) for name in placing_columns(table)]
+    left, right = (tuple(values[table.names.index(column.name)] for column in columns) for values in (row, stored.values))
+    return _differing(columns, left, right)
 
 
 def _differing(columns: Sequence[Column], left: Values, right: Values) -> tuple[ColumnDifference, ...]:
@@ -97,17 +104,17 @@ def _key(table: Table, values: Values) -> tuple[tuple[str, str | None], ...]:
     return tuple((name, shown(table.column(name), values[table.names.index(name)])) for name in table.key)
 
 
-LONGEST_SHOWN = 200
+MAX_SHOWN_CHARS = 200
 
 
 def shown(column: Column, value: bytes | None) -> str | None:
-    """A value for a person: never the content of a column that is not public."""
+    """A value for display: of a column that is not public, only its length."""
     if value is None:
         return None
     if not isinstance(column.privacy, Public):
         return f"<{len(value.decode(errors='replace'))} chars>"
     text = _readable(column.type, value)
-    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}… ({len(text)} chars)"
+    return text if len(text) <= MAX_SHOWN_CHARS else f"{text[:MAX_SHOWN_CHARS]}… ({len(text)} chars)"
 
 
 def _readable(kind: t.Type, value: bytes) -> str:
@@ -125,7 +132,7 @@ def _readable(kind: t.Type, value: bytes) -> str:
 
 
 def _safely(render: Any, otherwise: str) -> str:
-    """Years beyond 9999 are shown as they came."""
+    """`otherwise` for years beyond 9999, which Python's dates cannot hold."""
     try:
         return str(render())
     except OverflowError:

@@ -1,7 +1,7 @@
-"""Compare-and-deletes: the records by which we remove a row that only ClickHouse has.
+"""Compare-and-deletes: the records that remove a row which only ClickHouse has.
 
-In the table's own topic, under Debezium's key bytes and in its envelope. `source.pos` carries the version that was
-observed; the record lands as ``observed | 1``: it beats exactly that row, and nothing newer.
+They are written to the table's own topic, with Debezium's key bytes and envelope. `source.pos` carries the observed
+version; the record lands with version ``observed | 1``, which replaces exactly that row and nothing newer.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from verify.results import Values
 
 
 def key_bytes(table: Table, values: Values, shard: str) -> bytes:
-    """The key as Debezium's JsonConverter writes it: the contract's, in its order, then the shard."""
+    """The record key as Debezium's JsonConverter encodes it: the contract's key columns in order, then the shard."""
     named = dict(zip(table.names, values, strict=True))
     members = {avro_field(name): _json_value(table.column(name), named[name]) for name in table.key}
     return _jackson({**members, "_shard": shard}).encode()
@@ -65,7 +65,7 @@ def zoned(micros: int) -> str:
 
 
 def _signed(value: int) -> int:
-    """BIGINT UNSIGNED travels as a long that wraps."""
+    """BIGINT UNSIGNED is encoded as a signed long that wraps."""
     return value - (1 << 64) if value >= 1 << 63 else value
 
 
@@ -84,7 +84,7 @@ def _base64(value: bytes) -> str:
 
 
 def _jackson(value: Mapping[str, Any]) -> str:
-    """Compact JSON; other control characters than Python's short escapes take capital hexadecimal digits."""
+    """Compact JSON as Jackson writes it: control characters without a short escape have upper-case hex digits."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     for code in range(0x20):
         text = text.replace(f"\\u{code:04x}", f"\\u{code:04X}") if code % 16 > 9 else text
@@ -92,7 +92,10 @@ def _jackson(value: Mapping[str, Any]) -> str:
 
 
 def delete_record(schema_id: int, envelope: AvroSchema, table: Table, values: Values, shard: str, version: int, now_ms: int) -> bytes:
-    """The framed value. `before` holds the key, sorting and partition columns; the rest is null, or zero."""
+    """The record value in the registry's wire format.
+
+    `before` holds the key, sorting and partition columns; every other field is null or zero.
+    """
     source = {
         "connector": OURS,
         "name": OURS,
@@ -117,10 +120,10 @@ def delete_record(schema_id: int, envelope: AvroSchema, table: Table, values: Va
 
 
 def _before(envelope: AvroSchema, table: Table, values: Values) -> dict[str, Any]:
-    placing = {*table.key, *table.order_by}
+    storage_key = {*table.key, *table.order_by}
     if table.clickhouse.partition_by is not None:
-        placing.add(table.clickhouse.partition_by.column)
-    named = {avro_field(name): (table.column(name), values[table.names.index(name)]) for name in placing}
+        storage_key.add(table.clickhouse.partition_by.column)
+    named = {avro_field(name): (table.column(name), values[table.names.index(name)]) for name in storage_key}
     tops = {field["name"]: field["type"] for field in envelope["fields"]}
     row = next(member for member in tops["before"] if member != "null")
     before = dict(_zero(row))
@@ -132,7 +135,7 @@ def _before(envelope: AvroSchema, table: Table, values: Values) -> dict[str, Any
 
 
 def _avro_value(column: Column, field: Field, text: bytes) -> Any:
-    """A canonical text in the type that the record's writer uses."""
+    """Converts a canonical text to the Avro type of the record's field."""
     match field.logical:
         case "decimal":
             return Decimal(text.decode())
@@ -156,14 +159,14 @@ def _avro_value(column: Column, field: Field, text: bytes) -> Any:
 
 
 def _zero(schema: Any) -> Any:
-    """Null where the schema allows it, else the type's zero; Connect's schemas have no type by name."""
+    """Null if the schema allows it, else the type's zero value. Connect's schemas define no named types."""
     if isinstance(schema, list):
         return None if "null" in schema else _zero(schema[0])
     kind = schema["type"] if isinstance(schema, dict) else schema
     if isinstance(schema, dict) and schema.get("logicalType") == "decimal":
         return Decimal(0)
     if isinstance(schema, dict) and schema.get("connect.name") == "io.debezium.time.ZonedTimestamp":
-        return zoned(0)  # a text that landing parses
+        return zoned(0)  # landing has to be able to parse it
     zeros = {"string": "", "bytes": b"", "boolean": False, "int": 0, "long": 0, "float": 0.0, "double": 0.0}
     if kind in zeros:
         return zeros[kind]

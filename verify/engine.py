@@ -1,4 +1,4 @@
-"""Verifies tables: which shards there are, and one answer for each."""
+"""Verifies tables: finds their shards and computes one result for each."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from core.errors import SwitchboardError
 from core.settings import Endpoints
 from schemas.render.checksum import Scope
 from schemas.table import Table
-from verify.marker import Marker, Pipeline, dead_letters
-from verify.narrow import Narrowing, Options, Pair, Progress, Totals, first_look
+from verify.barrier import CatchUpBarrier, PipelineBarrier, dead_letters
+from verify.bisect import Candidates, ComparisonPair, Options, Progress, Totals, scan
+from verify.recheck import RecheckResult, recheck, recount
 from verify.results import Kind, TableResult
-from verify.settle import Settled, recounted, settle
-from verify.sides import ClickHouseSide, MySqlSide, open_clickhouse, open_mysql
+from verify.sources import ClickHouseReader, MySqlReader, open_clickhouse, open_mysql
 
 DAY = dt.timedelta(days=1)
-Markers = Callable[[MySqlSide, Table], Marker]
+Barriers = Callable[[MySqlReader, Table], CatchUpBarrier]
 Watch = Callable[[Table, str], Progress]
-"""Called as each shard of a table begins."""
+"""Called at the start of each shard; returns the callback for its progress."""
 
 
 def silent(_: Table, __: str) -> Progress:
@@ -30,63 +30,67 @@ def silent(_: Table, __: str) -> Progress:
 
 @dataclass
 class Engine:
-    """Holds the connections to both sides; one thread only."""
+    """Holds the connections to both sides. Not thread-safe."""
 
     endpoints: Endpoints
-    sources: tuple[MySqlSide, ...]
-    target: ClickHouseSide
-    markers: Markers
+    sources: tuple[MySqlReader, ...]
+    target: ClickHouseReader
+    barriers: Barriers
     options: Options = field(default_factory=Options)
     now: clock.Clock = clock.system
 
     def verify(self, tables: Iterable[Table], watch: Watch = silent) -> Iterator[TableResult]:
-        """One result a shard, in the order of their names. A shard that cannot be read is unsettled, not an error."""
+        """One result per shard, in the order of their names. Blocks.
+
+        A shard that cannot be read is inconclusive and does not raise.
+        """
         for table in tables:
-            homes = self._homes(table)
-            if not homes:
-                yield _result(table, "*").unsettled("no MySQL server has the table, and ClickHouse has no rows of it")
-            for shard in sorted(homes):
-                yield self._shard(table, shard, homes[shard], watch(table, shard))
+            holders = self._holders(table)
+            if not holders:
+                yield _result(table, "*").inconclusive("no MySQL server has the table, and ClickHouse has no rows of it")
+            for shard in sorted(holders):
+                yield self._shard(table, shard, holders[shard], watch(table, shard))
 
     def verify_shard(self, table: Table, shard: str) -> TableResult:
-        return self._shard(table, shard, self._homes(table).get(shard, []), silent(table, shard))
+        return self._shard(table, shard, self._holders(table).get(shard, []), silent(table, shard))
 
-    def _homes(self, table: Table) -> dict[str, list[MySqlSide]]:
-        """Shard -> the servers that have the table there: none if only ClickHouse has rows of it."""
-        homes: dict[str, list[MySqlSide]] = {}
+    def _holders(self, table: Table) -> dict[str, list[MySqlReader]]:
+        """Shard -> the servers that have the table in it: none if only ClickHouse has rows of it."""
+        holders: dict[str, list[MySqlReader]] = {}
         if self.target.columns(table):
-            homes = {shard: [] for shard in self.target.shards(table)}
+            holders = {shard: [] for shard in self.target.shards(table)}
         for source in self.sources:
             for database in source.databases_with(table):
                 if table.source.holds(database):
-                    homes.setdefault(database, []).append(source)
-        return homes
+                    holders.setdefault(database, []).append(source)
+        return holders
 
-    def _shard(self, table: Table, shard: str, homes: list[MySqlSide], progress: Progress) -> TableResult:
+    def _shard(self, table: Table, shard: str, holders: list[MySqlReader], progress: Progress) -> TableResult:
         try:
-            return self._answer(table, shard, homes, progress)
+            return self._answer(table, shard, holders, progress)
         except SwitchboardError as error:
-            return _result(table, shard).unsettled(error.what)
+            return _result(table, shard).inconclusive(error.what)
 
-    def _answer(self, table: Table, shard: str, homes: list[MySqlSide], progress: Progress) -> TableResult:
+    def _answer(self, table: Table, shard: str, holders: list[MySqlReader], progress: Progress) -> TableResult:
         scope = Scope(table, shard, since=self._since(table))
-        if len(homes) > 1:
-            names = " and ".join(source.server.name for source in homes)
-            return _result(table, shard).unsettled(f"database {shard!r} stands on servers {names}; its name must be unique")
-        lacking = [name for name in table.names if name not in self.target.columns(table)]
-        if lacking:
-            return _result(table, shard).unsettled(f"ClickHouse lacks {_listed(lacking, table)}: run `switchboard apply`")
-        if not homes:
+        if len(holders) > 1:
+            names = " and ".join(source.server.name for source in holders)
+            return _result(table, shard).inconclusive(f"database {shard!r} exists on servers {names}; its name must be unique")
+        missing = [name for name in table.names if name not in self.target.columns(table)]
+        if missing:
+            return _result(table, shard).inconclusive(f"ClickHouse lacks {_listed(missing, table)}: run `switchboard apply`")
+        if not holders:
             return self._dropped(scope)
-        columns = homes[0].columns(table, shard)
+        columns = holders[0].columns(table, shard)
         absent = frozenset(table.names) - columns
-        if unfit := [name for name in absent if not table.column(name).nullable]:
-            return _result(table, shard).unsettled(f"the source lacks required columns {', '.join(sorted(unfit))}")
-        result = self._compared(Pair(homes[0], self.target, replace(scope, absent=absent)), progress)
-        return replace(result, left_out=tuple(sorted(columns - frozenset(table.names))))
+        required = sorted(name for name in absent if not table.column(name).nullable)
+        if required:
+            return _result(table, shard).inconclusive(f"the source lacks required columns {', '.join(required)}")
+        result = self._compared(ComparisonPair(holders[0], self.target, replace(scope, absent=absent)), progress)
+        return replace(result, uncompared_columns=tuple(sorted(columns - frozenset(table.names))))
 
     def _since(self, table: Table) -> dt.date | None:
-        """A day later than retention's own cutoff, so that it cannot drop what is being compared."""
+        """One day after the retention cutoff, so that retention drops no rows during the comparison."""
         keep = table.clickhouse.keep_days
         today = dt.datetime.fromtimestamp(self.now(), dt.UTC).date()
         return None if keep is None else today - keep * DAY + DAY
@@ -101,65 +105,65 @@ class Engine:
         )
         return replace(result, answer="different", reason=reason, dropped=True)
 
-    def _compared(self, pair: Pair, progress: Progress) -> TableResult:
-        totals, suspects = first_look(pair, self.options, progress)
-        settled = Settled()
-        if suspects:
-            marker = self.markers(pair.source, pair.scope.table)
-            settled = settle(pair, Narrowing(pair, suspects, self.options), marker, self.options)
-            if totals.rows_source != totals.rows_clickhouse and not any(_said(settled)):
-                totals = recounted(pair, totals, suspects, marker, self.options, settled)
-        result = _settled_result(pair.scope, totals, settled)
+    def _compared(self, pair: ComparisonPair, progress: Progress) -> TableResult:
+        totals, mismatches = scan(pair, self.options, progress)
+        rechecked = RecheckResult()
+        if mismatches:
+            barrier = self.barriers(pair.source, pair.scope.table)
+            rechecked = recheck(pair, Candidates(pair, mismatches, self.options), barrier, self.options)
+            if totals.rows_source != totals.rows_clickhouse and not any(_summary(rechecked)):
+                totals = recount(pair, totals, mismatches, barrier, self.options, rechecked)
+        result = _table_result(pair.scope, totals, rechecked)
         if result.answer == "equal":
             return result
-        aside = dead_letters(self.endpoints, pair.scope.table)
-        return replace(result, reason=result.reason + (f"; {aside} dead letters of the table are kept" if aside else ""))
+        retained = dead_letters(self.endpoints, pair.scope.table)
+        return replace(result, reason=result.reason + (f"; {retained} dead letters of the table are kept" if retained else ""))
 
 
 def _result(table: Table, shard: str) -> TableResult:
     return TableResult(table.name, shard, "equal", 0, 0, 0)
 
 
-def _listed(lacking: list[str], table: Table) -> str:
-    whole = len(lacking) == len(table.names)
-    return f"table base.{table.name}" if whole else f"column {', '.join(lacking)} of base.{table.name}"
+def _listed(missing: list[str], table: Table) -> str:
+    whole = len(missing) == len(table.names)
+    return f"table base.{table.name}" if whole else f"column {', '.join(missing)} of base.{table.name}"
 
 
-def _settled_result(scope: Scope, totals: Totals, settled: Settled) -> TableResult:
+def _table_result(scope: Scope, totals: Totals, rechecked: RecheckResult) -> TableResult:
     result = TableResult(scope.table.name, scope.shard, "equal", totals.rows_source, totals.rows_clickhouse, totals.chunks)
-    differences = tuple(settled.differences)
-    wide = tuple((chunk.low, chunk.high) for chunk in settled.wide)
-    said = list(_said(settled))
-    if differences or wide:
-        return replace(result, answer="different", differences=differences, wide=wide, reason="; ".join(said))
-    return result.unsettled("; ".join(said)) if said else result
+    differences = tuple(rechecked.differences)
+    unresolved_ranges = tuple((chunk.low, chunk.high) for chunk in rechecked.unresolved_ranges)
+    summary = "; ".join(_summary(rechecked))
+    if differences or unresolved_ranges:
+        return replace(result, answer="different", differences=differences, unresolved_ranges=unresolved_ranges, reason=summary)
+    return result.inconclusive(summary) if summary else result
 
 
-def _said(settled: Settled) -> Iterator[str]:
+def _summary(rechecked: RecheckResult) -> Iterator[str]:
     kinds: tuple[Kind, ...] = ("missing in ClickHouse", "extra in ClickHouse", "differs")
     for kind in kinds:
-        if count := sum(row.kind == kind for row in settled.differences):
+        if count := sum(row.kind == kind for row in rechecked.differences):
             yield f"{count} {kind if kind != 'differs' else 'differ'}"
-    if settled.wide:
-        yield f"{len(settled.wide)} ranges differ and were too many to be narrowed"
-    if settled.moving or settled.restless:
-        what = f"{settled.moving} rows" if settled.moving else f"{settled.restless} ranges"
-        yield f"{what} in doubt: {settled.reason or 'they changed at every look'}"
-    if settled.miscounted:
-        yield f"the counts differ in {settled.miscounted} ranges, though no row does: {settled.reason or 'at every look'}"
+    if rechecked.unresolved_ranges:
+        yield f"{len(rechecked.unresolved_ranges)} ranges differ and were too many to be compared row by row"
+    if rechecked.unstable_rows or rechecked.unstable_ranges:
+        what = f"{rechecked.unstable_rows} rows" if rechecked.unstable_rows else f"{rechecked.unstable_ranges} ranges"
+        yield f"{what} are inconclusive: {rechecked.reason or 'they changed in every round'}"
+    if rechecked.count_mismatches:
+        yield f"the counts differ in {rechecked.count_mismatches} ranges, though no row does: {rechecked.reason or 'in every round'}"
 
 
 @contextmanager
-def opened(endpoints: Endpoints, group: str, *, options: Options | None = None, markers: Markers | None = None) -> Iterator[Engine]:
-    """An engine on a running pipeline whose landers are in `group`; its connections close at the end."""
+def opened(endpoints: Endpoints, group: str, *, options: Options | None = None, barriers: Barriers | None = None) -> Iterator[Engine]:
+    """An engine for a pipeline whose landers are in consumer group `group`. Closes its connections on exit."""
 
-    def pipeline(source: MySqlSide, table: Table) -> Marker:
-        return Pipeline(endpoints, source, table, group)
+    def pipeline_barrier(source: MySqlReader, table: Table) -> CatchUpBarrier:
+        return PipelineBarrier(endpoints, source, table, group)
 
     with ExitStack() as stack:
         sources = tuple(stack.enter_context(open_mysql(server)) for server in endpoints.mysql)
         target = stack.enter_context(open_clickhouse(endpoints.clickhouse))
-        yield Engine(endpoints, sources, target, markers or pipeline, options or Options())
+        yield Engine(endpoints, sources, target, barriers or pipeline_barrier, options or Options())
 
 
 def verify(
@@ -169,8 +173,8 @@ def verify(
     *,
     options: Options | None = None,
     watch: Watch = silent,
-    markers: Markers | None = None,
+    barriers: Barriers | None = None,
 ) -> Iterator[TableResult]:
-    """Verifies tables of a running pipeline whose landers are in `group`. Changes nothing."""
-    with opened(endpoints, group, options=options, markers=markers) as engine:
+    """Verifies tables of a running pipeline whose landers are in consumer group `group`. Changes nothing; blocks."""
+    with opened(endpoints, group, options=options, barriers=barriers) as engine:
         yield from engine.verify(tables, watch)

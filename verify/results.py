@@ -1,29 +1,29 @@
-"""What `verify` answers."""
+"""The results of a verification: one per shard of a table, with the rows that differ."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
-Answer = Literal["equal", "different", "unsettled"]
+Answer = Literal["equal", "different", "inconclusive"]
 Kind = Literal["missing in ClickHouse", "extra in ClickHouse", "differs"]
 Values = tuple[bytes | None, ...]
 """A row's canonical values in the order of the contract's columns."""
 
 
-class Place(NamedTuple):
-    """A row that ClickHouse shows. One key may stand at several places, if a column that sorts it is not in the key."""
+class StoredRow(NamedTuple):
+    """A row of ClickHouse. One key may have several, if a sorting column is not part of the key."""
 
     values: Values
     version: int
 
 
-EXIT_STATUS: dict[Answer, int] = {"equal": 0, "different": 1, "unsettled": 2}
+EXIT_STATUS: dict[Answer, int] = {"equal": 0, "different": 1, "inconclusive": 2}
 
 
 @dataclass(frozen=True)
 class ColumnDifference:
-    """Values as a person may see them: those of a column that is not public only by their length."""
+    """Values masked for display: of a column that is not public, only the length is shown."""
 
     name: str
     source: str | None
@@ -32,10 +32,10 @@ class ColumnDifference:
 
 @dataclass(frozen=True)
 class RowDifference:
-    """One row on which the sides disagree, after everything that MySQL had committed was landed.
+    """One row that differs after everything that MySQL had committed has landed.
 
-    `source` and `clickhouse` hold what each side has of the key, unmasked, for the repair; `version` is that of
-    ClickHouse's row. `astray`: MySQL has no row that ClickHouse would put where it has this one.
+    `source` and `clickhouse` are each side's row of the key, unmasked, for the repair; `version` is the version of
+    ClickHouse's row. `unmatched`: MySQL has no row with the storage key of ClickHouse's row.
     """
 
     kind: Kind
@@ -44,14 +44,14 @@ class RowDifference:
     source: Values | None
     clickhouse: Values | None
     version: int | None
-    astray: bool = False
+    unmatched: bool = False
 
 
 @dataclass(frozen=True)
 class TableResult:
-    """The answer for one shard of a table. `reason` is empty where the sides are equal.
+    """The result for one shard of a table. `reason` is empty if the sides are equal.
 
-    `wide` are ranges of positions that differ and were not narrowed, as there were too many of them.
+    `unresolved_ranges` differ and were not compared row by row, because too many rows differ.
     """
 
     table: str
@@ -61,18 +61,18 @@ class TableResult:
     rows_clickhouse: int
     chunks: int
     differences: tuple[RowDifference, ...] = ()
-    wide: tuple[tuple[int, int], ...] = ()
+    unresolved_ranges: tuple[tuple[int, int], ...] = ()
     reason: str = ""
     dropped: bool = False
-    """The source has no such table any more: every row of ClickHouse is extra."""
-    left_out: tuple[str, ...] = ()
-    """The source's columns that were not compared, as the contract does not describe them."""
+    """The source dropped the table: every row of ClickHouse is extra."""
+    uncompared_columns: tuple[str, ...] = ()
+    """The source's columns that the contract does not declare."""
 
-    def unsettled(self, reason: str) -> TableResult:
-        return replace(self, answer="unsettled", reason=reason)
+    def inconclusive(self, reason: str) -> TableResult:
+        return replace(self, answer="inconclusive", reason=reason)
 
     def as_json(self, limit: int) -> dict[str, Any]:
-        """At most `limit` differences, masked."""
+        """JSON-ready values with at most `limit` differences, masked."""
         return {
             "table": self.table,
             "shard": self.shard,
@@ -81,9 +81,9 @@ class TableResult:
             "rows_source": self.rows_source,
             "rows_clickhouse": self.rows_clickhouse,
             "chunks": self.chunks,
-            "columns_left_out": list(self.left_out),
+            "columns_left_out": list(self.uncompared_columns),
             "differing_rows": len(self.differences),
-            "ranges_not_narrowed": [{"from": low, "below": high} for low, high in self.wide],
+            "ranges_not_narrowed": [{"from": low, "below": high} for low, high in self.unresolved_ranges],
             "differences": [_row_json(row) for row in self.differences[:limit]],
         }
 
@@ -97,8 +97,8 @@ def _row_json(row: RowDifference) -> dict[str, Any]:
 
 
 def worst(results: tuple[TableResult, ...]) -> Answer:
-    """What holds for all of them: a proven difference outweighs an open question."""
+    """The result of all shards together: `different` outweighs `inconclusive`."""
     answers = {result.answer for result in results}
     if "different" in answers:
         return "different"
-    return "unsettled" if "unsettled" in answers else "equal"
+    return "inconclusive" if "inconclusive" in answers else "equal"

@@ -14,7 +14,7 @@ from schemas.render.checksum import Scope
 from schemas.render.clickhouse import rows_table
 from schemas.table import ClickHouse, Column, Latest, Shards, Table, immutable, optional, required
 from tests.stack.verify.verify_bench import Bench, Space, make
-from verify.narrow import Options, Pair, first_look
+from verify.bisect import ComparisonPair, Options, scan
 
 TYPES: tuple[tuple[str, str, t.Type, list[tuple[str, str]]], ...] = (
     ("tiny", "TINYINT", t.Int(8), [("-128", "-128"), ("127", "127"), ("0", "0")]),
@@ -94,8 +94,8 @@ NAMES = {"big": "select", "text": "a`b 'c\" %s", "doc": "position", "state": "te
 def every_type(stack: Endpoints, space: Space) -> Iterator[Bench]:
     columns = [required(1, "id", t.UInt(64), p.PUBLIC)]
     declared = ["id BIGINT UNSIGNED PRIMARY KEY"]
-    for place, (name, declaration, kind, _) in enumerate(TYPES, 2):
-        columns.append(optional(place, NAMES.get(name, name), kind, p.PUBLIC))
+    for field_id, (name, declaration, kind, _) in enumerate(TYPES, 2):
+        columns.append(optional(field_id, NAMES.get(name, name), kind, p.PUBLIC))
         declared.append(f"{mysql_name(NAMES.get(name, name))} {declaration}")
     name = space.name("vt_every `type's")
     table = Table(name, Shards("vt_*"), ("id",), Latest(), tuple(columns))
@@ -135,9 +135,9 @@ def test_a_value_changed_in_any_type_is_found(every_type: Bench) -> None:
     identity = 0
     expected = {}
     for name, _, _, values in TYPES:
-        for place in range(len(values)):
+        for index in range(len(values)):
             identity += 1
-            changed = "NULL" if len(values) == 1 else values[(place + 1) % len(values)][1]
+            changed = "NULL" if len(values) == 1 else values[(index + 1) % len(values)][1]
             column = every_type.table.column(NAMES.get(name, name))
             value = changed if changed == "NULL" else _typed(column, changed)
             every_type.land({"id": str(identity), column.name: value}, version=4)
@@ -197,7 +197,7 @@ def test_text_keys_are_chunked_by_hash_and_values_are_masked(keyed_by_text: Benc
         f"INSERT INTO {rows_table(bench.table)} (code, day, name, _shard, _version) SELECT concat('k', toString(number)), "
         f"toDate32('2024-01-01') + number % 9, concat('name ', toString(number)), '{bench.shard}', 2 FROM numbers({count})"
     )
-    options = Options(chunk_rows=20, leaf_rows=2)
+    options = Options(chunk_rows=20, row_level_rows=2)
     assert bench.verify(options).answer == "equal"
     bench.mysql(f"UPDATE {bench.mysql_table} SET name = 'Bob' WHERE code = 'k7'")
     bench.mysql(f"DELETE FROM {bench.mysql_table} WHERE code = 'k8'")
@@ -242,7 +242,7 @@ def large(stack: Endpoints, space: Space) -> Iterator[Bench]:
         yield bench
 
 
-SMALL = Options(pass_rows=2500, chunk_rows=100, leaf_rows=10)
+SMALL = Options(batch_rows=2500, chunk_rows=100, row_level_rows=10)
 
 
 def test_many_passes_over_sparse_keys(large: Bench) -> None:
@@ -254,31 +254,31 @@ def test_many_passes_over_sparse_keys(large: Bench) -> None:
     assert (result.answer, result.reason) == ("different", "2 extra in ClickHouse; 3 differ")
 
 
-def test_more_differences_than_can_be_listed_are_told_as_ranges(large: Bench) -> None:
+def test_more_differences_than_can_be_listed_are_reported_as_ranges(large: Bench) -> None:
     large.mysql(f"UPDATE {large.mysql_table} SET value = -1")
-    result = large.verify(Options(pass_rows=2500, chunk_rows=100, leaf_rows=10, detail_rows=50))
+    result = large.verify(Options(batch_rows=2500, chunk_rows=100, row_level_rows=10, detail_rows=50))
     assert result.answer == "different"
-    assert result.wide
+    assert result.unresolved_ranges
     assert 50 <= len(result.differences) < 500
 
 
 @pytest.fixture
-def spelled(stack: Endpoints, space: Space) -> Iterator[Bench]:
+def encoded(stack: Endpoints, space: Space) -> Iterator[Bench]:
     columns = (
         required(1, "id", t.Int(64), p.PUBLIC),
         optional(2, "number", t.Float(64), p.PUBLIC),
         optional(3, "doc", t.Json(), p.PUBLIC),
         immutable(4, "day", t.Date(), p.PUBLIC),
     )
-    table = Table(space.name("vt_spelled"), Shards("vt_*"), ("id",), Latest(), columns, clickhouse=ClickHouse(order_by=("day", "id")))
+    table = Table(space.name("vt_encoded"), Shards("vt_*"), ("id",), Latest(), columns, clickhouse=ClickHouse(order_by=("day", "id")))
     yield from make(stack, space, table, "id BIGINT PRIMARY KEY, number DOUBLE, doc JSON, day DATE")
 
 
-FEW = Options(leaf_rows=10, detail_rows=5)
+FEW = Options(row_level_rows=10, detail_rows=5)
 """Far fewer rows may be listed than the tables below have."""
 
 
-def fill_spelled(bench: Bench, source: str, target: str, count: int = 300) -> None:
+def fill_encoded(bench: Bench, source: str, target: str, count: int = 300) -> None:
     """`source` and `target` are the expressions of number and doc, `n` being the row's number."""
     numbers = f"WITH RECURSIVE n AS (SELECT 0 AS n UNION ALL SELECT n + 1 FROM n WHERE n < {count - 1})"
     bench.mysql(f"INSERT INTO {bench.mysql_table} {numbers} SELECT n, {source}, '2024-01-02' FROM n")
@@ -288,26 +288,26 @@ def fill_spelled(bench: Bench, source: str, target: str, count: int = 300) -> No
     )
 
 
-def test_doubles_that_are_spelled_otherwise_have_equal_checksums(spelled: Bench) -> None:
-    fill_spelled(spelled, "(n - 150) * 1e20, NULL", "(toFloat64(n) - 150) * 1e20, NULL")
-    pair = Pair(spelled.source, spelled.target, Scope(spelled.table, spelled.shard))
-    _, suspects = first_look(pair, FEW, lambda rows: None)
-    assert suspects == []
-    assert spelled.verify(FEW).answer == "equal"
+def test_doubles_that_are_encoded_differently_have_equal_checksums(encoded: Bench) -> None:
+    fill_encoded(encoded, "(n - 150) * 1e20, NULL", "(toFloat64(n) - 150) * 1e20, NULL")
+    pair = ComparisonPair(encoded.source, encoded.target, Scope(encoded.table, encoded.shard))
+    _, mismatches = scan(pair, FEW, lambda rows: None)
+    assert mismatches == []
+    assert encoded.verify(FEW).answer == "equal"
 
 
-def test_json_that_is_spelled_otherwise_in_more_rows_than_can_be_listed_is_equal(spelled: Bench) -> None:
-    fill_spelled(spelled, "0, JSON_OBJECT('n', 1.5e300)", "0, '{\"n\": 1.5E300}'", count=100)
-    result = spelled.verify(FEW)
-    assert (result.answer, result.reason, result.wide) == ("equal", "", ())
+def test_json_that_is_encoded_differently_in_more_rows_than_can_be_listed_is_equal(encoded: Bench) -> None:
+    fill_encoded(encoded, "0, JSON_OBJECT('n', 1.5e300)", "0, '{\"n\": 1.5E300}'", count=100)
+    result = encoded.verify(FEW)
+    assert (result.answer, result.reason, result.unresolved_ranges) == ("equal", "", ())
 
 
-def test_a_key_at_two_places_is_different_and_both_counts_are_told(spelled: Bench) -> None:
-    fill_spelled(spelled, "0, NULL", "0, NULL")
-    spelled.land({"id": "7", "number": "0", "day": "toDate32('2024-01-01')"}, version=4)
-    result = spelled.verify()
+def test_a_key_with_two_stored_rows_is_different_and_both_counts_are_reported(encoded: Bench) -> None:
+    fill_encoded(encoded, "0, NULL", "0, NULL")
+    encoded.land({"id": "7", "number": "0", "day": "toDate32('2024-01-01')"}, version=4)
+    result = encoded.verify()
     assert (result.answer, result.rows_source, result.rows_clickhouse) == ("different", 300, 301)
-    assert [(row.kind, dict(row.key)["id"], row.version, row.astray) for row in result.differences] == [
+    assert [(row.kind, dict(row.key)["id"], row.version, row.unmatched) for row in result.differences] == [
         ("extra in ClickHouse", "7", 4, True)
     ]
 
@@ -315,7 +315,7 @@ def test_a_key_at_two_places_is_different_and_both_counts_are_told(spelled: Benc
 def test_a_column_that_the_contract_lacks_is_named(large: Bench) -> None:
     large.mysql(f"ALTER TABLE {large.mysql_table} ADD COLUMN extra INT")
     result = large.verify(SMALL)
-    assert (result.answer, result.left_out) == ("equal", ("extra",))
+    assert (result.answer, result.uncompared_columns) == ("equal", ("extra",))
 
 
 def test_a_deleted_row_and_a_dropped_table(large: Bench) -> None:
@@ -327,7 +327,7 @@ def test_a_deleted_row_and_a_dropped_table(large: Bench) -> None:
     assert (result.answer, result.dropped, result.rows_clickhouse) == ("different", True, 9999)
 
 
-def test_a_table_that_stands_nowhere_is_not_called_equal(large: Bench) -> None:
+def test_a_table_that_exists_on_neither_side_is_not_equal(large: Bench) -> None:
     large.mysql(f"DROP TABLE {large.mysql_table}")
     large.clickhouse(f"TRUNCATE TABLE {rows_table(large.table)}")
-    assert large.verify().answer == "unsettled"
+    assert large.verify().answer == "inconclusive"

@@ -1,4 +1,4 @@
-"""What was lost, changed or added behind the platform's back is found, narrowed to its rows, and mended."""
+"""Rows that were lost, changed or added behind the platform are found, and repaired row by row."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from schemas.render.clickhouse import rows_table
 from tests.conftest import Space
 from tests.pipeline import Pipeline, eventually
 from tests.stack.consumers.test_landing import interaction, landed_count, make_shard
-from verify.again import repaired
+from verify.repair_loop import repair_until_equal
 from verify.results import TableResult
 
 
@@ -25,12 +25,12 @@ def only(pipeline: Pipeline, shard: str) -> TableResult:
     return found
 
 
-def mend(pipeline: Pipeline, found: TableResult) -> TableResult:
+def repair(pipeline: Pipeline, found: TableResult) -> TableResult:
     loads, group = Loads(pipeline.endpoints, pipeline.control), pipeline.settings.landing.group
-    return repaired(pipeline.endpoints, loads, group, pipeline.catalog["interactions"], found, wait=60)
+    return repair_until_equal(pipeline.endpoints, loads, group, pipeline.catalog["interactions"], found, wait=60)
 
 
-def test_missing_extra_and_differing_rows_are_found_and_mended(pipeline: Pipeline, space: Space) -> None:
+def test_missing_extra_and_differing_rows_are_found_and_repaired(pipeline: Pipeline, space: Space) -> None:
     shard = space.name("acc")
     make_shard(pipeline, shard)
     for identity in range(1, 51):
@@ -40,9 +40,9 @@ def test_missing_extra_and_differing_rows_are_found_and_mended(pipeline: Pipelin
     tamper(pipeline, shard, 2, "_version + 1 AS _version, 99.5 AS cost")
     tamper(pipeline, shard, 3, "1000 AS interaction_id")
     tamper(pipeline, shard, 4, "started_at + INTERVAL 1 DAY AS started_at")
-    told = json.loads(pipeline.command("verify", "interactions", "--json", "--show", "2").stdout)
-    (mine,) = [result for result in told["shards"] if result["shard"] == shard]
-    assert (told["answer"], mine["answer"], mine["differing_rows"], len(mine["differences"])) == ("different", "different", 4, 2)
+    report = json.loads(pipeline.command("verify", "interactions", "--json", "--show", "2").stdout)
+    (shown,) = [result for result in report["shards"] if result["shard"] == shard]
+    assert (report["answer"], shown["answer"], shown["differing_rows"], len(shown["differences"])) == ("different", "different", 4, 2)
     found = only(pipeline, shard)
     assert found.answer == "different"
     assert {(row.kind, row.key[0][1]) for row in found.differences} == {
@@ -52,6 +52,6 @@ def test_missing_extra_and_differing_rows_are_found_and_mended(pipeline: Pipelin
         ("extra in ClickHouse", "4"),
     }
     assert [column.name for row in found.differences for column in row.columns if row.kind == "differs"] == ["cost"]
-    mended = mend(pipeline, found)
-    assert mended.answer == "equal", mended
+    repaired = repair(pipeline, found)
+    assert repaired.answer == "equal", repaired
     assert landed_count(pipeline, "interactions", shard, 50)

@@ -1,4 +1,4 @@
-"""A table on both sides, filled directly: nothing flows, so the marker has nothing to wait for."""
+"""A table on both sides, filled directly: nothing flows, so the barrier has nothing to wait for."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from core.settings import Endpoints
 from schemas.names import ch_name, ch_string, mysql_name
 from schemas.render.clickhouse import READ, ROWS, create_read_view, create_rows_table, read_view, rows_table
 from schemas.table import Table
+from verify.bisect import Options
 from verify.engine import Engine
-from verify.narrow import Options
 from verify.results import TableResult
-from verify.sides import ClickHouseSide, MySqlSide, open_clickhouse, open_mysql
+from verify.sources import ClickHouseReader, MySqlReader, open_clickhouse, open_mysql
 
 
 class Space(Protocol):
@@ -22,7 +22,7 @@ class Space(Protocol):
 
 @dataclass(frozen=True)
 class Arrived:
-    """A marker of a pipeline in which nothing flows."""
+    """A barrier of a pipeline in which nothing flows."""
 
     def wait(self) -> str:
         return ""
@@ -33,8 +33,8 @@ class Bench:
     """One table on both sides, filled directly."""
 
     stack: Endpoints
-    source: MySqlSide
-    target: ClickHouseSide
+    source: MySqlReader
+    target: ClickHouseReader
     shard: str
     table: Table
 

@@ -14,27 +14,27 @@ from core import control
 from core.errors import RefusedError
 from schemas import catalog
 from tests.unit.verify.test_compare import TABLE
-from verify import again, cli, engine, standing
+from verify import cli, engine, repair_loop, run_history
 from verify.compare import key_differences
-from verify.results import Place, TableResult
+from verify.results import StoredRow, TableResult
 
-DIFFERENCES = tuple(key_differences(TABLE, [(b"7", b"Ann", b"0")], [Place((b"7", b"Bob B", b"1"), 4)])) + tuple(
+DIFFERENCES = tuple(key_differences(TABLE, [(b"7", b"Ann", b"0")], [StoredRow((b"7", b"Bob B", b"1"), 4)])) + tuple(
     key_differences(TABLE, [(b"8", None, None)], [])
 )
-EQUAL = TableResult("t", "acc_1", "equal", 5, 5, 1, left_out=("extra", "more"))
+EQUAL = TableResult("t", "acc_1", "equal", 5, 5, 1, uncompared_columns=("extra", "more"))
 DIFFERENT = TableResult("t", "acc_2", "different", 6, 5, 1, DIFFERENCES, ((10, 20),), "1 differ")
 OTHER = TableResult("t", "acc_3", "different", 1, 0, 1, reason="1 missing in ClickHouse")
 
-Say = Callable[..., Result]
+Run = Callable[..., Result]
 
 
 @pytest.fixture
-def say(monkeypatch: pytest.MonkeyPatch) -> Say:
+def run(monkeypatch: pytest.MonkeyPatch) -> Run:
     """The command, with what the comparison is to answer."""
     known = SimpleNamespace(captured=Known())
     monkeypatch.setattr(catalog, "load", lambda _: known)
     monkeypatch.setattr(control, "ControlDatabase", lambda *_: SimpleNamespace(migrate=lambda: None))
-    monkeypatch.setattr(standing, "record", lambda *_: None)
+    monkeypatch.setattr(run_history, "record", lambda *_: None)
     settings = SimpleNamespace(contracts=None, control_database="", landing=SimpleNamespace(group="g"))
     context = SimpleNamespace(settings=settings, endpoints=SimpleNamespace(mysql=[None]))
 
@@ -53,11 +53,11 @@ class Known(dict[str, Any]):
         return (TABLE,)
 
 
-def test_json_is_one_document_that_tells_each_shard(say: Say) -> None:
-    done = say([EQUAL, DIFFERENT], "--json", "--show", "1")
-    told = json.loads(done.stdout)
-    equal, different = told["shards"]
-    assert (done.exit_code, told["answer"]) == (1, "different")
+def test_json_is_one_document_with_each_shard(run: Run) -> None:
+    done = run([EQUAL, DIFFERENT], "--json", "--show", "1")
+    document = json.loads(done.stdout)
+    equal, different = document["shards"]
+    assert (done.exit_code, document["answer"]) == (1, "different")
     assert (equal["shard"], equal["answer"], equal["columns_left_out"], equal["differences"]) == ("acc_1", "equal", ["extra", "more"], [])
     assert different == {
         "table": "t",
@@ -83,24 +83,26 @@ def test_json_is_one_document_that_tells_each_shard(say: Say) -> None:
     }
 
 
-@pytest.mark.parametrize(("results", "status"), [([EQUAL], 0), ([EQUAL, EQUAL.unsettled("moving")], 2)])
-def test_the_exit_status_tells_the_answer(say: Say, results: list[TableResult], status: int) -> None:
-    assert say(results, "--json").exit_code == status
+@pytest.mark.parametrize(("results", "status"), [([EQUAL], 0), ([EQUAL, EQUAL.inconclusive("moving")], 2)])
+def test_the_exit_status_shows_the_answer(run: Run, results: list[TableResult], status: int) -> None:
+    assert run(results, "--json").exit_code == status
 
 
-def test_columns_that_the_contract_lacks_are_named(say: Say) -> None:
-    assert "t acc_1: not compared, as the contract lacks them: extra, more" in say([EQUAL]).stdout
+def test_columns_that_the_contract_lacks_are_named(run: Run) -> None:
+    assert "t acc_1: not compared, as the contract lacks them: extra, more" in run([EQUAL]).stdout
 
 
-def test_a_refused_repair_is_told_and_the_next_one_goes_on(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
-    def repaired(_: object, __: object, ___: object, ____: object, result: TableResult, *_____: object, **______: object) -> TableResult:
+def test_a_refused_repair_is_reported_and_the_next_one_continues(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def repair_until_equal(
+        _: object, __: object, ___: object, ____: object, result: TableResult, *_____: object, **______: object
+    ) -> TableResult:
         if result.shard == "acc_2":
             raise RefusedError("the connector is quarantined", "release it first")
         return TableResult("t", result.shard, "equal", 1, 1, 1)
 
-    monkeypatch.setattr(again, "repaired", repaired)
-    done = say([DIFFERENT, OTHER], "--repair", "--json")
-    assert "t acc_2 is not repaired: the connector is quarantined; release it first" in done.stderr
+    monkeypatch.setattr(repair_loop, "repair_until_equal", repair_until_equal)
+    done = run([DIFFERENT, OTHER], "--repair", "--json")
+    assert "t acc_2 was not repaired: the connector is quarantined; release it first" in done.stderr
     assert [(shard["shard"], shard["answer"]) for shard in json.loads(done.stdout)["shards"]] == [
         ("acc_2", "different"),
         ("acc_3", "equal"),

@@ -11,7 +11,7 @@ from schemas import privacy as p
 from schemas import types as t
 from schemas.table import ClickHouse, Column, Latest, Shards, Table, immutable, optional, required
 from verify.compare import equal_values, key_differences, shown
-from verify.results import Place
+from verify.results import StoredRow
 
 JSON = optional(1, "doc", t.Json(), p.PUBLIC)
 FLOAT = optional(1, "f", t.Float(32), p.PUBLIC)
@@ -72,8 +72,8 @@ TABLE = Table(
 
 
 def test_a_difference_names_its_columns_and_hides_what_is_not_public() -> None:
-    (found,) = key_differences(TABLE, [(b"7", b"Ann", b"0")], [Place((b"7", b"Bob B", b"1"), 4)])
-    assert (found.kind, found.key, found.version, found.astray) == ("differs", (("id", "7"),), 4, False)
+    (found,) = key_differences(TABLE, [(b"7", b"Ann", b"0")], [StoredRow((b"7", b"Bob B", b"1"), 4)])
+    assert (found.kind, found.key, found.version, found.unmatched) == ("differs", (("id", "7"),), 4, False)
     assert [(item.name, item.source, item.clickhouse) for item in found.columns] == [
         ("name", "<3 chars>", "<5 chars>"),
         ("day", "1970-01-01", "1970-01-02"),
@@ -82,10 +82,10 @@ def test_a_difference_names_its_columns_and_hides_what_is_not_public() -> None:
 
 def test_a_row_of_one_side_only() -> None:
     row = (b"7", None, None)
-    (missing,), (extra,) = key_differences(TABLE, [row], []), key_differences(TABLE, [], [Place(row, 4)])
-    assert (missing.kind, missing.clickhouse, missing.astray) == ("missing in ClickHouse", None, False)
-    assert (extra.kind, extra.source, extra.version, extra.astray) == ("extra in ClickHouse", None, 4, True)
-    assert key_differences(TABLE, [row], [Place(row, 4)]) == []
+    (missing,), (extra,) = key_differences(TABLE, [row], []), key_differences(TABLE, [], [StoredRow(row, 4)])
+    assert (missing.kind, missing.clickhouse, missing.unmatched) == ("missing in ClickHouse", None, False)
+    assert (extra.kind, extra.source, extra.version, extra.unmatched) == ("extra in ClickHouse", None, 4, True)
+    assert key_differences(TABLE, [row], [StoredRow(row, 4)]) == []
 
 
 BY_DAY = replace(
@@ -93,23 +93,23 @@ BY_DAY = replace(
 )
 
 
-def test_a_key_at_two_places_is_extra_in_the_one_where_the_source_has_it_not() -> None:
+def test_of_two_stored_rows_of_a_key_the_one_that_the_source_lacks_is_extra() -> None:
     row = (b"7", b"Ann", b"1")
-    (found,) = key_differences(BY_DAY, [row], [Place((b"7", b"Ann", b"0"), 4), Place(row, 6)])
-    assert (found.kind, found.version, found.astray) == ("extra in ClickHouse", 4, True)
+    (found,) = key_differences(BY_DAY, [row], [StoredRow((b"7", b"Ann", b"0"), 4), StoredRow(row, 6)])
+    assert (found.kind, found.version, found.unmatched) == ("extra in ClickHouse", 4, True)
     assert [(item.name, item.source, item.clickhouse) for item in found.columns] == [("day", "1970-01-02", "1970-01-01")]
 
 
-def test_a_row_at_the_wrong_place_alone_differs_and_is_astray() -> None:
-    (found,) = key_differences(BY_DAY, [(b"7", b"Ann", b"1")], [Place((b"7", b"Ann", b"0"), 4)])
-    assert (found.kind, found.version, found.astray) == ("differs", 4, True)
+def test_a_single_row_under_a_wrong_storage_key_differs_and_is_unmatched() -> None:
+    (found,) = key_differences(BY_DAY, [(b"7", b"Ann", b"1")], [StoredRow((b"7", b"Ann", b"0"), 4)])
+    assert (found.kind, found.version, found.unmatched) == ("differs", 4, True)
 
 
-def test_a_stale_row_in_its_right_place_is_paired_with_the_source_s_before_one_that_is_astray() -> None:
-    astray, stale = Place((b"7", b"Ann", b"0"), 4), Place((b"7", b"Al", b"1"), 6)
-    differs, extra = key_differences(BY_DAY, [(b"7", b"Ann", b"1")], [astray, stale])
-    assert (differs.kind, differs.version, differs.astray) == ("differs", 6, False)
-    assert (extra.kind, extra.version, extra.astray) == ("extra in ClickHouse", 4, True)
+def test_a_stale_row_with_the_right_storage_key_is_paired_with_the_source_s_before_an_unmatched_one() -> None:
+    unmatched, stale = StoredRow((b"7", b"Ann", b"0"), 4), StoredRow((b"7", b"Al", b"1"), 6)
+    differs, extra = key_differences(BY_DAY, [(b"7", b"Ann", b"1")], [unmatched, stale])
+    assert (differs.kind, differs.version, differs.unmatched) == ("differs", 6, False)
+    assert (extra.kind, extra.version, extra.unmatched) == ("extra in ClickHouse", 4, True)
 
 
 def test_values_are_shown_as_people_read_them() -> None:

@@ -84,7 +84,7 @@ def key_of(kind: t.Type, text: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("kind", "text", "spelled"),
+    ("kind", "text", "encoded"),
     [
         (t.Date(), b"-1", "-1"),
         (t.DateTime(3), b"1500000", "1500"),
@@ -97,8 +97,8 @@ def key_of(kind: t.Type, text: bytes) -> bytes:
         (t.Binary(), b"\x00\xff", '"AP8="'),
     ],
 )
-def test_a_key_of_any_type(kind: t.Type, text: bytes, spelled: str) -> None:
-    assert key_of(kind, text) == f'{{"k":{spelled},"_shard":"s"}}'.encode()
+def test_a_key_of_any_type(kind: t.Type, text: bytes, encoded: str) -> None:
+    assert key_of(kind, text) == f'{{"k":{encoded},"_shard":"s"}}'.encode()
 
 
 def test_an_instant_has_no_zeros_at_its_end() -> None:

@@ -1,4 +1,4 @@
-"""What a repair asks for: recorded loads of what is missing or differs, deletes of exactly the places that are astray."""
+"""What a repair requests: snapshots of missing and differing rows, deletes of exactly the unmatched stored rows."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from schemas.table import immutable
 from tests.unit.verify.test_compare import BY_DAY
 from verify import repair as repairing
 from verify.compare import key_differences
-from verify.repair import KEYS_A_SIGNAL, Observed, Repaired, repair
-from verify.results import Place, TableResult, Values
-from verify.sides import MySqlSide
+from verify.repair import KEYS_PER_SIGNAL, Observed, RepairRequest, repair
+from verify.results import StoredRow, TableResult, Values
+from verify.sources import MySqlReader
 
 ENDPOINTS = cast(Endpoints, None)
 
@@ -63,30 +63,32 @@ def row(key: int, day: int, name: str = "Ann") -> Values:
     return (str(key).encode(), name.encode(), str(day).encode())
 
 
-def result(*keys: tuple[list[Values], list[Place]], wide: tuple[tuple[int, int], ...] = ()) -> TableResult:
-    differences = tuple(found for rows, places in keys for found in key_differences(BY_DAY, rows, places))
-    return TableResult(BY_DAY.name, "acc_1", "different", 0, 0, 0, differences, wide)
+def result(*keys: tuple[list[Values], list[StoredRow]], unresolved_ranges: tuple[tuple[int, int], ...] = ()) -> TableResult:
+    differences = tuple(found for rows, stored in keys for found in key_differences(BY_DAY, rows, stored))
+    return TableResult(BY_DAY.name, "acc_1", "different", 0, 0, 0, differences, unresolved_ranges)
 
 
-def mended(asked: Asked, found: TableResult, source: Source | None = None) -> Repaired:
-    return repair(ENDPOINTS, cast(Loads, asked), cast(MySqlSide, source or Source()), BY_DAY, found)
+def requested(asked: Asked, found: TableResult, source: Source | None = None) -> RepairRequest:
+    return repair(ENDPOINTS, cast(Loads, asked), cast(MySqlReader, source or Source()), BY_DAY, found)
 
 
-def test_a_ghost_is_deleted_at_its_place_and_version_alone_and_nothing_is_loaded(sent: list[Observed]) -> None:
-    asked, ghost = Asked(), Place(row(7, 0), 4)
-    done = mended(asked, result(([row(7, 1)], [ghost, Place(row(7, 1), 6)])))
-    assert (sent, asked.loads, done) == ([(ghost.values, 4)], [], Repaired(0, 0, 1, ""))
+def test_a_ghost_is_deleted_by_its_storage_key_and_version_and_nothing_is_loaded(sent: list[Observed]) -> None:
+    asked, ghost = Asked(), StoredRow(row(7, 0), 4)
+    done = requested(asked, result(([row(7, 1)], [ghost, StoredRow(row(7, 1), 6)])))
+    assert (sent, asked.loads, done) == ([(ghost.values, 4)], [], RepairRequest(0, 0, 1, ""))
 
 
-def test_a_place_that_the_source_has_by_now_is_kept_and_told(sent: list[Observed]) -> None:
-    done = mended(Asked(), result(([row(7, 1)], [Place(row(7, 0), 4), Place(row(7, 1), 6)])), Source("FROM_DAYS(719528)"))
+def test_a_row_that_the_source_has_by_now_is_kept_and_reported(sent: list[Observed]) -> None:
+    done = requested(Asked(), result(([row(7, 1)], [StoredRow(row(7, 0), 4), StoredRow(row(7, 1), 6)])), Source("FROM_DAYS(719528)"))
     assert (sent, done.deleted, "1 extra rows" in done.kept) == ([], 0, True)
 
 
 def test_missing_differing_and_wide_rows_are_asked_for_as_loads(sent: list[Observed]) -> None:
     asked = Asked()
-    found = result(([row(1, 1)], []), ([row(2, 1)], [Place(row(2, 1, "Bob"), 4)]), ([], [Place(row(3, 1), 8)]), wide=((10, 20),))
-    done = mended(asked, found)
+    found = result(
+        ([row(1, 1)], []), ([row(2, 1)], [StoredRow(row(2, 1, "Bob"), 4)]), ([], [StoredRow(row(3, 1), 8)]), unresolved_ranges=((10, 20),)
+    )
+    done = requested(asked, found)
     assert {(server, *collections) for server, collections, _ in asked.loads} == {("main", "acc_1.t")}
     ranges, keys = [where or "" for _, _, where in asked.loads]
     assert "10" in ranges
@@ -96,7 +98,7 @@ def test_missing_differing_and_wide_rows_are_asked_for_as_loads(sent: list[Obser
 
 def test_many_keys_are_spread_over_loads(sent: list[Observed]) -> None:
     asked = Asked()
-    mended(asked, result(*(([row(key, 1)], []) for key in range(KEYS_A_SIGNAL + 1))))
+    requested(asked, result(*(([row(key, 1)], []) for key in range(KEYS_PER_SIGNAL + 1))))
     assert (len(asked.loads), sent) == (2, [])
 
 

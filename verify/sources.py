@@ -1,4 +1,4 @@
-"""The two sides: one connection to each, and the few questions that verify asks of them."""
+"""Readers of the two sides: one connection to each, and the queries of a verification."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pymysql
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from pymysql.connections import Connection
+from pymysql.constants import CR, ER
 from pymysql.cursors import Cursor
 
 from core.clients import clickhouse, mysql
@@ -19,35 +20,47 @@ from core.settings import ClickHouseEndpoint, MySqlServer
 from schemas.render import checksum as render
 from schemas.render.checksum import Chunk, Scope
 from schemas.table import Table
-from verify.results import Place, Values
+from verify.results import StoredRow, Values
 
 Checksum = tuple[int, int]
-"""(rows, exclusive or of their hashes)."""
+"""(row count, exclusive or of the rows' hashes)."""
 EMPTY: Checksum = (0, 0)
 Rows = dict[bytes, list[Values]]
-"""By the key's canonical text: one row each, where the source's key is one."""
-Places = dict[bytes, list[Place]]
-"""By the key's canonical text: one place each, unless ClickHouse shows the key at several."""
+"""By the canonical text of the key: one row each if the key is unique in the source."""
+StoredRows = dict[bytes, list[StoredRow]]
+"""By the canonical text of the key: one row each, unless ClickHouse has several under different storage keys."""
+NO_ERROR_CODE = 0
+TRANSIENT_ERRORS = {
+    NO_ERROR_CODE,  # pymysql's own: the connection is closed
+    CR.CR_SERVER_GONE_ERROR,
+    CR.CR_SERVER_LOST,
+    CR.CR_COMMANDS_OUT_OF_SYNC,
+    CR.CR_SERVER_LOST_EXTENDED,
+    ER.SERVER_SHUTDOWN,
+    ER.LOCK_WAIT_TIMEOUT,
+    ER.LOCK_DEADLOCK,
+    3024,  # ER_QUERY_TIMEOUT
+}
 
 
 @dataclass(frozen=True)
-class Position:
-    """A place in a server's binlog, as a set of transactions and as a place in its files."""
+class BinlogPosition:
+    """A position in a server's binlog: the executed GTIDs, and the file with the offset in it."""
 
     gtids: str
     server_id: int
     file: int
-    place: int
+    offset: int
 
     @classmethod
-    def stored(cls, offset: Mapping[str, Any]) -> Position:
-        """As Debezium stores it: all before it was published."""
-        file, place = str(offset.get("file", "")), int(offset.get("pos", 0))
-        return cls(str(offset.get("gtids") or ""), int(offset.get("server_id") or 0), _file_number(file), place)
+    def from_debezium(cls, stored: Mapping[str, Any]) -> BinlogPosition:
+        """From an offset that Debezium stored: everything before it is published."""
+        file = str(stored.get("file", ""))
+        return cls(str(stored.get("gtids") or ""), int(stored.get("server_id") or 0), _file_number(file), int(stored.get("pos", 0)))
 
-    def precedes(self, other: Position) -> bool:
-        """Whether the files alone show that `other` is not before this."""
-        return self.server_id == other.server_id and (self.file, self.place) <= (other.file, other.place)
+    def precedes(self, other: BinlogPosition) -> bool:
+        """Whether the file and offset show that `other` is not before this position."""
+        return self.server_id == other.server_id and (self.file, self.offset) <= (other.file, other.offset)
 
 
 def _file_number(name: str) -> int:
@@ -56,14 +69,14 @@ def _file_number(name: str) -> int:
 
 
 @dataclass
-class MySqlSide:
-    """A server; a connection that was lost is made anew by the next query."""
+class MySqlReader:
+    """One MySQL server. The next query reconnects after a lost connection."""
 
     server: MySqlServer
     connection: Connection[Cursor]
 
     def query(self, text: str) -> list[tuple[Any, ...]]:
-        """Raises TransientError where MySQL is away, MisconfiguredError where it refuses the query."""
+        """Raises TransientError if MySQL is unavailable, MisconfiguredError if it refuses the query. Blocks."""
         try:
             if not self.connection.open:
                 self.connection = mysql.connect(self.server)
@@ -71,10 +84,10 @@ class MySqlSide:
                 cursor.execute(text)
                 return list(cursor.fetchall())
         except (pymysql.err.OperationalError, pymysql.err.InterfaceError, pymysql.err.ProgrammingError) as error:
-            raise _named(self.server, error) from error
+            raise _converted(self.server, error) from error
 
     def columns(self, table: Table, database: str) -> frozenset[str]:
-        """The columns of the table, none if it does not stand there."""
+        """The columns of the table; empty if the database has no such table."""
         return frozenset(_text(name) for (name,) in self.query(render.mysql_columns(table, database)))
 
     def databases_with(self, table: Table) -> list[str]:
@@ -102,17 +115,17 @@ class MySqlSide:
         found = self.query(render.mysql_estimate(scope))
         return int(found[0][0] or 0) if found else 0
 
-    def position(self) -> Position:
-        """The end of what is committed by now."""
+    def position(self) -> BinlogPosition:
+        """The end of the binlog: everything committed so far is before it."""
         try:
             found = self.query("SHOW BINARY LOG STATUS")
         except MisconfiguredError:
             found = self.query("SHOW MASTER STATUS")  # MySQL before 8.2
         if not found:
             raise MisconfiguredError(f"MySQL server {self.server.name!r} writes no binlog", "start it with --log-bin")
-        file, place, *_, gtids = found[0]
+        file, offset, *_, gtids = found[0]
         ((server_id,),) = self.query("SELECT @@server_id")
-        return Position(_text(gtids).replace("\n", ""), int(server_id), _file_number(_text(file)), int(place))
+        return BinlogPosition(_text(gtids).replace("\n", ""), int(server_id), _file_number(_text(file)), int(offset))
 
     def contains_gtids(self, outer: str, inner: str) -> bool:
         query = f"SELECT GTID_SUBSET(x'{inner.encode().hex()}', x'{outer.encode().hex()}')"
@@ -120,12 +133,14 @@ class MySqlSide:
 
 
 @dataclass
-class ClickHouseSide:
+class ClickHouseReader:
+    """ClickHouse, through its current views."""
+
     endpoint: ClickHouseEndpoint
     client: Client
 
     def query(self, text: str) -> list[tuple[Any, ...]]:
-        """Strings arrive as bytes."""
+        """Strings are returned as bytes. Raises SwitchboardError if ClickHouse fails. Blocks."""
         try:
             answer = self.client.query(text, query_formats={"String": "bytes"})
         except (ClickHouseError, OSError) as error:
@@ -133,7 +148,7 @@ class ClickHouseSide:
         return [tuple(row) for row in answer.result_rows]
 
     def columns(self, table: Table) -> frozenset[str]:
-        """The columns that readers see; none if there is no such view."""
+        """The columns of the current view; empty if there is no such view."""
         return frozenset(_text(name) for (name,) in self.query(render.clickhouse_columns(table)))
 
     def shards(self, table: Table) -> list[str]:
@@ -149,10 +164,10 @@ class ClickHouseSide:
     def checksums(self, scope: Scope, chunks: Sequence[Chunk]) -> list[Checksum]:
         return _by_chunk(self.query(render.clickhouse_checksums(scope, chunks)), len(chunks))
 
-    def places(self, scope: Scope, chunks: Sequence[Chunk]) -> Places:
-        found: Places = {}
+    def stored_rows(self, scope: Scope, chunks: Sequence[Chunk]) -> StoredRows:
+        found: StoredRows = {}
         for key, version, *values in self.query(render.clickhouse_rows(scope, chunks)):
-            found.setdefault(_bytes(key), []).append(Place(_values(values), int(version)))
+            found.setdefault(_bytes(key), []).append(StoredRow(_values(values), int(version)))
         return found
 
     def versions(self, scope: Scope, chunks: Sequence[Chunk]) -> dict[bytes, int]:
@@ -161,30 +176,30 @@ class ClickHouseSide:
 
 
 @contextmanager
-def open_mysql(server: MySqlServer) -> Iterator[MySqlSide]:
+def open_mysql(server: MySqlServer) -> Iterator[MySqlReader]:
     connection = mysql.connect(server)
     try:
-        yield MySqlSide(server, connection)
+        yield MySqlReader(server, connection)
     finally:
         if connection.open:
             connection.close()
 
 
 @contextmanager
-def open_clickhouse(endpoint: ClickHouseEndpoint) -> Iterator[ClickHouseSide]:
+def open_clickhouse(endpoint: ClickHouseEndpoint) -> Iterator[ClickHouseReader]:
     client = clickhouse.connect(endpoint, read_timeout=1800)
     try:
-        yield ClickHouseSide(endpoint, client)
+        yield ClickHouseReader(endpoint, client)
     finally:
         client.close()
 
 
-def _named(server: MySqlServer, error: pymysql.err.Error) -> SwitchboardError:
-    place = f"MySQL server {server.name!r} at {server.host}:{server.port}"
+def _converted(server: MySqlServer, error: pymysql.err.Error) -> SwitchboardError:
+    name = f"MySQL server {server.name!r} at {server.host}:{server.port}"
     code, text = (*error.args, "")[:2] if error.args else (0, "")
-    if code in (2006, 2013, 2014, 2055, 0, 1053, 1205, 1213, 3024):
-        return TransientError(f"{place} broke off: {text}", "is it running? `switchboard status` tells")
-    return MisconfiguredError(f"{place} refused a query of verify: {text}", "does the contract describe the table?")
+    if code in TRANSIENT_ERRORS:
+        return TransientError(f"the connection to {name} was lost: {text}", "check `switchboard status`")
+    return MisconfiguredError(f"{name} refused a query of verify: {text}", "check the table against its contract")
 
 
 def _by_chunk(rows: Iterable[tuple[Any, ...]], chunks: int) -> list[Checksum]:

@@ -1,4 +1,4 @@
-"""How it is known that everything MySQL had committed is landed: the marker that a recheck waits for."""
+"""The catch-up barrier: waits until everything that MySQL had committed has landed in ClickHouse."""
 
 from __future__ import annotations
 
@@ -17,24 +17,30 @@ from core.settings import Endpoints
 from schemas.names import dlq_of, topic_of
 from schemas.render.connect import connector_name
 from schemas.table import Table
-from verify.sides import MySqlSide, Position
+from verify.sources import BinlogPosition, MySqlReader
 
 POLL_SECONDS = 0.2
 REQUEST_SECONDS = 10.0
 
 
-class Marker(Protocol):
+class CatchUpBarrier(Protocol):
     def wait(self) -> str:
-        """Blocks until all that the source had committed at the call is landed; returns why not, if it gave up."""
+        """Blocks until everything that the source had committed at the call has landed.
+
+        Returns an empty string, or the reason why it stopped waiting.
+        """
         ...
 
 
 @dataclass(frozen=True)
-class Pipeline:
-    """The marker of one table of one server: its connector's position, then the landers' offsets."""
+class PipelineBarrier:
+    """The barrier of one table of one server: first its connector's stored position, then the landers' offsets.
+
+    `limit` is in seconds.
+    """
 
     endpoints: Endpoints
-    source: MySqlSide
+    source: MySqlReader
     table: Table
     group: str
     limit: float = 30.0
@@ -47,24 +53,24 @@ class Pipeline:
         except SwitchboardError as error:
             return error.what
         except KafkaException as error:
-            return f"Kafka does not tell offsets: {error.args[0]}"
+            return f"Kafka returned no offsets: {error.args[0]}"
 
     def _published(self, deadline: float) -> str:
-        """The server's heartbeats move the connector's stored position: `MySqlServer.keep_alive_seconds`, where nothing is written."""
+        """Waits for the connector. Heartbeats advance its stored position on a server without writes."""
         name = connector_name(self.source.server.name)
         connect = KafkaConnect(self.endpoints.connect, patience=max(1.0, self.limit / 3))
         if name not in connect.names():
-            return f"there is no connector {name}, so nothing tells what was landed"
+            return f"there is no connector {name}, so the landed position is unknown"
         committed = self.source.position()
         reached = _until(deadline, lambda: any(self._covers(stored, committed) for stored in _stored(connect, name)))
         return "" if reached else f"connector {name} did not reach the source's position in {self.limit:.0f} s"
 
-    def _covers(self, stored: Position, committed: Position) -> bool:
-        """Debezium leaves out the GTID of a DDL that nothing follows; the place in the files then tells that it was read."""
+    def _covers(self, stored: BinlogPosition, committed: BinlogPosition) -> bool:
+        """Debezium omits the GTID of a trailing DDL statement; the file offset shows that it was read."""
         return committed.precedes(stored) or self.source.contains_gtids(stored.gtids, committed.gtids)
 
     def _landed(self, deadline: float) -> str:
-        """To the end of the log, open transactions included: what was committed stands before it."""
+        """Waits for the landers to reach the log end offset, which is past every committed record."""
         topic, client = topic_of(self.table), kafka.admin(self.endpoints.kafka)
         ends = end_offsets(client, topic)
         if not ends:
@@ -81,9 +87,9 @@ def _until(deadline: float, check: Callable[[], bool]) -> bool:
     return True
 
 
-def _stored(connect: KafkaConnect, name: str) -> list[Position]:
+def _stored(connect: KafkaConnect, name: str) -> list[BinlogPosition]:
     """Empty while the connector has stored no position."""
-    return [Position.stored(item["offset"]) for item in connect.offsets(name) if item.get("offset")]
+    return [BinlogPosition.from_debezium(item["offset"]) for item in connect.offsets(name) if item.get("offset")]
 
 
 def _all_reached(ends: dict[int, int], committed: dict[int, int]) -> bool:
@@ -110,11 +116,11 @@ def committed_offsets(client: AdminClient, group: str, topic: str, partitions: l
     """Partition -> the group's committed offset, below zero where it has none."""
     request = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, partition) for partition in partitions])
     answer = client.list_consumer_group_offsets([request], request_timeout=REQUEST_SECONDS)[group]
-    return {place.partition: place.offset for place in answer.result(REQUEST_SECONDS).topic_partitions}
+    return {partition.partition: partition.offset for partition in answer.result(REQUEST_SECONDS).topic_partitions}
 
 
 def dead_letters(endpoints: Endpoints, table: Table) -> int:
-    """How many records of the table were set aside and are still kept, replayed or not. Zero if Kafka does not say."""
+    """The number of the table's dead letters that Kafka retains, replayed or not; 0 if Kafka is unavailable."""
     try:
         client, topic = kafka.admin(endpoints.kafka), dlq_of(topic_of(table))
         first = _offsets(client, topic, kafka.EARLIEST)

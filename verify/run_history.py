@@ -1,4 +1,4 @@
-"""What a verification leaves in the control database: its run, and which tables are in doubt no more."""
+"""Records a verification in the control database: its runs, and the conditions that it clears or sets."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ from verify.results import TableResult
 
 
 def record(control: ControlDatabase, results: Sequence[TableResult], started: dt.datetime) -> None:
-    """Notes each answer, freezes what the source has dropped, and thaws what was found equal since `started`."""
+    """Saves one run per result. Blocks for the control database.
+
+    Freezes the shards whose table the source dropped, and clears the frozen state of what was verified as equal if
+    the state was set before `started` (UTC).
+    """
     states = [state for state in standing(control) if state.state == FROZEN and state.since < started]
     for state in states:
-        if _proven(state, results):
+        if _is_proven_equal(state, results):
             clear(control, state)
     for result in results:
         if result.dropped and result.answer == "different":
@@ -29,6 +33,6 @@ def record(control: ControlDatabase, results: Sequence[TableResult], started: dt
             session.add(row)
 
 
-def _proven(state: Standing, results: Sequence[TableResult]) -> bool:
-    mine = [result for result in results if result.table == state.table and state.shard in (result.shard, EVERY_SHARD)]
-    return bool(mine) and all(result.answer == "equal" for result in mine)
+def _is_proven_equal(state: Standing, results: Sequence[TableResult]) -> bool:
+    verified = [result for result in results if result.table == state.table and state.shard in (result.shard, EVERY_SHARD)]
+    return bool(verified) and all(result.answer == "equal" for result in verified)
