@@ -1,4 +1,4 @@
-"""How long the binlog still holds what a connector has yet to read."""
+"""A connector's position in the binlog, and how long the binlog retains what is beyond it."""
 
 from __future__ import annotations
 
@@ -13,43 +13,46 @@ from core.settings import MySqlServer
 
 
 @dataclass(frozen=True)
-class Position:
-    """What Kafka holds for a connector: the binlog file, and when (seconds since 1970) its last event was committed."""
+class StoredPosition:
+    """The position that Connect stored: the binlog file, and the commit time (seconds since 1970) of the last event."""
 
     file: str
     seconds: int
 
 
-def stored(offsets: list[dict[str, Any]]) -> Position | None:
-    """None for a connector that has not stored a place yet."""
+def stored(offsets: list[dict[str, Any]]) -> StoredPosition | None:
+    """The stored position; None if the connector has not stored one yet. `offsets` are Connect's."""
     found = [item["offset"] for item in offsets if item.get("offset")]
-    return Position(str(found[0]["file"]), int(found[0].get("ts_sec") or 0)) if found else None
+    return StoredPosition(str(found[0]["file"]), int(found[0].get("ts_sec") or 0)) if found else None
 
 
 @dataclass(frozen=True)
-class End:
+class BinlogEnd:
     """The end of the binlog at one moment; `gtids` are the transactions before it."""
 
     gtids: str
     file: str
-    place: int
+    offset: int
 
 
-def end(server: MySqlServer) -> End:
-    """The end of what is committed by now. Blocks on the server."""
+def end(server: MySqlServer) -> BinlogEnd:
+    """The end of the binlog: everything committed so far is before it. Blocks for the server."""
     try:
         found = mysql.rows(server, "SHOW BINARY LOG STATUS")
     except pymysql.err.ProgrammingError:
         found = mysql.rows(server, "SHOW MASTER STATUS")  # MySQL before 8.2
-    file, place, *_, gtids = found[0]
-    return End(str(gtids).replace("\n", ""), str(file), int(place))
+    file, offset, *_, gtids = found[0]
+    return BinlogEnd(str(gtids).replace("\n", ""), str(file), int(offset))
 
 
-def has_read(server: MySqlServer, offsets: list[dict[str, Any]], wanted: End) -> bool:
-    """Whether the stored place is behind that end. Debezium leaves out the GTID of a DDL that nothing follows, and stores
-    the place before a transaction with the GTID after it: each tells where the other does not."""
+def has_read(server: MySqlServer, offsets: list[dict[str, Any]], wanted: BinlogEnd) -> bool:
+    """Whether the stored position has reached that end. Blocks for the server.
+
+    Debezium omits the GTID of a trailing DDL statement, and stores the file offset before a transaction with the GTID
+    after it: either may show that the end was reached.
+    """
     for offset in (item["offset"] for item in offsets if item.get("offset")):
-        if (_number(str(offset["file"])), int(offset["pos"])) >= (_number(wanted.file), wanted.place):
+        if (_number(str(offset["file"])), int(offset["pos"])) >= (_number(wanted.file), wanted.offset):
             return True
         if mysql.rows(server, "SELECT GTID_SUBSET(%s, %s)", (wanted.gtids, str(offset.get("gtids") or "")))[0][0]:
             return True
@@ -57,9 +60,9 @@ def has_read(server: MySqlServer, offsets: list[dict[str, Any]], wanted: End) ->
 
 
 def unread_since(server: MySqlServer, offsets: list[dict[str, Any]]) -> float | None:
-    """Seconds since the commit of what was read last, if MySQL has committed more since; 0 if it has not. Blocks on the server.
+    """Seconds since the commit of the last event read if MySQL has committed more since, else 0. Blocks for the server.
 
-    None if nothing has been read yet. Only a heartbeat tells that transactions without a captured table are read.
+    None if nothing has been read yet. Only a heartbeat shows that transactions without a captured table were read.
     """
     position = stored(offsets)
     if position is None or not position.seconds:
@@ -70,7 +73,7 @@ def unread_since(server: MySqlServer, offsets: list[dict[str, Any]]) -> float | 
 
 
 def is_lost(server: MySqlServer, offsets: list[dict[str, Any]]) -> bool:
-    """Whether the binlog is purged beyond the stored place, of transactions too that were not read. Blocks on the server."""
+    """Whether unread transactions beyond the stored position were purged. Blocks for the server."""
     position = stored(offsets)
     if position is None or position.file in _files(server):
         return False
@@ -87,18 +90,18 @@ def _number(file: str) -> int:
     return int(file.rpartition(".")[2])
 
 
-def hours_left(server: MySqlServer, position: Position) -> float:
-    """Hours until the binlog is purged up to the position: 0 if it is, infinite if it never is. Blocks on the server.
+def hours_left(server: MySqlServer, position: StoredPosition) -> float:
+    """Hours until the binlog is purged up to the position: 0 if it is, infinite if it never will be. Blocks for the server.
 
-    A file is purged so long after its last change, and no sooner than so long after an event that stands in it; the file
-    that is written to now is never. So this is the least that it can be, unless somebody purges by hand.
+    MySQL purges a file `binlog_expire_logs_seconds` after its last change, and never the current file. So this is a lower
+    bound, unless an operator purges the binlog.
     """
     kept, now = mysql.rows(server, "SELECT @@binlog_expire_logs_seconds, UNIX_TIMESTAMP()")[0]
     return estimate(_files(server), position, int(kept), int(now))
 
 
-def estimate(files: list[str], position: Position, kept: int, now: int) -> float:
-    """`files` are the server's, oldest first; `kept` is for how many seconds, 0 for ever; `now` in seconds since 1970."""
+def estimate(files: list[str], position: StoredPosition, kept: int, now: int) -> float:
+    """Hours left. `files` are the server's, oldest first; `kept` is the retention in seconds, 0 for ever; `now` since 1970."""
     if position.file not in files:
         return 0.0
     if kept == 0:

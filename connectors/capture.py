@@ -1,4 +1,4 @@
-"""Which tables leave a connector, and which come back to it: between the two, what they change is read by nobody."""
+"""Which tables a new config of a connector stops capturing, and which it captures again: changes in between are lost."""
 
 from __future__ import annotations
 
@@ -12,39 +12,46 @@ from core.control.models import Run, utc_now
 from schemas.render.connect import TABLES, takes
 
 CAPTURE = "capture"
-Place = tuple[str, str]
+TableName = tuple[str, str]
 """(database, table)"""
 
 
 @dataclass(frozen=True)
-class Moves:
-    left: tuple[Place, ...] = ()
-    back: tuple[Place, ...] = ()
-    """Those that were read before, left, and are to be read on."""
+class CaptureChanges:
+    stopped: tuple[TableName, ...] = ()
+    resumed: tuple[TableName, ...] = ()
+    """Captured before, then not, and now again."""
 
 
-def moves(before: Mapping[str, str] | None, wanted: Mapping[str, str], places: Iterable[Place], loaded: Collection[str]) -> Moves:
-    """From one config to the next. `places` stand on the server; `loaded` are the ``database.table`` that were read at any time."""
+def capture_changes(
+    before: Mapping[str, str] | None, wanted: Mapping[str, str], tables: Iterable[TableName], loaded: Collection[str]
+) -> CaptureChanges:
+    """The changes from config `before` to `wanted`.
+
+    `tables` exist on the server; `loaded` are the ``database.table`` names that were ever snapshotted.
+    """
     if before is None:
-        return Moves()
-    left, back = [], []
-    for database, table in sorted(places):
-        was, will = takes(before, database, table), takes(wanted, database, table)
+        return CaptureChanges()
+    stopped: list[TableName] = []
+    resumed: list[TableName] = []
+    for database, table in sorted(tables):
+        was = takes(before, database, table)
+        will = takes(wanted, database, table)
         if was and not will:
-            left.append((database, table))
+            stopped.append((database, table))
         if will and not was and f"{database}.{table}" in loaded:
-            back.append((database, table))
-    return Moves(tuple(left), tuple(back))
+            resumed.append((database, table))
+    return CaptureChanges(tuple(stopped), tuple(resumed))
 
 
-def remember(control: ControlDatabase, server: str, config: Mapping[str, str]) -> None:
-    """What the server's connector takes in from now on; remembered, as the connector itself may be deleted."""
+def save_capture(control: ControlDatabase, server: str, config: Mapping[str, str]) -> None:
+    """Saves which tables the server's connector captures from now on, as the connector itself may be deleted."""
     with control.session() as session:
         detail = {TABLES: config[TABLES]}
         session.add(Run(kind=CAPTURE, subject=server, status="COMPLETED", detail=detail, ended_at=utc_now()))
 
 
-def remembered(control: ControlDatabase, server: str) -> dict[str, str] | None:
+def saved_capture(control: ControlDatabase, server: str) -> dict[str, str] | None:
     with control.session() as session:
         run = session.scalar(select(Run).where(Run.kind == CAPTURE, Run.subject == server).order_by(Run.id.desc()).limit(1))
         return None if run is None else {TABLES: str(run.detail[TABLES])}

@@ -1,4 +1,4 @@
-"""`switchboard connectors`: Kafka Connect's verbs, snapshots, and what keeps connectors well."""
+"""`switchboard connectors`: manages connectors, snapshots and quarantined shards."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import typer
 from rich.console import Console
 from rich.table import Table as Shown
 
-from connectors.guard import BinlogAlarm, Loader, Mender
+from connectors.auto_remediation import BinlogRetentionMonitor, QuarantinePolicy, SnapshotRetrier
 from connectors.logs import LOGGERS, lines_of
+from connectors.planner import ConnectPlanner
 from connectors.preflight import inspect
 from connectors.quarantine import Quarantine
 from connectors.rest import KafkaConnect, root_cause
-from connectors.snapshots_cli import loads_of, snapshots
-from connectors.target import ConnectTarget
-from connectors.watch import Watch, keep_looking
+from connectors.snapshots_cli import snapshots, tracker_of
+from connectors.supervisor import ConnectorSupervisor, poll_until_stopped
 from core import logging, metrics
 from core.clients import mysql
 from core.control import ControlDatabase
-from core.control.aside import aside
+from core.control.quarantine_store import list_quarantined
 from core.errors import MisconfiguredError
 from core.settings import Context
 from core.shutdown import stop_on_signal
@@ -29,17 +29,17 @@ from schemas.catalog import load as load_catalog
 from schemas.render.connect import connector_name
 
 app = typer.Typer(help="Manage the source connectors.", pretty_exceptions_enable=False, no_args_is_help=True)
-offsets = typer.Typer(help="What a connector has read.", pretty_exceptions_enable=False, no_args_is_help=True)
+offsets = typer.Typer(help="Show or reset a connector's offsets.", pretty_exceptions_enable=False, no_args_is_help=True)
 app.add_typer(offsets, name="offsets")
 app.add_typer(snapshots, name="snapshots")
 
-PASSED_ON = {
-    "pause": "Stop reading; the tasks stay.",
-    "resume": "Go on reading.",
-    "restart": "Start the connector and its tasks again.",
-    "stop": "Stop the connector and its tasks; needed before offsets can be reset.",
+FORWARDED_VERBS = {
+    "pause": "Pause the connector; its tasks stay.",
+    "resume": "Resume the connector.",
+    "restart": "Restart the connector and its tasks.",
+    "stop": "Stop the connector and its tasks, as a reset of offsets requires.",
 }
-"""Verbs that only pass a call through."""
+"""Verbs that are forwarded to Kafka Connect without change."""
 
 
 def _connect(ctx: typer.Context) -> KafkaConnect:
@@ -53,7 +53,7 @@ def _control(context: Context) -> ControlDatabase:
     return control
 
 
-def _passing(verb: str) -> Callable[[typer.Context, str], None]:
+def _forwarding(verb: str) -> Callable[[typer.Context, str], None]:
     def call(ctx: typer.Context, name: str) -> None:
         _connect(ctx).change(name, verb)
         print(f"{name}: {verb} accepted")
@@ -61,21 +61,21 @@ def _passing(verb: str) -> Callable[[typer.Context, str], None]:
     return call
 
 
-for _verb, _help in PASSED_ON.items():
-    app.command(_verb, help=_help)(_passing(_verb))
+for _verb, _help in FORWARDED_VERBS.items():
+    app.command(_verb, help=_help)(_forwarding(_verb))
 
 
 @app.command()
-def delete(ctx: typer.Context, name: str, sure: Annotated[bool, typer.Option("--yes", help="I know.")] = False) -> None:
-    """Remove the connector. Its place in the binlog stays in Kafka, so that one made again goes on from there."""
+def delete(ctx: typer.Context, name: str, sure: Annotated[bool, typer.Option("--yes", help="Confirm.")] = False) -> None:
+    """Delete the connector. Its offsets stay in Kafka: a connector that is created again continues from there."""
     connect = _connect(ctx)
     if connect.config(name) is None:
-        raise MisconfiguredError(f"there is no connector {name!r}", "`switchboard connectors list` shows them")
+        raise MisconfiguredError(f"there is no connector {name!r}", "`switchboard connectors list` lists them")
     if not sure:
-        what = f"without {name} no change of its server is read; once the binlog is purged of them, they are lost"
-        raise MisconfiguredError(what, "add --yes; `switchboard apply` makes it again")
+        what = f"without {name} no change of its server is captured; once the binlog is purged, the changes are lost"
+        raise MisconfiguredError(what, "add --yes; `switchboard apply` creates it again")
     connect.delete(name)
-    print(f"{name}: deleted; `switchboard apply` makes it again, and it goes on from where it was while the binlog still holds that")
+    print(f"{name}: deleted; `switchboard apply` creates it again, and it continues from its offsets if the binlog still retains them")
 
 
 @app.command("list")
@@ -92,10 +92,10 @@ def list_connectors(ctx: typer.Context) -> None:
 
 @app.command()
 def status(ctx: typer.Context, name: str) -> None:
-    """Show a connector's state, and the cause where it failed."""
+    """Show a connector's state and, after a failure, its root cause."""
     found = _connect(ctx).status(name)
     if not found:
-        raise MisconfiguredError(f"there is no connector {name!r}", "`switchboard connectors list` shows them")
+        raise MisconfiguredError(f"there is no connector {name!r}", "`switchboard connectors list` lists them")
     for part in (found["connector"], *found["tasks"]):
         label = f"task {part['id']}" if "id" in part else "connector"
         cause = f": {root_cause(part['trace'])}" if "trace" in part else ""
@@ -105,11 +105,11 @@ def status(ctx: typer.Context, name: str) -> None:
 @app.command()
 def logs(
     ctx: typer.Context,
-    name: Annotated[str | None, typer.Argument(help="Only what names this connector.")] = None,
-    lines: Annotated[int, typer.Option(help="So many of the last lines.")] = 40,
-    level: Annotated[str | None, typer.Option(help="Log so much from now on: ERROR, WARN, INFO, DEBUG or TRACE.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Only events of this connector.")] = None,
+    lines: Annotated[int, typer.Option(help="Number of lines to print.")] = 40,
+    level: Annotated[str | None, typer.Option(help="Set Connect's log level: ERROR, WARN, INFO, DEBUG or TRACE.")] = None,
 ) -> None:
-    """Print the end of Connect's log, of one connector or all; or set how much Connect logs."""
+    """Print the end of Connect's log, of one connector or all; or set Connect's log level."""
     context: Context = ctx.obj
     if level is not None:
         for logger in LOGGERS:
@@ -118,7 +118,7 @@ def logs(
         return
     log = context.settings.home / "logs" / "connect.log"
     if context.settings.endpoints is not None or not log.exists():
-        raise MisconfiguredError("Connect's log is on the machines that run it", "`--level DEBUG` works from here")
+        raise MisconfiguredError("Connect's log is on its own machines", "`--level DEBUG` works from here")
     servers = [server.name for server in context.endpoints.mysql if connector_name(server.name) == name]
     names = () if name is None else (name, *servers, *(f"debezium-mysqlconnector-{server}" for server in servers))
     for line in lines_of(log, names, lines):
@@ -132,21 +132,23 @@ def show_offsets(ctx: typer.Context, name: str) -> None:
 
 
 @offsets.command("reset")
-def reset_offsets(ctx: typer.Context, name: str, sure: Annotated[bool, typer.Option("--yes", help="I know.")] = False) -> None:
-    """Forget the position. What is committed until the connector runs again is missing until every table is read and verified again."""
+def reset_offsets(ctx: typer.Context, name: str, sure: Annotated[bool, typer.Option("--yes", help="Confirm.")] = False) -> None:
+    """Reset the offsets. Changes until the connector runs again are missing until every table is re-snapshotted and verified."""
     if not sure:
-        raise MisconfiguredError(f"resetting {name}'s offsets loses its place in the binlog", "add --yes; then every table is read again")
+        raise MisconfiguredError(
+            f"resetting the offsets of {name} loses its position in the binlog", "add --yes; every table is re-snapshotted then"
+        )
     context: Context = ctx.obj
-    target = ConnectTarget(context.endpoints, load_catalog(context.settings.contracts), _control(context))
+    planner = ConnectPlanner(context.endpoints, load_catalog(context.settings.contracts), _control(context))
     reason = f"the offsets of {name} were reset: changes and deletes of that time are missing"
     servers = [server for server in context.endpoints.mysql if connector_name(server.name) == name]
     for server in servers:
-        target.doubt(server, reason)
+        planner.invalidate(server, reason)
     _connect(ctx).reset_offsets(name)
-    for server in servers:  # again, as a verification that began before the reset has proven nothing
-        target.doubt(server, reason)
-    print(f"{name}: offsets reset; its tables are in doubt, as `switchboard lag` shows")
-    print(f"  → `switchboard connectors resume {name}`, `switchboard apply`, and once they are read, `switchboard verify --repair`")
+    for server in servers:  # again, as a verification that began before the reset proves nothing
+        planner.invalidate(server, reason)
+    print(f"{name}: offsets reset; its tables need a snapshot and a verification, as `switchboard lag` shows")
+    print(f"  → `switchboard connectors resume {name}`, `switchboard apply`, and after the snapshots `switchboard verify --repair`")
 
 
 @app.command()
@@ -155,16 +157,16 @@ def snapshot(
     table: str,
     where: Annotated[str | None, typer.Option(help="SQL condition; only these rows.")] = None,
 ) -> None:
-    """Read a table again, on every shard that is not put aside, beside the stream."""
+    """Request a snapshot of a table on every shard that is not quarantined, beside the stream."""
     context: Context = ctx.obj
     chosen = load_catalog(context.settings.contracts).captured[table]
-    absent = {(item.server, item.database) for item in aside(_control(context))}
+    absent = {(item.server, item.database) for item in list_quarantined(_control(context))}
     for server in context.endpoints.mysql:
         present = [name for name in mysql.databases(server) if chosen.source.holds(name) and (server.name, name) not in absent]
         collections = [f"{database}.{table}" for database in present]
         if collections:
-            loads_of(context).request(server.name, collections, where)
-            print(f"{server.name}: asked for {', '.join(collections)}; `connectors snapshots` shows the progress")
+            tracker_of(context).request(server.name, collections, where)
+            print(f"{server.name}: requested {', '.join(collections)}; `connectors snapshots` shows the progress")
 
 
 @app.command()
@@ -172,61 +174,61 @@ def quarantine(
     ctx: typer.Context,
     server: Annotated[str | None, typer.Argument(help="The MySQL server's name.")] = None,
     database: Annotated[str | None, typer.Argument(help="The shard.")] = None,
-    reason: Annotated[str, typer.Option(help="Why, for whoever looks next.")] = "by hand",
-    release: Annotated[bool, typer.Option("--release", help="Take it back.")] = False,
+    reason: Annotated[str, typer.Option(help="The reason, for other operators.")] = "by hand",
+    release: Annotated[bool, typer.Option("--release", help="Release the shard.")] = False,
 ) -> None:
-    """Put a shard aside, so that it holds up no other; list what is put aside; take a mended shard back."""
+    """Quarantine a failing shard so that the others continue; list quarantined shards; release a repaired one."""
     context: Context = ctx.obj
     control = _control(context)
     if server is None or database is None:
-        for item in aside(control):
-            by = " by the watch" if item.alone else ""
+        for item in list_quarantined(control):
+            by = " automatically" if item.automatic else ""
             print(f"{item.server} {item.database} since {item.since:%Y-%m-%d %H:%M:%S} UTC{by}: {item.reason}")
         return
-    ward = Quarantine(context.endpoints, load_catalog(context.settings.contracts), control)
+    quarantined = Quarantine(context.endpoints, load_catalog(context.settings.contracts), control)
     if release:
-        asked = ward.release(server, database)
-        print(f"{server}: {database} is read again; asked for {', '.join(asked) or 'no snapshot'}")
-        print("  → deletes of the time between are still missing: once it is read, `switchboard verify --repair`")
+        requested = quarantined.release(server, database)
+        print(f"{server}: {database} is released; requested snapshots of {', '.join(requested) or 'no table'}")
+        print("  → deletes since the quarantine are still missing: after the snapshots, `switchboard verify --repair`")
         return
-    tables = ward.put_aside(server, database, reason)
-    print(f"{server}: {database} is put aside; its tables stand still: {', '.join(tables) or 'none'}")
-    print(f"  → mend it, then `switchboard connectors quarantine {server} {database} --release`")
+    tables = quarantined.quarantine(server, database, reason)
+    print(f"{server}: {database} is quarantined; its tables are not updated: {', '.join(tables) or 'none'}")
+    print(f"  → repair it, then `switchboard connectors quarantine {server} {database} --release`")
 
 
 @app.command()
 def watch(
     ctx: typer.Context,
-    every: Annotated[float | None, typer.Option(help="Seconds between looks.")] = None,
-    metrics_port: Annotated[int, typer.Option(help="Prometheus port; 0 takes a free one.")] = 0,
+    every: Annotated[float | None, typer.Option(help="Seconds between polls.")] = None,
+    metrics_port: Annotated[int, typer.Option(help="Prometheus port; 0 for a free one.")] = 0,
 ) -> None:
-    """Keep connectors well until SIGTERM or Ctrl-C: start failed ones again, put a failing
-    shard aside, ask again for lost snapshots, mind the binlog."""
+    """Supervise connectors until SIGTERM or Ctrl-C: restart failed tasks, quarantine a failing
+    shard, request lost snapshots again, alert on binlog retention."""
     context: Context = ctx.obj
     logging.configure()
     stop = stop_on_signal()
     logging.get("connectors").info("metrics", port=metrics.serve(metrics_port))
     chosen, connect = context.settings.connectors, _connect(ctx)
     catalog, control = load_catalog(context.settings.contracts), _control(context)
-    watcher = Watch(connect, Mender(context.endpoints, catalog, control, chosen.quarantine_after))
-    alarm = BinlogAlarm(context.endpoints, catalog, control, connect, chosen.binlog_hours_least)
-    loader = Loader(ConnectTarget(context.endpoints, catalog, control))
-    keep_looking((watcher.look, alarm.look, loader.look), stop, every or chosen.watch_seconds)
+    supervisor = ConnectorSupervisor(connect, QuarantinePolicy(context.endpoints, catalog, control, chosen.quarantine_after))
+    monitor = BinlogRetentionMonitor(context.endpoints, catalog, control, connect, chosen.min_binlog_hours)
+    retrier = SnapshotRetrier(ConnectPlanner(context.endpoints, catalog, control))
+    poll_until_stopped((supervisor.poll, monitor.poll, retrier.poll), stop, every or chosen.watch_seconds)
 
 
 @app.command()
 def preflight(
     ctx: typer.Context,
-    seconds: Annotated[float, typer.Option(help="Search so long for zero dates on each server, at most.")] = 30,
+    seconds: Annotated[float, typer.Option(help="Maximum search time for zero dates per server.")] = 30,
 ) -> None:
-    """Show what on the MySQL servers stands in the way, or will lose something, each with its remedy."""
+    """Check the MySQL servers for settings and tables that prevent or lose changes, and print remedies."""
     context: Context = ctx.obj
     converter = context.endpoints.connect.value_converter
-    absent = {(item.server, item.database) for item in aside(_control(context))}
+    absent = {(item.server, item.database) for item in list_quarantined(_control(context))}
     findings = inspect(context.endpoints.mysql, load_catalog(context.settings.contracts).captured, absent, converter, seconds)
     for finding in findings:
         print(f"{finding.severity} {finding.subject}: {finding.what}\n  → {finding.remedy}")
     if not findings:
-        print("nothing found")
+        print("no findings")
     if any(finding.severity == "fatal" for finding in findings):
         raise typer.Exit(1)

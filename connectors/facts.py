@@ -17,7 +17,7 @@ from schemas.names import mysql_name
 
 DATES = ("date", "datetime", "timestamp")
 TABLE_SECONDS = 2.0
-"""For so long at most one table is searched for zero dates."""
+"""The time limit of the search for zero dates in one table."""
 TIMED_OUT = 3024
 ROLE = re.compile(r"GRANT ([^()]+) TO ", re.IGNORECASE)
 """A grant of roles: it has no ON."""
@@ -30,7 +30,7 @@ class ColumnFacts:
     default: str | None
     kind: str
     octets: int = 0
-    """The longest that a text or binary value may be."""
+    """The maximum length of a text or binary value, in bytes."""
 
 
 @dataclass(frozen=True)
@@ -43,34 +43,37 @@ class TableFacts:
     """Foreign keys by which MySQL itself changes rows."""
     zero_dates: tuple[str, ...] = ()
     searched: bool = True
-    """Whether all of its rows were searched for zero dates."""
+    """Whether all rows were searched for zero dates."""
 
 
 @dataclass(frozen=True)
 class ServerFacts:
-    """`grants` goes from each host that the connector's user may come from to the grants; None if they may not be seen."""
+    """`grants` maps each host of the connector's user to its grants; None if reading them is not permitted."""
 
     name: str
     cdc_user: str
     variables: dict[str, str]
     grants: dict[str, tuple[str, ...]] | None
     databases: tuple[str, ...] = ()
-    """All of them, those put aside too."""
+    """All databases, quarantined ones included."""
     tables: dict[tuple[str, str], TableFacts] = field(default_factory=dict)
-    """(database, table) -> those that contracts name and that are not put aside."""
+    """(database, table) -> the facts of each table of a contract, without quarantined databases."""
 
 
-def observe(server: MySqlServer, catalog: Catalog, aside: Container[tuple[str, str]] = (), seconds: float = 0) -> ServerFacts:
-    """Blocks on the server; up to `seconds` more while it searches for zero dates, which reads tables from end to end."""
+def observe(server: MySqlServer, catalog: Catalog, quarantined: Container[tuple[str, str]] = (), seconds: float = 0) -> ServerFacts:
+    """Reads the facts of one server. `quarantined` are (server, database) pairs to skip.
+
+    Blocks for the server, and for up to `seconds` more to search for zero dates, which scans tables.
+    """
     deadline = time.monotonic() + seconds
     variables = {str(name): str(value) for name, value in mysql.rows(server, "SHOW GLOBAL VARIABLES")}
     databases = tuple(mysql.databases(server))
     wanted = [(database, table.name) for database in databases for table in catalog if table.source.holds(database)]
-    chosen = {place for place in wanted if (server.name, place[0]) not in aside}
+    chosen = {table_name for table_name in wanted if (server.name, table_name[0]) not in quarantined}
     tables = {}
-    for place, columns in _columns(server, chosen).items():
-        found, searched = _zero_dates(server, place, [column for column in columns if column.kind in DATES], deadline)
-        tables[place] = TableFacts(columns, _unique(server, *place), _cascading(server, *place), found, searched)
+    for table_name, columns in _columns(server, chosen).items():
+        found, searched = _zero_dates(server, table_name, [column for column in columns if column.kind in DATES], deadline)
+        tables[table_name] = TableFacts(columns, _unique(server, *table_name), _cascading(server, *table_name), found, searched)
     return ServerFacts(server.name, server.cdc_user, variables, _grants(server), databases, tables)
 
 
@@ -82,9 +85,9 @@ def _columns(server: MySqlServer, chosen: Container[tuple[str, str]]) -> dict[tu
     )
     found: dict[tuple[str, str], tuple[ColumnFacts, ...]] = {}
     for database, table, name, nullable, default, kind, octets in mysql.rows(server, query):
-        if (place := (str(database), str(table))) in chosen:
+        if (table_name := (str(database), str(table))) in chosen:
             column = ColumnFacts(str(name), nullable == "YES", default, str(kind), int(octets or 0))
-            found[place] = (*found.get(place, ()), column)
+            found[table_name] = (*found.get(table_name, ()), column)
     return found
 
 
@@ -95,12 +98,12 @@ def _unique(server: MySqlServer, database: str, table: str) -> tuple[tuple[str, 
         "ORDER BY index_name <> 'PRIMARY', index_name, seq_in_index"
     )
     keys: dict[str, list[str]] = {}
-    unfit = set()
+    nullable_keys = set()
     for index, column, nullable, part in mysql.rows(server, query, (database, table)):
         keys.setdefault(str(index), []).append(str(column))
         if column is None or nullable == "YES" or part is not None:
-            unfit.add(str(index))
-    return tuple(tuple(names) for index, names in keys.items() if index not in unfit)
+            nullable_keys.add(str(index))
+    return tuple(tuple(names) for index, names in keys.items() if index not in nullable_keys)
 
 
 def _cascading(server: MySqlServer, database: str, table: str) -> tuple[str, ...]:
@@ -112,9 +115,9 @@ def _cascading(server: MySqlServer, database: str, table: str) -> tuple[str, ...
 
 
 def _zero_dates(
-    server: MySqlServer, place: tuple[str, str], columns: Iterable[ColumnFacts], deadline: float
+    server: MySqlServer, table_name: tuple[str, str], columns: Iterable[ColumnFacts], deadline: float
 ) -> tuple[tuple[str, ...], bool]:
-    """The columns found to hold one, and whether all was searched. No index helps, so each search ends at its first row."""
+    """The columns with a zero date, and whether all rows were searched. Each query ends at its first row: no index helps."""
     left = {column.name: _is_zero(column.name) for column in columns}
     ends = min(deadline, time.monotonic() + TABLE_SECONDS)
     found: list[str] = []
@@ -124,7 +127,7 @@ def _zero_dates(
             return tuple(found), False
         query = (
             f"SELECT /*+ MAX_EXECUTION_TIME({milliseconds}) */ {', '.join(left.values())} "
-            f"FROM {'.'.join(map(mysql_name, place))} WHERE {' OR '.join(left.values())} LIMIT 1"
+            f"FROM {'.'.join(map(mysql_name, table_name))} WHERE {' OR '.join(left.values())} LIMIT 1"
         )
         try:
             rows = mysql.rows(server, query)
@@ -141,23 +144,23 @@ def _zero_dates(
 
 
 def _is_zero(column: str) -> str:
-    """True of 0000-00-00 and of dates such as 2020-00-00; never null."""
+    """SQL that is true for 0000-00-00 and for dates such as 2020-00-00, and never null."""
     name = mysql_name(column)
     return f"COALESCE({name} < '0001-01-01' OR MONTH({name}) = 0 OR DAYOFMONTH({name}) = 0, FALSE)"
 
 
 def _grants(server: MySqlServer) -> dict[str, tuple[str, ...]] | None:
-    """With those of the roles granted to the user, which a server may ask the user to take on first."""
+    """The grants by host, those of the user's roles included; None if reading them is not permitted."""
     try:
         hosts = [
             str(host) for (host,) in mysql.rows(server, "SELECT host FROM mysql.user WHERE user = %s ORDER BY host", (server.cdc_user,))
         ]
-        return {host: _of_account(server, f"{_quoted(server.cdc_user)}@{_quoted(host)}") for host in hosts}
+        return {host: _account_grants(server, f"{_quoted(server.cdc_user)}@{_quoted(host)}") for host in hosts}
     except MisconfiguredError:
         return None
 
 
-def _of_account(server: MySqlServer, account: str) -> tuple[str, ...]:
+def _account_grants(server: MySqlServer, account: str) -> tuple[str, ...]:
     granted = tuple(str(row[0]) for row in mysql.rows(server, f"SHOW GRANTS FOR {account}"))
     roles = [found[1] for line in granted if " ON " not in line and (found := ROLE.match(line))]
     if not roles:

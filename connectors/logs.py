@@ -1,4 +1,4 @@
-"""Which lines of Connect's log tell of one connector, and how much Connect logs."""
+"""Selects the lines of Connect's log that concern one connector."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-BEGINNING = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
+EVENT_START = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 STACK_FRAME = re.compile(r"\s+(at |\.\.\. \d+ more)")
 LOGGERS = ("io.debezium", "org.apache.kafka.connect")
 
 
 def lines_of(log: Path, names: tuple[str, ...], last: int) -> list[str]:
-    """The last lines of the log, only of events that name one of `names` as a word; all events if there are none."""
+    """The last `last` lines of the log, without stack frames, of events that contain one of `names` as a word; of all events
+    if `names` is empty."""
     wanted = re.compile("|".join(rf"(?<![\w./-]){re.escape(name)}(?![\w./])" for name in names)) if names else None
     with log.open(errors="replace") as text:
         found = [event for event in _events(text) if wanted is None or wanted.search(event[0])]
@@ -20,10 +21,10 @@ def lines_of(log: Path, names: tuple[str, ...], last: int) -> list[str]:
 
 
 def _events(lines: Iterable[str]) -> Iterator[list[str]]:
-    """An event is a line that begins with a time, and what follows it: a trace, or a listing of settings."""
+    """Groups lines into events: a line that starts with a time, and the lines that follow it, such as a stack trace."""
     event: list[str] = []
     for line in lines:
-        if BEGINNING.match(line) and event:
+        if EVENT_START.match(line) and event:
             yield event
             event = []
         event.append(line.rstrip("\n"))

@@ -1,4 +1,4 @@
-"""What must be true of a MySQL server before a connector is made: every finding at once, each with its remedy."""
+"""Checks a MySQL server before its connector is created: reports all findings at once, each with its remedy."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from schemas.importer import LONGEST_IN_KEY, TOO_LONG
 from schemas.names import avro_field
 from schemas.table import Table
 
-LEAST_RETENTION_HOURS = 24
-WANTED = {
+MIN_RETENTION_HOURS = 24
+REQUIRED_VARIABLES = {
     "log_bin": ("ON", "start MySQL with --log-bin"),
     "binlog_format": ("ROW", "SET PERSIST binlog_format = ROW"),
     "binlog_row_image": ("FULL", "SET PERSIST binlog_row_image = FULL, then restart the application's sessions"),
@@ -26,7 +26,7 @@ WANTED = {
 
 @dataclass(frozen=True)
 class Finding:
-    """`fatal` findings keep a connector from being made; the others are told and lived with."""
+    """`fatal` findings prevent the creation of a connector; warnings do not."""
 
     severity: Literal["fatal", "warning"]
     subject: str
@@ -37,19 +37,20 @@ class Finding:
 def inspect(
     servers: tuple[MySqlServer, ...],
     catalog: Catalog,
-    aside: Container[tuple[str, str]] = (),
+    quarantined: Container[tuple[str, str]] = (),
     converter: str = APICURIO_CONVERTER,
     seconds: float = 0,
 ) -> list[Finding]:
-    """Everything found on all servers but for (server, database) pairs put `aside`, the fatal first. Reads only; blocks.
+    """The findings of all servers without the `quarantined` (server, database) pairs, the fatal ones first.
 
-    Zero dates, which are never fatal, are searched for in up to `seconds` a server.
+    Changes nothing. Blocks for the servers, and for up to `seconds` per server to search for zero dates, which are never
+    fatal.
     """
-    return judge([observe(server, catalog, aside, seconds) for server in servers], catalog, converter)
+    return judge([observe(server, catalog, quarantined, seconds) for server in servers], catalog, converter)
 
 
 def judge(servers: Iterable[ServerFacts], catalog: Catalog, converter: str = APICURIO_CONVERTER) -> list[Finding]:
-    """The findings, the fatal first."""
+    """The findings, the fatal ones first."""
     servers = list(servers)
     found = [finding for server in servers for finding in _server(server, catalog, converter)]
     found += _shared_names(servers, catalog)
@@ -71,14 +72,14 @@ def _server(server: ServerFacts, catalog: Catalog, converter: str) -> Iterator[F
 
 def _binlog(server: ServerFacts) -> Iterator[Finding]:
     variables = server.variables
-    for name, (value, remedy) in WANTED.items():
+    for name, (value, remedy) in REQUIRED_VARIABLES.items():
         if name in variables and variables[name].upper() != value:
             yield Finding("fatal", server.name, f"{name} is {variables[name]}, not {value}", remedy)
     if "PARTIAL_JSON" in variables.get("binlog_row_value_options", ""):
         remedy = "SET PERSIST binlog_row_value_options = ''"
         yield Finding("fatal", server.name, "binlog_row_value_options has PARTIAL_JSON: updates of JSON lose values", remedy)
     hours = int(variables.get("binlog_expire_logs_seconds", "0")) / 3600
-    if 0 < hours < LEAST_RETENTION_HOURS:
+    if 0 < hours < MIN_RETENTION_HOURS:
         what = f"the binlog is kept for {hours:.0f} h only: a longer stop of the connector loses changes"
         yield Finding("warning", server.name, what, "SET PERSIST binlog_expire_logs_seconds = 604800")
 
@@ -86,16 +87,16 @@ def _binlog(server: ServerFacts) -> Iterator[Finding]:
 def _grants(server: ServerFacts) -> Iterator[Finding]:
     user = server.cdc_user
     if server.grants is None:
-        remedy = "GRANT SELECT ON mysql.* to the user in the settings, or look at SHOW GRANTS by hand"
+        remedy = "GRANT SELECT ON mysql.* to the user in the settings, or check SHOW GRANTS"
         yield Finding("warning", server.name, f"the grants of user {user!r} may not be seen", remedy)
         return
     if not server.grants:
         remedy = f"CREATE USER '{user}'@'%' IDENTIFIED BY ..., and run it again for its grants"
         yield Finding("fatal", server.name, f"there is no user {user!r} for the connector", remedy)
         return
-    lacking = {host: missing(lines, server.tables) for host, lines in server.grants.items()}
-    if all(lacking.values()):  # which of its hosts the connector comes from is not known here
-        host, names = min(lacking.items(), key=lambda item: len(item[1]))
+    missing_by_host = {host: missing(lines, server.tables) for host, lines in server.grants.items()}
+    if all(missing_by_host.values()):  # which of its hosts the connector comes from is not known here
+        host, names = min(missing_by_host.items(), key=lambda item: len(item[1]))
         remedy = f"GRANT {', '.join(names)} ON *.* TO '{user}'@'{host}'"
         yield Finding("fatal", server.name, f"user {user!r}@{host!r} lacks {', '.join(names)}", remedy)
 
@@ -111,16 +112,16 @@ def _key(subject: str, table: Table, facts: TableFacts) -> Iterator[Finding]:
         remedy = "add a primary or unique key, or say keyed_by_all_columns=True in the contract if equal rows may collapse to one"
         if facts.unique:
             remedy = f"name in the contract a key that is, such as ({', '.join(facts.unique[0])})"
-        yield Finding("fatal", subject, f"nothing makes the contract's key ({key}) unique: its rows cannot be told apart", remedy)
+        yield Finding("fatal", subject, f"nothing makes the contract's key ({key}) unique: its rows cannot be distinguished", remedy)
     elif not any(table.key[: len(names)] == names for names in facts.unique):
         what = f"no key has the columns in the order of the contract's, ({key}): each chunk of a snapshot sorts the whole table"
         yield Finding("warning", subject, what, f"begin the contract's key with {', '.join(facts.unique[0])}, before the first `apply`")
 
 
 def _columns(subject: str, facts: TableFacts, converter: str) -> Iterator[Finding]:
-    spelled: dict[str, str] = {}
+    fields: dict[str, str] = {}
     for column in facts.columns:
-        other = spelled.setdefault(avro_field(column.name), column.name)
+        other = fields.setdefault(avro_field(column.name), column.name)
         if other != column.name:
             yield Finding("fatal", subject, f"columns {other!r} and {column.name!r} become one field of the record", "rename one")
         if column.nullable and column.default is not None and converter == APICURIO_CONVERTER:
@@ -139,12 +140,12 @@ def _unsearched(server: ServerFacts) -> Iterator[Finding]:
 
 
 def _shared_names(servers: Iterable[ServerFacts], catalog: Catalog) -> Iterator[Finding]:
-    homes: dict[str, list[str]] = {}
+    servers_with: dict[str, list[str]] = {}
     for server in servers:
         for database in server.databases:
             if any(table.source.holds(database) for table in catalog):
-                homes.setdefault(database, []).append(server.name)
-    for database, names in homes.items():
+                servers_with.setdefault(database, []).append(server.name)
+    for database, names in servers_with.items():
         if len(names) > 1:
             remedy = "rename one: a shard's name is part of every key"
-            yield Finding("fatal", database, f"database {database!r} stands on servers {' and '.join(names)}", remedy)
+            yield Finding("fatal", database, f"database {database!r} exists on servers {' and '.join(names)}", remedy)

@@ -1,55 +1,63 @@
-"""A shard is put aside, so that its server's other shards flow on, and taken back once it is mended."""
+"""Quarantines a failing shard so that the server's other shards continue, and releases it once it is repaired."""
 
 from __future__ import annotations
 
-from connectors.target import ConnectTarget
+from connectors.planner import ConnectPlanner
 from core.control import ControlDatabase
-from core.control.aside import aside, put, take_back
-from core.control.states import BACKFILL, FROZEN, mark
+from core.control.quarantine_store import add, list_quarantined, remove
+from core.control.table_health import NEEDS_SNAPSHOT, NEEDS_VERIFICATION, set_condition
 from core.errors import MisconfiguredError, SwitchboardError
 from core.settings import Endpoints, MySqlServer
 from schemas.catalog import Catalog
 from schemas.table import Table
 
-REASON = "put aside; what it changes meanwhile is missing here"
+REASON = "quarantined; its changes from now on are missing"
 
 
 class Quarantine:
-    """Both calls change the connector's config and block until its new task runs, 90 s at most."""
+    """Both methods change the connector's config and block until its new task runs, for 90 s at most."""
 
     def __init__(self, endpoints: Endpoints, catalog: Catalog, control: ControlDatabase) -> None:
         self._endpoints = endpoints
         self._catalog = catalog
         self._control = control
-        self._target = ConnectTarget(endpoints, catalog, control)
+        self._planner = ConnectPlanner(endpoints, catalog, control)
 
-    def put_aside(self, server: str, database: str, reason: str, *, alone: bool = False) -> list[str]:
-        """Returns the tables that stand still from now on. `alone` tells that no person has asked for it."""
+    def quarantine(self, server: str, database: str, reason: str, *, automatic: bool = False) -> list[str]:
+        """Stops capturing the shard and returns the names of its tables. `automatic`: no operator asked for it.
+
+        Raises MisconfiguredError for an unknown server or database, TransientError if the connector does not run in time.
+        """
         owner, tables = self._owner(server), self._tables(server, database)
-        put(self._control, server, database, reason, alone=alone)
+        add(self._control, server, database, reason, automatic=automatic)
         for table in tables:
-            mark(self._control, table.name, database, FROZEN, f"{REASON}: {reason}")
-        self._target.reconfigure(owner)
+            set_condition(self._control, table.name, database, NEEDS_VERIFICATION, f"{REASON}: {reason}")
+        self._planner.reconfigure(owner)
         return [table.name for table in tables]
 
     def release(self, server: str, database: str) -> list[str]:
-        """Returns the collections whose snapshots are asked for. A shard that still fails its connector is put aside again."""
+        """Captures the shard again and returns the collections (``database.table``) whose snapshots it requests.
+
+        A shard that still fails its connector is quarantined again, and the error is raised.
+        """
         owner, tables = self._owner(server), self._tables(server, database)
-        held = next((item for item in aside(self._control) if (item.server, item.database) == (server, database)), None)
+        held = next((item for item in list_quarantined(self._control) if (item.server, item.database) == (server, database)), None)
         if held is None:
-            raise MisconfiguredError(f"{server}/{database} is not put aside", "`switchboard connectors quarantine` shows what is")
-        self._target.preflight(taking_back=(server, database))
-        self._target.catch_up(owner)  # else it would meet the shard's tables as they were before they were mended
+            raise MisconfiguredError(
+                f"{server}/{database} is not quarantined", "`switchboard connectors quarantine` lists the quarantined shards"
+            )
+        self._planner.preflight(releasing=(server, database))
+        self._planner.wait_until_caught_up(owner)  # else it would read the shard's tables as they were before the repair
         for table in tables:
-            mark(self._control, table.name, database, BACKFILL, "it was put aside: changes of that time are missing")
-            mark(self._control, table.name, database, FROZEN, "it was put aside: deletes of that time are missing")
-        take_back(self._control, server, database)
+            set_condition(self._control, table.name, database, NEEDS_SNAPSHOT, "it was quarantined: changes of that time are missing")
+            set_condition(self._control, table.name, database, NEEDS_VERIFICATION, "it was quarantined: deletes of that time are missing")
+        remove(self._control, server, database)
         try:
-            self._target.reconfigure(owner)
+            self._planner.reconfigure(owner)
         except SwitchboardError as error:
-            self.put_aside(server, database, f"{held.reason}; taken back too early: {error.what}", alone=held.alone)
+            self.quarantine(server, database, f"{held.reason}; released too early: {error.what}", automatic=held.automatic)
             raise
-        return self._target.ask_for_due(owner)
+        return self._planner.request_pending_snapshots(owner)
 
     def _owner(self, server: str) -> MySqlServer:
         if server not in [known.name for known in self._endpoints.mysql]:
@@ -59,5 +67,5 @@ class Quarantine:
 
     def _tables(self, server: str, database: str) -> list[Table]:
         if not any(table.source.holds(database) for table in self._catalog):
-            raise MisconfiguredError(f"no contract reads database {database!r}", "name a shard, as `SHOW DATABASES` spells it")
-        return [table for name, table in self._target.collections(self._endpoints.mysql_named(server)) if name == database]
+            raise MisconfiguredError(f"no contract reads database {database!r}", "name a shard as `SHOW DATABASES` prints it")
+        return [table for name, table in self._planner.collections(self._endpoints.mysql_named(server)) if name == database]

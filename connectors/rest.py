@@ -1,4 +1,4 @@
-"""Kafka Connect's REST API; every answer in one line, the root cause of a failed task instead of its trace."""
+"""A client of Kafka Connect's REST API. Errors are one line each: the root cause of a failed task, not its trace."""
 
 from __future__ import annotations
 
@@ -17,37 +17,40 @@ Config = dict[str, str]
 
 
 class KafkaConnect:
-    """Blocks up to `patience` seconds a call while Connect is away or rebalancing, then raises TransientError."""
+    """Each call blocks for up to `retry_timeout` seconds while Connect is unavailable or rebalancing.
 
-    def __init__(self, endpoint: ConnectEndpoint, patience: float = 60) -> None:
+    Raises TransientError after that, and MisconfiguredError for a request that Connect refuses.
+    """
+
+    def __init__(self, endpoint: ConnectEndpoint, retry_timeout: float = 60) -> None:
         self._url = endpoint.url
         self._session = requests.Session()
-        self._patience = patience
+        self._retry_timeout = retry_timeout
 
     def names(self) -> list[str]:
         return sorted(self._call("GET", "/connectors"))
 
     def config(self, name: str) -> Config | None:
-        """None where there is no such connector."""
+        """The connector's config; None if there is no such connector."""
         if name not in self.names():
             return None
         return dict(self._call("GET", f"/connectors/{quote(name)}/config"))
 
     def put(self, name: str, config: Config) -> None:
-        """Makes the connector, or changes its config and restarts it. Raises MisconfiguredError with every fault found."""
+        """Creates the connector, or updates its config, which restarts it. Raises MisconfiguredError with all invalid settings."""
         self._validate(name, config)
         self._call("PUT", f"/connectors/{quote(name)}/config", config)
 
     def _validate(self, name: str, config: Config) -> None:
-        """Asked for by itself: for a wrong setting, the call that makes a connector may answer with an internal error."""
+        """Validates in a request of its own: the creation may answer an invalid setting with an internal error."""
         plugin = config["connector.class"].rsplit(".", 1)[-1]
         answer = self._call("PUT", f"/connector-plugins/{plugin}/config/validate", {**config, "name": name})
-        faults = [fault for item in answer["configs"] for fault in (item["value"] or {}).get("errors", ())]
-        if faults:
-            raise MisconfiguredError(f"connector {name}: {'; '.join(faults)}", "correct the settings, then apply again")
+        errors = [error for item in answer["configs"] for error in (item["value"] or {}).get("errors", ())]
+        if errors:
+            raise MisconfiguredError(f"connector {name}: {'; '.join(errors)}", "correct the settings, then apply again")
 
     def status(self, name: str) -> dict[str, Any]:
-        """Its state and its tasks'. A connector made a moment ago has no tasks yet."""
+        """The states of the connector and its tasks; empty if there is no such connector. A new connector has no tasks yet."""
         return dict(self._call("GET", f"/connectors/{quote(name)}/status") or {})
 
     def change(self, name: str, verb: str) -> None:
@@ -64,17 +67,17 @@ class KafkaConnect:
         return list(self._call("GET", f"/connectors/{quote(name)}/offsets")["offsets"])
 
     def reset_offsets(self, name: str) -> None:
-        """The connector must be stopped; Connect refuses otherwise."""
+        """Connect refuses it unless the connector is stopped."""
         self._call("DELETE", f"/connectors/{quote(name)}/offsets")
 
     def set_level(self, logger: str, level: str) -> None:
-        """On every worker. Raises MisconfiguredError for a level that there is not."""
+        """Sets a logger's level on every worker. Raises MisconfiguredError for an unknown level."""
         self._call("PUT", f"/admin/loggers/{quote(logger)}?scope=cluster", {"level": level})
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:
         again = retry(
             retry=retry_if_exception_type(TransientError),
-            stop=stop_after_delay(self._patience),
+            stop=stop_after_delay(self._retry_timeout),
             wait=wait_exponential(multiplier=0.2, max=3),
             reraise=True,
         )
@@ -84,7 +87,7 @@ class KafkaConnect:
         try:
             answer = self._session.request(method, self._url + path, json=body, timeout=(5, 90))
         except requests.RequestException as error:
-            raise TransientError(f"Kafka Connect at {self._url} does not answer", "is it running? `switchboard status` tells") from error
+            raise TransientError(f"Kafka Connect at {self._url} does not answer", "check `switchboard status`") from error
         if answer.status_code == 404 and path.endswith("/status"):
             return None
         if answer.status_code < 400:
@@ -99,15 +102,15 @@ def _refused(path: str, answer: requests.Response) -> SwitchboardError:
         message = answer.text
     first = message.strip().splitlines()[0] if message.strip() else f"status {answer.status_code}"
     if "/admin/loggers/" in path and answer.status_code == 404:
-        return MisconfiguredError(f"Kafka Connect knows no such log level: {first}", "ERROR, WARN, INFO, DEBUG or TRACE")
+        return MisconfiguredError(f"there is no such log level: {first}", "ERROR, WARN, INFO, DEBUG or TRACE")
     if answer.status_code == REBALANCING or answer.status_code >= 500:
         return TransientError(f"Kafka Connect {path}: {root_cause(message) if 'Caused by' in message else first}")
     detail = " ".join(message.split())[:600]
-    return MisconfiguredError(f"Kafka Connect refused {path}: {detail}", "`switchboard connectors list` shows what there is")
+    return MisconfiguredError(f"Kafka Connect refused {path}: {detail}", "`switchboard connectors list` lists the connectors")
 
 
 def root_cause(trace: str) -> str:
-    """The innermost cause of a Java trace: its message, behind the class's short name."""
+    """The innermost cause of a Java stack trace: the short class name and the message."""
     lines = [line for line in trace.splitlines() if line and not line.startswith(("\t", "    "))]
     causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")] or lines[:1]
     if not causes:

@@ -1,4 +1,4 @@
-"""Incremental snapshots: asked for by a signal in Kafka, followed by Debezium's notifications."""
+"""Incremental snapshots: requested by signals in Kafka and followed through Debezium's notifications."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from core.wire import confluent
 from schemas.names import mysql_name
 from schemas.render.connect import notification_topic, signal_topic
 
-ODD = re.compile(r"[\s.`'\"]")
+NEEDS_QUOTES = re.compile(r"[\s.`'\"]")
 
 log = logging.get("connectors")
 
@@ -33,8 +33,8 @@ log = logging.get("connectors")
 class SnapshotEvent:
     """`kind` is STARTED, IN_PROGRESS, PAUSED, RESUMED, TABLE_SCAN_COMPLETED, COMPLETED or ABORTED.
 
-    `id` is the newest signal's, whichever one the snapshot was asked for by: tell events apart by `collection` and
-    `offset`, their place in the notification topic. `status` tells how the scan of a table ended.
+    `id` is the latest signal's, not necessarily the one that requested the snapshot: events are identified by `collection`
+    and `offset` in the notification topic. `status` is the outcome of a table's scan.
     """
 
     id: str
@@ -43,28 +43,28 @@ class SnapshotEvent:
     rows: int | None
     status: str = ""
     collections: tuple[str, ...] = ()
-    """All that were queued at this moment; for ABORTED, those that were taken out."""
+    """The queued collections; for ABORTED, those that were removed from the queue."""
     last_key: str = ""
     maximum_key: str = ""
     offset: int = 0
 
 
 def request_snapshot(kafka: KafkaEndpoint, server: str, collections: Sequence[str], where: str | None = None) -> str:
-    """Asks for ``database.table`` collections to be read again, only rows that fulfil `where` if given.
+    """Requests a snapshot of ``database.table`` collections, of rows that match the SQL condition `where` if given.
 
-    Returns the snapshot's id once Kafka holds the signal. Debezium queues signals and resumes them after a crash.
+    Returns the signal's id once Kafka has acknowledged the signal. Debezium queues signals and resumes after a crash.
     """
     identity = uuid.uuid4().hex
-    data: dict[str, object] = {"type": "INCREMENTAL", "data-collections": [spelled(name) for name in collections]}
+    data: dict[str, object] = {"type": "INCREMENTAL", "data-collections": [escape_collection(name) for name in collections]}
     if where is not None:
-        names = {form for name in collections for form in (_escaped(name), _escaped(spelled(name)))}
+        names = {form for name in collections for form in (_escaped(name), _escaped(escape_collection(name)))}
         data["additional-conditions"] = [{"data-collection": name, "filter": where} for name in sorted(names)]
     send_signal(kafka, server, identity, "execute-snapshot", data)
     return identity
 
 
 def pause_snapshots(kafka: KafkaEndpoint, server: str) -> None:
-    """Stops reading chunks; the stream goes on. A restart of the connector forgets it, unless it comes at once."""
+    """Pauses reading chunks; the stream continues. A later restart of the connector ends the pause."""
     send_signal(kafka, server, uuid.uuid4().hex, "pause-snapshot", {"type": "INCREMENTAL"})
 
 
@@ -73,32 +73,35 @@ def resume_snapshots(kafka: KafkaEndpoint, server: str) -> None:
 
 
 def stop_snapshots(kafka: KafkaEndpoint, server: str, collections: Sequence[str] = ()) -> None:
-    """Takes these collections, or all, out of the queue. What was read of them stays in the topics.
+    """Removes these collections, or all, from the queue. Rows that were read already stay in the topics.
 
-    Resumes first: a snapshot that is stopped while paused would leave every later one paused too.
+    Resumes first: Debezium would keep later snapshots paused if one were stopped while paused.
     """
     resume_snapshots(kafka, server)
     data: dict[str, object] = {"type": "INCREMENTAL"}
     if collections:
-        data["data-collections"] = [spelled(name) for name in collections]
+        data["data-collections"] = [escape_collection(name) for name in collections]
     send_signal(kafka, server, uuid.uuid4().hex, "stop-snapshot", data)
 
 
 def send_signal(kafka: KafkaEndpoint, server: str, identity: str, kind: str, data: dict[str, object]) -> None:
-    """Blocks until Kafka holds the signal, 30 s at most."""
+    """Blocks until Kafka has acknowledged the signal, for 30 s at most. Raises TransientError after that."""
     value = json.dumps({"id": identity, "type": kind, "data": data})
     sender = producer(kafka)
     sender.produce(signal_topic(server), key=server.encode(), value=value.encode())
     if sender.flush(30):
-        raise TransientError(f"Kafka at {kafka.bootstrap} did not take the signal in 30 s", "is it running?")
+        raise TransientError(f"Kafka at {kafka.bootstrap} did not acknowledge the signal in 30 s", "check `switchboard status`")
 
 
-def spelled(collection: str) -> str:
-    """A ``database.table`` as Debezium wants it in a signal: a pattern of names, or, if that matches none, one name that it
-    parses. A name with a space, a quote or a dot it parses only in backticks, which no pattern of its matches."""
+def escape_collection(collection: str) -> str:
+    """A ``database.table`` in the form that Debezium expects in a signal.
+
+    Debezium takes it as a pattern of names or, if that matches none, parses it as one name. It parses a name with a space,
+    a quote or a dot only in backticks, which no pattern matches.
+    """
     database, _, table = collection.partition(".")
-    if ODD.search(database) or ODD.search(table):
-        return ".".join(mysql_name(part) if ODD.search(part) else part for part in (database, table))
+    if NEEDS_QUOTES.search(database) or NEEDS_QUOTES.search(table):
+        return ".".join(mysql_name(part) if NEEDS_QUOTES.search(part) else part for part in (database, table))
     return _escaped(collection)
 
 
@@ -106,27 +109,27 @@ def _escaped(text: str) -> str:
     return "".join("\\" + character if character in "\\^$|?*+()[]{}" else character for character in text)
 
 
-def notified(kafka: KafkaEndpoint, server: str) -> int:
-    """The offset that the server's next notification will have, or a later one."""
+def notification_end_offset(kafka: KafkaEndpoint, server: str) -> int:
+    """The end offset of the server's notification topic. Blocks for up to 15 s; raises TransientError after that."""
     reader = partition_reader(kafka)
     try:
         _, end = reader.get_watermark_offsets(TopicPartition(notification_topic(server), 0), timeout=15)
         return int(end)
     except KafkaException as error:
-        raise TransientError(f"Kafka at {kafka.bootstrap} does not tell how far {notification_topic(server)} is") from error
+        raise TransientError(f"Kafka at {kafka.bootstrap} did not return the end of {notification_topic(server)}") from error
     finally:
         reader.close()
 
 
-def follow(endpoints: Endpoints, server: str, limit: float, since: int = 0) -> Iterator[SnapshotEvent]:
+def read_notifications(endpoints: Endpoints, server: str, limit: float, since: int = 0) -> Iterator[SnapshotEvent]:
     """The server's snapshot notifications from offset `since` on, up to the newest. Blocks up to `limit` seconds."""
     for offset, record in _notifications(endpoints, server, limit, since):
         if record.get("aggregate_type") == "Incremental Snapshot":
             yield _event(record, offset)
 
 
-def has_started(endpoints: Endpoints, server: str, since: int) -> bool:
-    """Whether a task of the server's connector has begun since the notification at offset `since`. Blocks up to 15 s."""
+def task_started_since(endpoints: Endpoints, server: str, since: int) -> bool:
+    """Whether a task of the server's connector has started since notification offset `since`. Blocks for up to 15 s."""
     notifications = _notifications(endpoints, server, limit=15, since=since)
     return any(record.get("aggregate_type") == "Initial Snapshot" for _, record in notifications)
 
@@ -147,7 +150,7 @@ def _notifications(endpoints: Endpoints, server: str, limit: float, since: int) 
                 if error.code() == KafkaError._PARTITION_EOF:
                     return
                 if not error.retriable():
-                    raise TransientError(f"{topic} cannot be read: {error.str()}", "is Kafka running?")
+                    raise TransientError(f"{topic} cannot be read: {error.str()}", "check `switchboard status`")
                 continue
             yield message.offset() or 0, _decoded(message.value() or b"", schemas, registry)
     finally:
@@ -155,9 +158,10 @@ def _notifications(endpoints: Endpoints, server: str, limit: float, since: int) 
 
 
 def _decoded(value: bytes, schemas: dict[int, Any], registry: Registry) -> dict[str, Any]:
-    """Notifications pass through the connector's value converter: Avro in Confluent framing.
+    """Decodes a notification: Avro in Confluent's wire format, as the connector's value converter writes it.
 
-    One that cannot be read tells nothing: a load whose end it told counts as lost after a while, and is asked for again.
+    Empty for one that cannot be decoded: a snapshot whose end it reports counts as lost after a while, and is requested
+    again.
     """
     identity = confluent.schema_id(value)
     if identity is None:
@@ -166,12 +170,12 @@ def _decoded(value: bytes, schemas: dict[int, Any], registry: Registry) -> dict[
         text = registry.schema(identity)
         schemas[identity] = None if text is None else fastavro.parse_schema(json.loads(text))
     if schemas[identity] is None:
-        log.warning("a notification has a schema that the registry does not know", schema_id=identity)
+        log.warning("the registry has no schema of a notification", schema_id=identity)
         return {}
     try:
         record = fastavro.schemaless_reader(io.BytesIO(value[confluent.HEADER_SIZE :]), schemas[identity], None)
     except (ValueError, EOFError, IndexError, struct.error) as error:
-        log.warning("a notification cannot be read", schema_id=identity, error=str(error))
+        log.warning("a notification cannot be decoded", schema_id=identity, error=str(error))
         return {}
     return record if isinstance(record, dict) else {}
 

@@ -15,7 +15,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from core.clients.kafka import partition_reader
 from core.errors import TransientError
 from core.settings import KafkaEndpoint
-from core.wire.history import Place, columns, place
+from core.wire.history import TableName, columns, table_name
 from schemas.render.connect import history_topic
 
 PATIENCE = 10.0
@@ -25,14 +25,14 @@ class GoneColumns:
     """What a history has told so far."""
 
     def __init__(self) -> None:
-        self._has: dict[Place, frozenset[str]] = {}
-        self._gone: dict[Place, frozenset[str]] = {}
+        self._has: dict[TableName, frozenset[str]] = {}
+        self._gone: dict[TableName, frozenset[str]] = {}
 
     def learn(self, record: dict[str, Any]) -> None:
         database = str(record.get("databaseName") or "")
         for item in record.get("tableChanges") or ():
-            where = place(item["id"], database)
-            before = place(item["previousId"], database) if item.get("previousId") else where
+            where = table_name(item["id"], database)
+            before = table_name(item["previousId"], database) if item.get("previousId") else where
             had, gone = self._has.pop(before, frozenset()), self._gone.pop(before, frozenset())
             if item["type"] == "CREATE":
                 had = gone = frozenset()

@@ -12,7 +12,7 @@ from consumers.generations import lookup
 from core.clients.kafka import EARLIEST, admin, partition_offsets
 from core.clients.topic_identity import TopicDescriber
 from core.control import ControlDatabase
-from core.control.states import BACKFILL, EVERY_SHARD, FROZEN, mark
+from core.control.table_health import ALL_SHARDS, NEEDS_SNAPSHOT, NEEDS_VERIFICATION, set_condition
 from core.errors import TransientError
 from core.settings import Endpoints
 from schemas.catalog import Catalog
@@ -49,8 +49,8 @@ class GroupTarget:
                 continue
             if not isinstance(table.source, Computed):
                 reason = f"records of {topic} went before they had landed: {', '.join(lines)}"
-                mark(self._control, table.name, EVERY_SHARD, BACKFILL, reason)
-                mark(self._control, table.name, EVERY_SHARD, FROZEN, reason)
+                set_condition(self._control, table.name, ALL_SHARDS, NEEDS_SNAPSHOT, reason)
+                set_condition(self._control, table.name, ALL_SHARDS, NEEDS_VERIFICATION, reason)
             gaps.accept(self._control, topic, generation, offsets)
 
     def _gone(self) -> Iterator[tuple[str, Table, tuple[str, ...], int, dict[int, int]]]:

@@ -18,7 +18,7 @@ from consumers.insert import Inserter
 from consumers.schemas import Landing, Made, SchemaBook
 from core import logging, metrics
 from core.control import ControlDatabase
-from core.control.states import FROZEN, mark
+from core.control.table_health import NEEDS_VERIFICATION, set_condition
 from core.errors import PoisonError, StoppedError
 from core.settings import LandingSettings
 from core.wire import confluent
@@ -117,13 +117,14 @@ class BatchLander:
         metrics.LANDED_ROWS.labels(table.name).inc(len(tombstones))
 
     def land_odd(self, table: Table, generation: int, partition: int, offset: int, value: bytes, reason: str) -> None:
-        """A truncate puts its shard's table in doubt until `verify` has found it equal; anything else is a dead letter."""
+        """After a truncate the shard's table needs a verification; any other record becomes a dead letter."""
         shard = self._truncated((topic_of(table), generation), value)
         if shard is None:
             self._set_aside(table, generation, [(partition, offset, value)], PoisonError(reason))
             return
         place = f"{topic_of(table)}[{partition}]@{offset}"
-        mark(self._control, table.name, shard, FROZEN, f"the source truncated the table, see {place}: its old rows still stand here")
+        reason = f"the source truncated the table, see {place}: its old rows still exist here"
+        set_condition(self._control, table.name, shard, NEEDS_VERIFICATION, reason)
         log.warning("table truncated in the source", table=table.name, shard=shard, place=place, remedy="switchboard verify --repair")
 
     def _truncated(self, made: Made, value: bytes) -> str | None:

@@ -9,7 +9,7 @@ from consumers.generations import await_topic, bind, identity, lookup
 from core.clients.kafka import admin
 from core.clients.topic_identity import TopicDescriber
 from core.control import ControlDatabase
-from core.control.states import BACKFILL, EVERY_SHARD, FROZEN, mark
+from core.control.table_health import ALL_SHARDS, NEEDS_SNAPSHOT, NEEDS_VERIFICATION, set_condition
 from core.settings import Endpoints, TopicSettings
 from schemas.catalog import Catalog
 from schemas.names import dlq_of, topic_of
@@ -97,8 +97,8 @@ class TopicTarget:
         table = next((table for table in self._catalog if topic_of(table) == step.subject), None)
         if table is not None and bind(self._control, step.subject, identity(self._describer, step.subject)) > 1:
             reason = f"topic {step.subject} was made anew: changes that had not landed are lost"
-            mark(self._control, table.name, EVERY_SHARD, BACKFILL, reason)
-            mark(self._control, table.name, EVERY_SHARD, FROZEN, reason)
+            set_condition(self._control, table.name, ALL_SHARDS, NEEDS_SNAPSHOT, reason)
+            set_condition(self._control, table.name, ALL_SHARDS, NEEDS_VERIFICATION, reason)
 
     def _retain(self, name: str) -> None:
         entry = ConfigEntry("retention.ms", self._wanted()[name][1]["retention.ms"], incremental_operation=AlterConfigOpType.SET)

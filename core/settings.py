@@ -143,13 +143,13 @@ class FlinkSettings(Frozen):
 
 
 class ConnectorSettings(Frozen):
-    """What `switchboard connectors watch` minds."""
+    """Settings of `switchboard connectors watch`."""
 
     watch_seconds: float = Field(5.0, gt=0)
-    binlog_hours_least: float = Field(24.0, ge=0)
-    """The alarm: a connector whose stored position is purged from the binlog in fewer hours loses changes if nobody acts."""
+    min_binlog_hours: float = Field(24.0, ge=0)
+    """Below this many hours until the binlog is purged up to a connector's position, an error is logged."""
     quarantine_after: int = Field(3, ge=0)
-    """A shard that alone made its connector fail so often in a row is put aside; 0 leaves that to a person."""
+    """A shard that failed its connector this many times in a row is quarantined; 0 leaves that to an operator."""
 
 
 class StreamerSettings(Frozen):

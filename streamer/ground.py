@@ -13,8 +13,8 @@ from core import logging
 from core.clients import mysql
 from core.clients.topic_identity import TopicDescriber
 from core.control import ControlDatabase
-from core.control.aside import aside
 from core.control.models import TopicGeneration
+from core.control.quarantine_store import list_quarantined
 from core.control.results import pointers
 from core.errors import SwitchboardError, TransientError
 from core.settings import Endpoints
@@ -64,7 +64,7 @@ class Ground:
     def sources(self) -> Sources:
         """With the servers as `learn_servers` found them last."""
         with _answering():
-            return Sources(dict(self._servers), frozenset(held.database for held in aside(self._control)))
+            return Sources(dict(self._servers), frozenset(held.database for held in list_quarantined(self._control)))
 
     def learn_servers(self) -> None:
         """A server that is away keeps what it was known to hold. Raises nothing."""

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table as Shown
 
-from connectors.target import ConnectTarget
+from connectors.planner import ConnectPlanner
 from consumers import freshness
 from core.control import ControlDatabase
 from core.errors import TransientError
@@ -219,7 +219,7 @@ def _table(context: Context, catalog: Catalog, traffic: Traffic, elapsed: float,
 def _wait_snapshots(context: Context, catalog: Catalog) -> None:
     """Rows from before the connector come by snapshots, which may take longer than the traffic."""
     control = ControlDatabase(context.endpoints.mysql[0], context.settings.control_database)
-    waiting = ConnectTarget(context.endpoints, catalog, control).wait_snapshots(limit=120)
+    waiting = ConnectPlanner(context.endpoints, catalog, control).wait_snapshots(limit=120)
     control.close()
     if waiting:
         raise TransientError(f"snapshots are not done after 120 s: {', '.join(waiting)}", "see `switchboard connectors status mysql-main`")

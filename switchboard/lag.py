@@ -1,4 +1,4 @@
-"""`switchboard lag`: how fresh each table is, stage by stage from MySQL's commit to ClickHouse."""
+"""`switchboard lag`: each table's freshness, stage by stage from MySQL's commit to ClickHouse."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from connectors.rest import KafkaConnect
 from consumers import freshness
 from core.control import ControlDatabase
 from core.control.results import pointers
-from core.control.states import REMEDIES, standing
+from core.control.table_health import REMEDIES, conditions
 from core.settings import Context, MySqlServer
 from schemas.catalog import Catalog
 from schemas.catalog import load as load_catalog
@@ -21,7 +21,7 @@ from schemas.render.connect import connector_name
 
 
 def lag(ctx: typer.Context, seconds: Annotated[int, typer.Option(help="Over how long.")] = 60) -> None:
-    """Show how far Connect is, what waits for landing, how long a commit took until it was queryable, and what is in doubt."""
+    """Show the connectors' lag, the landing backlog, the time from commit to query, and tables that need a snapshot or a verification."""
     context: Context = ctx.obj
     console = Console(soft_wrap=True)
     control = ControlDatabase(context.endpoints.mysql[0], context.settings.control_database)
@@ -30,7 +30,7 @@ def lag(ctx: typer.Context, seconds: Annotated[int, typer.Option(help="Over how 
     connect = KafkaConnect(context.endpoints.connect)
     for server in context.endpoints.mysql:
         console.print(f"MySQL {server.name} to Kafka: {_source(connect, server)}", markup=False, highlight=False)
-    for state in standing(control):
+    for state in conditions(control):
         since = f"since {state.since:%Y-%m-%d %H:%M:%S} UTC"
         console.print(f"{state.table} in {state.shard}: {state.state} {since}: {state.reason}", markup=False, highlight=False)
         console.print(f"    {REMEDIES[state.state]}", markup=False, highlight=False)

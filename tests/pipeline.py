@@ -17,7 +17,7 @@ from typing import Any
 from clickhouse_connect.driver.client import Client
 
 from connectors.rest import KafkaConnect
-from connectors.watch import Watch
+from connectors.supervisor import ConnectorSupervisor
 from core.clients import clickhouse, mysql
 from core.control import ControlDatabase
 from core.settings import Endpoints, Settings
@@ -115,12 +115,12 @@ class Pipeline:
         return not different
 
     def heal(self) -> None:
-        """Lets the watch restart what failed, until every connector runs."""
+        """Lets a supervisor restart what failed, until every connector runs."""
         connect = KafkaConnect(self.endpoints.connect)
-        watch = Watch(connect)
+        supervisor = ConnectorSupervisor(connect)
 
         def runs() -> bool:
-            watch.look()
+            supervisor.poll()
             status = [connect.status(name) for name in connect.names()]
             return bool(status) and all(
                 part["state"] == "RUNNING" for item in status for part in (item["connector"], *item["tasks"]) if item["tasks"]

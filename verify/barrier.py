@@ -58,7 +58,7 @@ class PipelineBarrier:
     def _published(self, deadline: float) -> str:
         """Waits for the connector. Heartbeats advance its stored position on a server without writes."""
         name = connector_name(self.source.server.name)
-        connect = KafkaConnect(self.endpoints.connect, patience=max(1.0, self.limit / 3))
+        connect = KafkaConnect(self.endpoints.connect, retry_timeout=max(1.0, self.limit / 3))
         if name not in connect.names():
             return f"there is no connector {name}, so the landed position is unknown"
         committed = self.source.position()

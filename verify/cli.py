@@ -97,17 +97,17 @@ def _repair(
     dropped: bool,
 ) -> tuple[TableResult, ...]:
     """Repairs the shards that differ and returns the results after it. Reports a shard that it cannot repair."""
-    from connectors.loads import Loads
+    from connectors.snapshot_tracker import SnapshotTracker
     from core.errors import SwitchboardError
     from verify.repair_loop import repair_until_equal
 
-    loads, group = Loads(context.endpoints, control), context.settings.landing.group
+    tracker, group = SnapshotTracker(context.endpoints, control), context.settings.landing.group
     after = []
     for result in results:
         if result.answer == "different":
             try:
                 table = catalog[result.table]
-                result = repair_until_equal(context.endpoints, loads, group, table, result, wait, console.print, dropped=dropped)
+                result = repair_until_equal(context.endpoints, tracker, group, table, result, wait, console.print, dropped=dropped)
             except SwitchboardError as error:
                 line = f"{result.table} {result.shard} was not repaired: {error.what}; {error.remedy}"
                 console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from confluent_kafka import KafkaError, Message, Producer
 
-from connectors.loads import Loads
+from connectors.snapshot_tracker import SnapshotTracker
 from core import clock
 from core.clients import kafka
 from core.clients.registry import Registry
@@ -39,7 +39,7 @@ class RepairRequest:
 
 
 def repair(
-    endpoints: Endpoints, loads: Loads, source: MySqlReader, table: Table, result: TableResult, now: clock.Clock = clock.system
+    endpoints: Endpoints, tracker: SnapshotTracker, source: MySqlReader, table: Table, result: TableResult, now: clock.Clock = clock.system
 ) -> RepairRequest:
     """Sends the signals and deletes that repair the differences of `result`. Idempotent.
 
@@ -50,7 +50,7 @@ def repair(
     scope = Scope(table, result.shard)
     resent = [row.source for row in result.differences if row.source is not None and row.kind != "extra in ClickHouse"]
     for where in _filters(scope, resent, result.unresolved_ranges):
-        loads.request(source.server.name, [f"{result.shard}.{table.name}"], where)
+        tracker.request(source.server.name, [f"{result.shard}.{table.name}"], where)
     unmatched = [
         (row.clickhouse, row.version) for row in result.differences if row.unmatched and row.clickhouse is not None and row.version
     ]

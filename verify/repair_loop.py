@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from connectors.loads import Loads
+from connectors.snapshot_tracker import SnapshotTracker
 from core.settings import Endpoints
 from schemas.table import Table
 from verify.engine import Barriers, Engine, opened
@@ -20,7 +20,7 @@ ROUND_SECONDS = 20.0
 
 def repair_until_equal(
     endpoints: Endpoints,
-    loads: Loads,
+    tracker: SnapshotTracker,
     group: str,
     table: Table,
     result: TableResult,
@@ -48,7 +48,7 @@ def repair_until_equal(
                 break
             if source is None or result.dropped:
                 return result
-            done = repair(endpoints, loads, source, table, result)
+            done = repair(endpoints, tracker, source, table, result)
             report(_line(result, done))
             result = _reverify_until(engine, table, result, min(deadline, time.monotonic() + ROUND_SECONDS))
             if time.monotonic() >= deadline:

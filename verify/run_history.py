@@ -7,23 +7,23 @@ from collections.abc import Sequence
 
 from core.control import ControlDatabase
 from core.control.models import Run, utc_now
-from core.control.states import EVERY_SHARD, FROZEN, Standing, clear, mark, standing
+from core.control.table_health import ALL_SHARDS, NEEDS_VERIFICATION, TableCondition, clear_condition, conditions, set_condition
 from verify.results import TableResult
 
 
 def record(control: ControlDatabase, results: Sequence[TableResult], started: dt.datetime) -> None:
     """Saves one run per result. Blocks for the control database.
 
-    Freezes the shards whose table the source dropped, and clears the frozen state of what was verified as equal if
-    the state was set before `started` (UTC).
+    Shards whose table the source dropped need a verification from now on. Of the shards that were found equal, the same
+    condition is cleared if it was set before `started` (UTC).
     """
-    states = [state for state in standing(control) if state.state == FROZEN and state.since < started]
+    states = [state for state in conditions(control) if state.state == NEEDS_VERIFICATION and state.since < started]
     for state in states:
         if _is_proven_equal(state, results):
-            clear(control, state)
+            clear_condition(control, state)
     for result in results:
         if result.dropped and result.answer == "different":
-            mark(control, result.table, result.shard, FROZEN, result.reason)
+            set_condition(control, result.table, result.shard, NEEDS_VERIFICATION, result.reason)
     ended = utc_now()
     with control.session() as session:
         for result in results:
@@ -33,6 +33,6 @@ def record(control: ControlDatabase, results: Sequence[TableResult], started: dt
             session.add(row)
 
 
-def _is_proven_equal(state: Standing, results: Sequence[TableResult]) -> bool:
-    verified = [result for result in results if result.table == state.table and state.shard in (result.shard, EVERY_SHARD)]
+def _is_proven_equal(state: TableCondition, results: Sequence[TableResult]) -> bool:
+    verified = [result for result in results if result.table == state.table and state.shard in (result.shard, ALL_SHARDS)]
     return bool(verified) and all(result.answer == "equal" for result in verified)

@@ -20,29 +20,29 @@ SETTLE_SECONDS = 5.0
 
 
 class Registry:
-    """Blocks up to `patience` seconds a call while the registry is away, or until `stopping`, then raises TransientError."""
+    """Blocks up to `retry_timeout` seconds a call while the registry is away, or until `stopping`, then raises TransientError."""
 
     def __init__(
         self,
         endpoint: RegistryEndpoint,
-        patience: float = 30,
+        retry_timeout: float = 30,
         stopping: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._endpoint = endpoint
         self._session = requests.Session()
-        self._patience = patience
+        self._retry_timeout = retry_timeout
         self._stopping = stopping
         self._clock = clock
         self._away_at = clock()
         """When it did not answer last; it may have been started just before its first answer, too."""
 
-    def schema(self, schema_id: int, patience: float | None = None) -> str | None:
-        """The schema's text, or None if the registry does not know the id. `patience` for this call alone.
+    def schema(self, schema_id: int, retry_timeout: float | None = None) -> str | None:
+        """The schema's text, or None if the registry does not know the id. `retry_timeout` for this call alone.
 
         A registry that was away within the last `SETTLE_SECONDS` may yet come to know the id: it counts as away.
         """
-        return self._again(lambda: self._schema(schema_id), patience)
+        return self._again(lambda: self._schema(schema_id), retry_timeout)
 
     def _schema(self, schema_id: int) -> str | None:
         answer = self._once(f"/schemas/ids/{schema_id}")
@@ -80,8 +80,8 @@ class Registry:
     def _get(self, path: str) -> Any:
         return self._again(lambda: self._once(path))
 
-    def _again(self, call: Callable[[], T], patience: float | None = None) -> T:
-        delay = stop_after_delay(self._patience if patience is None else patience)
+    def _again(self, call: Callable[[], T], retry_timeout: float | None = None) -> T:
+        delay = stop_after_delay(self._retry_timeout if retry_timeout is None else retry_timeout)
         again = retry(
             retry=retry_if_exception_type(TransientError),
             stop=lambda state: delay(state) or self._stopping(),

@@ -57,13 +57,13 @@ class KnownSchema(Base):
 
 
 class TableState(Base):
-    """A table of one shard that is not simply flowing, with the reason: see `states`. `shard` is ``*`` for every shard."""
+    """A condition of a table in one shard, with the reason: see `table_health`. `shard` is ``*`` for all shards."""
 
     __tablename__ = "table_states"
 
     table_name: Mapped[str] = mapped_column(String(200), primary_key=True)
     shard: Mapped[str] = mapped_column(String(64), primary_key=True)
-    state: Mapped[str] = mapped_column(String(16), primary_key=True)
+    state: Mapped[str] = mapped_column(String(32), primary_key=True)
     reason: Mapped[str] = mapped_column(Text)
     since: Mapped[dt.datetime] = mapped_column(DATETIME(fsp=6), default=utc_now)
 

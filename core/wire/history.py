@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-Place = tuple[str, str]
+TableName = tuple[str, str]
 """(database, table)"""
 
 
-def place(identity: str, database: str) -> Place:
-    """Of an id such as ``"acc_1"."calls"``, whose inner quotes are doubled; `database` where it names none."""
+def table_name(identity: str, database: str) -> TableName:
+    """The name in an id such as ``"acc_1"."calls"``, whose inner quotes are doubled; in `database` if the id names none."""
     parts = [part.replace('""', '"') for part in identity.strip('"').split('"."')]
     return (parts[0], parts[-1]) if len(parts) > 1 else (database, parts[0])
 
 
 def columns(item: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Name -> what is said of it, of one of a record's ``tableChanges``."""
+    """The columns of one item of a record's ``tableChanges``, by name."""
     return {column["name"]: column for column in (item.get("table") or {}).get("columns", ())}

@@ -35,7 +35,7 @@ def _over(ctx: Context, control: ControlDatabase) -> list[planning.Target]:
 
 
 def plan(ctx: typer.Context) -> None:
-    """Show what the contracts would change in topics, ClickHouse and Connect. Changes nothing there."""
+    """Show the changes that the contracts require in topics, ClickHouse and Connect, and apply none of them."""
     steps = planning.plan(rooms(ctx.obj))
     for step in steps:
         show(step)
@@ -43,7 +43,7 @@ def plan(ctx: typer.Context) -> None:
 
 
 def apply(ctx: typer.Context, allow: Annotated[list[str] | None, typer.Option(help="Allow this step to lose data.")] = None) -> None:
-    """Make topics, ClickHouse and Connect what the contracts say. Safe to repeat."""
+    """Apply the plan to topics, ClickHouse and Connect. Idempotent."""
     control = _control(ctx.obj)
     with recorded(control, "apply", ctx.obj.settings.contracts) as detail:
         detail |= {"allowed": allow or [], "steps": []}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from connectors.target import ConnectTarget
+from connectors.planner import ConnectPlanner
 from consumers.group import GroupTarget
 from consumers.target import ClickHouseTarget
 from consumers.topics import TopicTarget
@@ -29,7 +29,7 @@ def targets(endpoints: Endpoints, settings: Settings, catalog: Catalog, control:
         TopicTarget(endpoints, settings.topics, catalog, control),
         GroupTarget(endpoints, settings.landing.group, catalog, control),
         ClickHouseTarget(endpoints, catalog, control),
-        ConnectTarget(endpoints, catalog, control),
+        ConnectPlanner(endpoints, catalog, control),
     ]
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from core.clients import mysql
-from core.control.states import Standing, standing
+from core.control.table_health import TableCondition, conditions
 from schemas.catalog import load
 from tests.pipeline import CONTRACTS, Pipeline, eventually
 
@@ -74,8 +74,8 @@ class Changing:
     def sql(self, statement: str) -> None:
         self.pipeline.sql(statement, database=SHARD)
 
-    def states(self, table: str) -> list[Standing]:
-        return [state for state in standing(self.pipeline.control) if state.table == table]
+    def states(self, table: str) -> list[TableCondition]:
+        return [state for state in conditions(self.pipeline.control) if state.table == table]
 
     def has_landed(self, table: str, condition: str = "1") -> None:
         eventually(lambda: self.pipeline.landed(f"SELECT count() FROM base.{table} WHERE {condition}")[0][0])

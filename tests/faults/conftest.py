@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.target import ConnectTarget
+from connectors.planner import ConnectPlanner
 from simulator.source import create_source
 from switchboard import stack as local_stack
 from tests.conftest import empty_stack
@@ -22,7 +22,7 @@ def faulty(worker_home: Path) -> Iterator[Pipeline]:
     create_source(endpoints.mysql[0], SHARDS, "metadata")
     made = make_pipeline(worker_home, endpoints)
     made.apply()
-    assert ConnectTarget(endpoints, made.catalog, made.control).wait_snapshots(limit=120) == []
+    assert ConnectPlanner(endpoints, made.catalog, made.control).wait_snapshots(limit=120) == []
     yield made
     changing = [str(name) for (name,) in made.sql("SELECT table_name FROM information_schema.tables WHERE table_schema = %s", SHARD)]
     made.apply(*(f"connect:main/{name}" for name in changing))  # no test after these knows their contracts

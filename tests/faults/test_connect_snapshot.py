@@ -6,16 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from connectors.loads import COMPLETED, Loads, Progress
+from connectors.planner import ConnectPlanner
+from connectors.snapshot_tracker import COMPLETED, SnapshotProgress, SnapshotTracker
 from connectors.snapshots import pause_snapshots, resume_snapshots
-from connectors.target import ConnectTarget
 from switchboard import stack as local_stack
 from tests.faults.changing import SHARD, Changing
 from tests.pipeline import Pipeline, eventually
 from tests.soak import scaled
 
 KILLED, UNDER_WRITES = "g_killed", "g_writes"
-ROWS = scaled(20_000, 100_000)
+ROWS = scaled(10_000, 100_000)
 CHUNK_ROWS = 500
 """Few enough for a signal to arrive before the last of them is read."""
 FILL = f"""
@@ -35,12 +35,12 @@ def changing(faulty: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Chan
 
 def loaded(changing: Changing) -> None:
     pipeline = changing.pipeline
-    assert ConnectTarget(pipeline.endpoints, pipeline.catalog, pipeline.control).wait_snapshots(limit=180) == []
+    assert ConnectPlanner(pipeline.endpoints, pipeline.catalog, pipeline.control).wait_snapshots(limit=180) == []
 
 
-def newest(changing: Changing, table: str) -> Progress:
-    loads = Loads(changing.pipeline.endpoints, changing.pipeline.control).shown("main")
-    return [load for load in loads if load.collection == f"{SHARD}.{table}"][-1]
+def newest(changing: Changing, table: str) -> SnapshotProgress:
+    snapshots = SnapshotTracker(changing.pipeline.endpoints, changing.pipeline.control).history("main")
+    return [snapshot for snapshot in snapshots if snapshot.collection == f"{SHARD}.{table}"][-1]
 
 
 def read_half(changing: Changing, table: str) -> int:

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from connectors.target import ConnectTarget
+from connectors.planner import ConnectPlanner
 from core.clients.kafka import admin
 from schemas.render.connect import connector_name
 from switchboard import stack as local_stack
@@ -61,7 +61,7 @@ def test_a_schema_not_met_before_waits_for_it(changing: Changing) -> None:
     pipeline = changing.pipeline
     changing.sql(f"ALTER TABLE {table} ADD COLUMN late INT")
     changing.sql(f"INSERT INTO {table} (id, late) VALUES (9001, 1)")
-    ConnectTarget(pipeline.endpoints, pipeline.catalog, pipeline.control).catch_up(pipeline.endpoints.mysql[0])
+    ConnectPlanner(pipeline.endpoints, pipeline.catalog, pipeline.control).wait_until_caught_up(pipeline.endpoints.mysql[0])
     with ExitStack() as stack:
         with away(pipeline, "registry"):
             before = len(pipeline.lander_told('"assigned"'))
@@ -93,7 +93,7 @@ def test_a_registry_that_stays_empty_is_recovered_from_table_by_table(changing: 
         pipeline = changing.pipeline
         pipeline.apply()
         pipeline.heal()
-        assert ConnectTarget(pipeline.endpoints, pipeline.catalog, pipeline.control).wait_snapshots(limit=120) == []
+        assert ConnectPlanner(pipeline.endpoints, pipeline.catalog, pipeline.control).wait_snapshots(limit=120) == []
         repaired = pipeline.command("verify", table, "--repair")
         assert repaired.returncode == 0, repaired.stdout
         with changing.writing(table):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from confluent_kafka import TopicPartition
 
-from connectors.target import ConnectTarget
+from connectors.planner import ConnectPlanner
 from consumers.freshness import waiting
 from consumers.replay import replay
 from core.clients.kafka import admin
-from core.control.states import BACKFILL, FROZEN
+from core.control.table_health import NEEDS_SNAPSHOT, NEEDS_VERIFICATION
 from schemas.render.clickhouse import rows_table
 from tests.faults.changing import ID, SHARD, Changing, M, N
 from tests.pipeline import Pipeline, eventually
@@ -26,7 +26,7 @@ def changing(faulty: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Chan
 
 
 def loaded(pipeline: Pipeline) -> None:
-    assert ConnectTarget(pipeline.endpoints, pipeline.catalog, pipeline.control).wait_snapshots(limit=120) == []
+    assert ConnectPlanner(pipeline.endpoints, pipeline.catalog, pipeline.control).wait_snapshots(limit=120) == []
 
 
 def test_a_column_added_with_a_default_is_made_up_for_by_a_backfill(changing: Changing) -> None:
@@ -36,8 +36,8 @@ def test_a_column_added_with_a_default_is_made_up_for_by_a_backfill(changing: Ch
         changing.has_column(table, "extra")
     changing.declare(table, ID, M, N, 'required(4, "extra", t.Int(32), p.PUBLIC)')
     plan = changing.pipeline.command("plan").stdout
-    assert "column 'extra' has values that no event told" in plan
-    assert [state.state for state in changing.states(table)] == [BACKFILL]
+    assert "column 'extra' has values that were not captured as events" in plan
+    assert [state.state for state in changing.states(table)] == [NEEDS_SNAPSHOT]
     with changing.pipeline.lander():
         changing.pipeline.apply()
         loaded(changing.pipeline)
@@ -158,7 +158,7 @@ def test_a_truncated_table_freezes_until_its_old_rows_are_deleted(changing: Chan
         changing.has_landed(table)
         changing.sql(f"TRUNCATE TABLE {table}")
         changing.sql(f"INSERT INTO {table} VALUES (2, 20, 20)")
-        eventually(lambda: [(state.state, state.shard) for state in changing.states(table)] == [(FROZEN, SHARD)])
+        eventually(lambda: [(state.state, state.shard) for state in changing.states(table)] == [(NEEDS_VERIFICATION, SHARD)])
         changing.has_landed(table, "m = 20")
         assert "truncated the table" in changing.pipeline.command("lag").stdout
         eventually(lambda: changing.pipeline.command("verify", table).returncode == 1)
@@ -177,7 +177,7 @@ def test_the_rows_of_a_dropped_table_go_only_when_told(changing: Changing) -> No
         kept = changing.pipeline.command("verify", table, "--repair")
         assert kept.returncode == 1
         assert "--dropped" in " ".join(kept.stdout.split())
-        assert [state.state for state in changing.states(table)] == [FROZEN]
+        assert [state.state for state in changing.states(table)] == [NEEDS_VERIFICATION]
         deleted = changing.pipeline.command("verify", table, "--repair", "--dropped")
         assert deleted.returncode == 0, deleted.stdout
     assert changing.states(table) == []
@@ -198,7 +198,7 @@ def test_a_topic_made_anew_under_a_running_lander_is_a_new_generation(changing: 
             pipeline.apply()
             pipeline.heal()
             eventually(lambda: pipeline.lander_told(f'"{table}"', "made anew"))
-        assert {state.state for state in changing.states(table)} >= {FROZEN}
+        assert {state.state for state in changing.states(table)} >= {NEEDS_VERIFICATION}
         loaded(pipeline)
         repaired = pipeline.command("verify", table, "--repair")
         assert repaired.returncode == 0, repaired.stdout
@@ -216,7 +216,7 @@ def test_records_that_went_before_they_had_landed_are_made_up_for(changing: Chan
     changing.sql(f"INSERT INTO {table} VALUES {', '.join(f'({number}, 1, 1)' for number in range(10, 50))}")
     changing.sql(f"UPDATE {table} SET m = 7 WHERE id = 1")
     changing.sql(f"DELETE FROM {table} WHERE id = 2")
-    ConnectTarget(pipeline.endpoints, pipeline.catalog, pipeline.control).catch_up(pipeline.endpoints.mysql[0])
+    ConnectPlanner(pipeline.endpoints, pipeline.catalog, pipeline.control).wait_until_caught_up(pipeline.endpoints.mysql[0])
     gone = [TopicPartition(topic, number, -1) for number in range(pipeline.settings.topics.partitions)]
     client = admin(pipeline.endpoints.kafka)
     for future in client.delete_records(gone).values():
@@ -226,7 +226,7 @@ def test_records_that_went_before_they_had_landed_are_made_up_for(changing: Chan
         assert "the records after the committed offset are gone" in told
         assert f"> offsets {topic}: begin at the log's start, as records went before they had landed" in pipeline.command("plan").stdout
         assert f"{table} into {topic} again; records of {topic} went before they had landed" in pipeline.command("apply").stdout
-        assert FROZEN in {state.state for state in changing.states(table)}
+        assert NEEDS_VERIFICATION in {state.state for state in changing.states(table)}
         loaded(pipeline)
         repaired = pipeline.command("verify", table, "--repair")
         assert repaired.returncode == 0, repaired.stdout

@@ -13,8 +13,8 @@ from typing import Any
 import fastavro
 from confluent_kafka import KafkaError, Message, TopicPartition
 
+from connectors.planner import ConnectPlanner
 from connectors.rest import KafkaConnect
-from connectors.target import ConnectTarget
 from consumers.topics import TopicTarget
 from core.clients import mysql
 from core.clients.kafka import admin, partition_reader
@@ -87,21 +87,21 @@ class Source:
             values = [(identity, f"note {identity}") for identity in range(first, first + rows)]
             cursor.executemany(f"INSERT INTO {table} VALUES (%s, %s)", values)
 
-    def rooms(self, *tables: Table) -> list[planning.Target]:
+    def targets(self, *tables: Table) -> list[planning.Target]:
         catalog = Catalog(tables)
         return [
             TopicTarget(self.endpoints, TopicSettings(partitions=4), catalog, self.control),
-            ConnectTarget(self.endpoints, catalog, self.control),
+            ConnectPlanner(self.endpoints, catalog, self.control),
         ]
 
     def plan(self, *tables: Table) -> list[Step]:
-        return planning.plan(self.rooms(*tables))
+        return planning.plan(self.targets(*tables))
 
     def apply(self, *tables: Table) -> None:
-        planning.apply(self.rooms(*tables), frozenset(), lambda step: None)
+        planning.apply(self.targets(*tables), frozenset(), lambda step: None)
 
     def loaded(self, *tables: Table, within: float = 60) -> None:
-        assert ConnectTarget(self.endpoints, Catalog(tables), self.control).wait_snapshots(within) == []
+        assert ConnectPlanner(self.endpoints, Catalog(tables), self.control).wait_snapshots(within) == []
 
     def records(self, topic: str) -> list[Record]:
         """Everything committed, each partition in its order; of what was read before only the end is asked for."""
@@ -144,7 +144,7 @@ def decode(value: bytes, schemas: dict[int, Any], registry: Registry) -> dict[st
 
 
 @contextmanager
-def made(stack: Endpoints, name: str) -> Iterator[Source]:
+def create_test_source(stack: Endpoints, name: str) -> Iterator[Source]:
     """A source whose MySQL server, databases, tables and topics are called `name` or begin with it and ``_``."""
     endpoints = stack.model_copy(update={"mysql": (stack.mysql[0].model_copy(update={"name": name}),)})
     control = ControlDatabase(endpoints.mysql[0], f"{name}_control")

@@ -16,7 +16,7 @@ from tests.stack.conftest import Servers
 from tests.stack.consumers.test_landing import make_shard, survey
 
 
-def say(pipeline: Pipeline, *words: str, status: int = 0) -> str:
+def run(pipeline: Pipeline, *words: str, status: int = 0) -> str:
     done = pipeline.command("connectors", *words)
     assert done.returncode == status, done.stdout
     return str(done.stdout)
@@ -26,47 +26,47 @@ def test_snapshots_are_asked_for_shown_and_steered(pipeline: Pipeline, space: Sp
     shard = space.name("acc")
     make_shard(pipeline, shard)
     survey(pipeline, shard, 1)
-    assert f"{shard}.surveys" in say(pipeline, "snapshot", "surveys")
+    assert f"{shard}.surveys" in run(pipeline, "snapshot", "surveys")
     eventually(lambda: shown(pipeline, f"main/{shard}.surveys").endswith("COMPLETED  1"))
-    assert "main: asked to pause" in say(pipeline, "snapshots", "pause")
-    assert "main: asked to resume" in say(pipeline, "snapshots", "resume")
-    assert f"main: asked to stop {shard}.surveys" in say(pipeline, "snapshots", "stop", f"{shard}.surveys")
-    assert "no MySQL server 'elsewhere'" in say(pipeline, "snapshots", "pause", "--server", "elsewhere", status=1)
+    assert "main: pause requested" in run(pipeline, "snapshots", "pause")
+    assert "main: resume requested" in run(pipeline, "snapshots", "resume")
+    assert f"main: stop requested for {shard}.surveys" in run(pipeline, "snapshots", "stop", f"{shard}.surveys")
+    assert "no MySQL server 'elsewhere'" in run(pipeline, "snapshots", "pause", "--server", "elsewhere", status=1)
 
 
 def shown(pipeline: Pipeline, name: str) -> str:
-    lines = [line for line in say(pipeline, "snapshots").splitlines() if name in line]
+    lines = [line for line in run(pipeline, "snapshots").splitlines() if name in line]
     return "  ".join(lines[-1].split()[2:]) if lines else ""
 
 
 def test_the_log_of_a_connector_is_its_own(pipeline: Pipeline, servers: Servers) -> None:
     if not servers.local:
         pytest.skip("the containers' logs are their engine's")
-    lines = say(pipeline, "logs", "mysql-main", "--lines", "500").splitlines()
+    lines = run(pipeline, "logs", "mysql-main", "--lines", "500").splitlines()
     assert any("main" in line for line in lines)
     assert not any("PluginScanner" in line for line in lines)
-    assert len(say(pipeline, "logs", "--lines", "3").splitlines()) <= 3
+    assert len(run(pipeline, "logs", "--lines", "3").splitlines()) <= 3
 
 
 def test_connect_logs_as_much_as_is_asked_for(pipeline: Pipeline) -> None:
     def level() -> str:
         return str(requests.get(f"{pipeline.endpoints.connect.url}/admin/loggers/io.debezium", timeout=10).json()["level"])
 
-    say(pipeline, "logs", "--level", "debug")
+    run(pipeline, "logs", "--level", "debug")
     eventually(lambda: level() == "DEBUG")
-    say(pipeline, "logs", "--level", "info")
+    run(pipeline, "logs", "--level", "info")
     eventually(lambda: level() == "INFO")
-    assert "no such log level" in say(pipeline, "logs", "--level", "loud", status=1)
+    assert "no such log level" in run(pipeline, "logs", "--level", "loud", status=1)
 
 
-def test_what_is_put_aside_is_listed_with_the_reason(pipeline: Pipeline, space: Space) -> None:
+def test_quarantined_shards_are_listed_with_the_reason(pipeline: Pipeline, space: Space) -> None:
     shard = space.name("acc")
     make_shard(pipeline, shard)
-    assert f"{shard} is put aside" in say(pipeline, "quarantine", "main", shard, "--reason", "a test")
-    assert f"main {shard} since" in say(pipeline, "quarantine")
-    assert ": a test" in say(pipeline, "quarantine")
-    assert "verify --repair" in say(pipeline, "quarantine", "main", shard, "--release")
-    assert say(pipeline, "quarantine") == ""
+    assert f"{shard} is quarantined" in run(pipeline, "quarantine", "main", shard, "--reason", "a test")
+    assert f"main {shard} since" in run(pipeline, "quarantine")
+    assert ": a test" in run(pipeline, "quarantine")
+    assert "verify --repair" in run(pipeline, "quarantine", "main", shard, "--release")
+    assert run(pipeline, "quarantine") == ""
 
 
 def test_the_watch_serves_the_binlog_s_hours_and_ends_on_a_signal(pipeline: Pipeline) -> None:

@@ -23,23 +23,23 @@ def with_column(pipeline: Pipeline, table: str, name: str, kind: t.Type) -> Cata
     return Catalog(tuple(new if item.name == table else item for item in pipeline.catalog))
 
 
-def rooms(pipeline: Pipeline, catalog: Catalog) -> list[planning.Target]:
+def targets(pipeline: Pipeline, catalog: Catalog) -> list[planning.Target]:
     return planning.targets(pipeline.endpoints, pipeline.settings, catalog, pipeline.control)
 
 
 def test_an_applied_catalog_has_nothing_to_do(pipeline: Pipeline) -> None:
     pipeline.apply()
-    assert planning.plan(rooms(pipeline, pipeline.catalog)) == []
+    assert planning.plan(targets(pipeline, pipeline.catalog)) == []
 
 
 def test_a_wider_column_is_a_change_and_a_narrower_one_is_refused(pipeline: Pipeline) -> None:
-    narrowed = rooms(pipeline, with_column(pipeline, "surveys", "interaction_id", t.UInt(16)))
+    narrowed = targets(pipeline, with_column(pipeline, "surveys", "interaction_id", t.UInt(16)))
     steps = [step for step in planning.plan(narrowed) if step.target == "clickhouse"]
     assert [(step.subject, step.destroys) for step in steps] == [("surveys", True)]
     with pytest.raises(RefusedError, match="clickhouse:surveys") as caught:
         planning.apply(narrowed, frozenset(), lambda step: None)
     assert "--allow clickhouse:surveys" in caught.value.remedy
-    widened = planning.plan(rooms(pipeline, with_column(pipeline, "surveys", "score", t.Int(32))))
+    widened = planning.plan(targets(pipeline, with_column(pipeline, "surveys", "score", t.Int(32))))
     assert [(step.subject, step.destroys) for step in widened] == [("surveys", False)]
 
 

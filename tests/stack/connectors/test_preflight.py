@@ -80,10 +80,10 @@ def test_a_default_beside_null_is_no_fault_where_connect_has_our_converter(pipel
     assert findings(pipeline, database, converter=CONVERTER.provider) == []
 
 
-def test_a_shard_that_is_put_aside_is_not_inspected(pipeline: Pipeline, database: str) -> None:
+def test_a_quarantined_shard_is_not_inspected(pipeline: Pipeline, database: str) -> None:
     pipeline.sql("CREATE TABLE things (id INT)", database=database)
     assert findings(pipeline, database)
-    assert findings(pipeline, database, aside={("main", database)}) == []
+    assert findings(pipeline, database, quarantined={("main", database)}) == []
 
 
 def test_a_key_that_is_not_unique_in_the_source_is_fatal(pipeline: Pipeline, database: str) -> None:

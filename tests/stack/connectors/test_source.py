@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from connectors.loads import COMPLETED, STOPPED, Loads
-from connectors.snapshots import follow, pause_snapshots, resume_snapshots, stop_snapshots
+from connectors.snapshot_tracker import COMPLETED, STOPPED, SnapshotTracker
+from connectors.snapshots import pause_snapshots, read_notifications, resume_snapshots, stop_snapshots
 from core.control.models import Run, utc_now
 from core.settings import Endpoints
 from schemas import privacy as p
@@ -19,7 +19,7 @@ from schemas import types as t
 from schemas.render.connect import connector_name
 from schemas.table import Latest, Metadata, Shards, Table, immutable, required
 from tests.pipeline import eventually
-from tests.stack.connectors.source import DDL, Source, contract, made
+from tests.stack.connectors.source import DDL, Source, contract, create_test_source
 
 NAME = "ct"
 SHARDS = ("ct_1", "ct_2")
@@ -46,7 +46,7 @@ CODES = Table(
 
 @pytest.fixture(scope="module")
 def source(stack: Endpoints) -> Iterator[Source]:
-    with made(stack, NAME) as ours:
+    with create_test_source(stack, NAME) as ours:
         for shard in SHARDS:
             ours.sql("mysql", f"CREATE DATABASE {shard}")
             ours.sql(shard, DDL.format("ct_things"), DDL.format("CT_THINGS"))
@@ -92,13 +92,13 @@ def test_a_key_is_the_contract_s_whichever_unique_key_the_source_puts_first_or_m
     eventually(lambda: source.ops("cdc.ct_codes", "ct_meta")["d"] == 1)
     records = source.records("cdc.ct_codes")
     assert {tuple(record.key) for record in records} == {("z_code", "a_part", "_shard")}
-    told = [(record.key["z_code"], record.op) for record in records]
-    assert [op for code, op in told if code == 2] == ["c", "u", "u", "d"]
-    assert [(code, op) for code, op in told if code != 2] in ([(1, "r"), (5, "c")], [(5, "c"), (1, "r")])
+    changes = [(record.key["z_code"], record.op) for record in records]
+    assert [op for code, op in changes if code == 2] == ["c", "u", "u", "d"]
+    assert [(code, op) for code, op in changes if code != 2] in ([(1, "r"), (5, "c")], [(5, "c"), (1, "r")])
 
 
-def test_a_snapshot_tells_its_progress_by_key_and_rows(source: Source) -> None:
-    events = [event for event in follow(source.endpoints, NAME, limit=20) if event.collection == "ct_1.ct_things"]
+def test_a_snapshot_reports_its_progress_by_key_and_rows(source: Source) -> None:
+    events = [event for event in read_notifications(source.endpoints, NAME, limit=20) if event.collection == "ct_1.ct_things"]
     assert [event.kind for event in events].count("IN_PROGRESS") >= 2
     assert all(event.maximum_key == str(ROWS) for event in events if event.kind == "IN_PROGRESS")
     assert [(event.status, event.rows) for event in events if event.kind == "TABLE_SCAN_COMPLETED"] == [("SUCCEEDED", ROWS)]
@@ -172,19 +172,19 @@ def test_a_shard_that_comes_later_needs_its_snapshot_only(source: Source) -> Non
     assert {record.op for record in things} == {"r", "c"}
 
 
-def test_only_some_rows_are_read_again_where_a_condition_says_so(source: Source) -> None:
+def test_only_the_rows_that_match_the_condition_are_read_again(source: Source) -> None:
     before = source.ops("cdc.ct_things", "ct_1")["r"]
-    Loads(source.endpoints, source.control).request(NAME, ["ct_1.ct_things"], where="id <= 7")
+    SnapshotTracker(source.endpoints, source.control).request(NAME, ["ct_1.ct_things"], where="id <= 7")
     source.loaded(THINGS, KINDS, CODES, LATER)
     assert source.ops("cdc.ct_things", "ct_1")["r"] == before + 7
 
 
 def test_snapshots_are_paused_resumed_and_stopped(source: Source) -> None:
-    kafka, loads = source.endpoints.kafka, Loads(source.endpoints, source.control)
+    kafka, tracker = source.endpoints.kafka, SnapshotTracker(source.endpoints, source.control)
     source.sql("ct_1", "TRUNCATE TABLE ct_later")
     source.fill("ct_1", "ct_later", 1000, 80_000)
     before = kinds(source)
-    loads.request(NAME, ["ct_1.ct_later"])
+    tracker.request(NAME, ["ct_1.ct_later"])
     pause_snapshots(kafka, NAME)
     eventually(lambda: kinds(source)["PAUSED"] == before["PAUSED"] + 1)
     resume_snapshots(kafka, NAME)
@@ -192,14 +192,14 @@ def test_snapshots_are_paused_resumed_and_stopped(source: Source) -> None:
     pause_snapshots(kafka, NAME)
     eventually(lambda: kinds(source)["PAUSED"] == before["PAUSED"] + 2)
     stop_snapshots(kafka, NAME)
-    eventually(lambda: loads.outstanding(NAME) == [])
-    assert loads.newest(NAME)["ct_1.ct_later"].status == STOPPED
+    eventually(lambda: tracker.pending(NAME) == [])
+    assert tracker.latest(NAME)["ct_1.ct_later"].status == STOPPED
     assert [step.subject for step in source.plan(THINGS, KINDS, CODES, LATER)] == ["ct/snapshots"]
     source.sql("ct_1", "TRUNCATE TABLE ct_later")
 
 
 def kinds(source: Source) -> Counter[str]:
-    return Counter(event.kind for event in follow(source.endpoints, NAME, limit=20))
+    return Counter(event.kind for event in read_notifications(source.endpoints, NAME, limit=20))
 
 
 def lose(source: Source) -> None:
@@ -216,12 +216,12 @@ def test_a_lost_signal_is_sent_again_by_apply(source: Source) -> None:
     assert "> ct_2.ct_later into cdc.ct_later again; the last one ended as FAILED" in step.diff
     source.apply(THINGS, KINDS, CODES, LATER)
     source.loaded(THINGS, KINDS, CODES, LATER)
-    assert Loads(source.endpoints, source.control).newest(NAME)["ct_2.ct_later"].status == COMPLETED
+    assert SnapshotTracker(source.endpoints, source.control).latest(NAME)["ct_2.ct_later"].status == COMPLETED
 
 
 def test_a_lost_signal_is_sent_again_by_who_waits_for_it(source: Source) -> None:
     before = source.ops("cdc.ct_later", "ct_2")["r"]
     lose(source)
     source.loaded(THINGS, KINDS, CODES, LATER)
-    assert Loads(source.endpoints, source.control).newest(NAME)["ct_2.ct_later"].status == COMPLETED
+    assert SnapshotTracker(source.endpoints, source.control).latest(NAME)["ct_2.ct_later"].status == COMPLETED
     assert source.ops("cdc.ct_later", "ct_2")["r"] > before

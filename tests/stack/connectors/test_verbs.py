@@ -1,4 +1,4 @@
-"""`switchboard connectors` and `apply` over a connector of this test's own: what each verb does, and what it says is lost."""
+"""`switchboard connectors` and `apply` with a connector of this test's own: what each command does and reports as lost."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 import pytest
 from sqlalchemy import select
 
+from connectors.auto_remediation import BinlogRetentionMonitor
 from connectors.binlog import end
-from connectors.guard import BinlogAlarm
-from connectors.target import ConnectTarget
+from connectors.planner import ConnectPlanner
 from core.control.models import Run
-from core.control.states import BACKFILL, FROZEN, Standing, standing
+from core.control.table_health import NEEDS_SNAPSHOT, NEEDS_VERIFICATION, TableCondition, conditions
 from core.settings import Endpoints, Settings
 from schemas.catalog import load
 from schemas.render.connect import connector_name
 from tests.pipeline import Pipeline, eventually
-from tests.stack.connectors.source import DDL, Source, made
+from tests.stack.connectors.source import DDL, Source, create_test_source
 
 NAME = "cv"
 CONNECTOR = connector_name(NAME)
@@ -40,13 +40,13 @@ class Operator:
     pipeline: Pipeline
     stack: Endpoints
 
-    def say(self, *words: str, status: int = 0) -> str:
+    def run(self, *words: str, status: int = 0) -> str:
         done = self.pipeline.command(*words)
         assert done.returncode == status, done.stdout
         return str(done.stdout)
 
     def connectors(self, *words: str, status: int = 0) -> str:
-        return self.say("connectors", *words, status=status)
+        return self.run("connectors", *words, status=status)
 
     def declare(self, *tables: str) -> None:
         for name in (STAYS, GOES):
@@ -57,9 +57,9 @@ class Operator:
     def loaded(self) -> None:
         self.source.loaded(*load(str(self.pipeline.contracts)))
 
-    def doubts(self) -> dict[str, set[str]]:
+    def conditions(self) -> dict[str, set[str]]:
         found: dict[str, set[str]] = {}
-        for state in standing(self.source.control):
+        for state in conditions(self.source.control):
             found.setdefault(state.table, set()).add(state.state)
         return found
 
@@ -70,7 +70,7 @@ class Operator:
 
 @pytest.fixture(scope="module")
 def operator(stack: Endpoints, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
-    with made(stack, NAME) as source:
+    with create_test_source(stack, NAME) as source:
         source.sql("mysql", "CREATE DATABASE cv_one")
         source.sql("cv_one", DDL.format(STAYS), DDL.format(GOES))
         for table in (STAYS, GOES):
@@ -78,15 +78,15 @@ def operator(stack: Endpoints, tmp_path_factory: pytest.TempPathFactory) -> Iter
         home, contracts = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("contracts")
         (home / "logs").mkdir()
         settings = Settings(home=home, contracts=str(contracts), control_database=f"{NAME}_control")
-        told = _Elsewhere(home, source.endpoints, settings, load("tests/contracts"), source.control, contracts)
-        ours = Operator(source, told, stack)
+        pipeline = _Elsewhere(home, source.endpoints, settings, load("tests/contracts"), source.control, contracts)
+        ours = Operator(source, pipeline, stack)
         ours.declare(STAYS, GOES)
-        ours.say("apply")
+        ours.run("apply")
         ours.loaded()
         yield ours
         for table in (STAYS, GOES):
-            told.clickhouse.command(f"DROP VIEW IF EXISTS base.{table}")
-            told.clickhouse.command(f"DROP TABLE IF EXISTS landed.{table}")
+            pipeline.clickhouse.command(f"DROP VIEW IF EXISTS base.{table}")
+            pipeline.clickhouse.command(f"DROP TABLE IF EXISTS landed.{table}")
 
 
 class _Elsewhere(Pipeline):
@@ -107,18 +107,18 @@ def test_a_connector_is_listed_paused_and_resumed(operator: Operator) -> None:
     assert "there is no connector 'nobody'" in operator.connectors("status", "nobody", status=1)
 
 
-def test_a_table_leaves_only_when_it_is_named_and_is_in_doubt_when_it_comes_back(operator: Operator) -> None:
+def test_a_table_is_dropped_only_by_name_and_is_marked_when_it_is_captured_again(operator: Operator) -> None:
     operator.declare(STAYS)
-    refused = operator.say("apply", status=1)
+    refused = operator.run("apply", status=1)
     assert f"--allow connect:{NAME}/{GOES}" in refused
-    assert "cv_one.cv_goes" in operator.say("plan")
-    operator.say("apply", "--allow", f"connect:{NAME}/{GOES}")
+    assert "cv_one.cv_goes" in operator.run("plan")
+    operator.run("apply", "--allow", f"connect:{NAME}/{GOES}")
     operator.source.sql("cv_one", f"DELETE FROM {GOES} WHERE id = 1", f"UPDATE {GOES} SET note = 'missed' WHERE id = 2")
     operator.declare(STAYS, GOES)
-    assert "cv_one.cv_goes is read again" in operator.say("plan")
-    operator.say("apply")
+    assert "cv_one.cv_goes is re-snapshotted" in operator.run("plan")
+    operator.run("apply")
     operator.loaded()
-    assert operator.doubts() == {GOES: {FROZEN}}
+    assert operator.conditions() == {GOES: {NEEDS_VERIFICATION}}
     notes = [record.value["after"]["note"] for record in operator.source.records(f"cdc.{GOES}") if record.key["id"] == 2 and record.value]
     assert notes == ["note 2", "missed"]
 
@@ -137,47 +137,47 @@ def purge(operator: Operator) -> None:
     """All of the binlog but its newest file goes; the run's own connector has read it."""
     source, main = operator.source, operator.stack.mysql[0]
     if connector_name(main.name) in source.connect.names():
-        ConnectTarget(operator.stack, load("tests/contracts"), source.control).catch_up(main)
+        ConnectPlanner(operator.stack, load("tests/contracts"), source.control).wait_until_caught_up(main)
     source.sql("mysql", "FLUSH BINARY LOGS")
     source.sql("mysql", f"PURGE BINARY LOGS TO '{end(main).file}'")
 
 
-def watched(operator: Operator) -> list[Standing]:
-    """What is in doubt once a watch that has just been started has looked."""
+def watched(operator: Operator) -> list[TableCondition]:
+    """The conditions after the first poll of a new supervisor."""
     source = operator.source
-    BinlogAlarm(source.endpoints, load(str(operator.pipeline.contracts)), source.control, source.connect, least=24).look()
-    return standing(source.control)
+    BinlogRetentionMonitor(source.endpoints, load(str(operator.pipeline.contracts)), source.control, source.connect, least=24).poll()
+    return conditions(source.control)
 
 
-def test_a_position_that_is_purged_or_reset_puts_every_table_in_doubt(operator: Operator) -> None:
+def test_a_position_that_is_purged_or_reset_marks_every_table(operator: Operator) -> None:
     operator.connectors("stop", CONNECTOR)
     eventually(lambda: "connector STOPPED" in operator.connectors("status", CONNECTOR))
     assert '"gtids"' in operator.connectors("offsets", "show", CONNECTOR)
     operator.source.sql("cv_one", f"DELETE FROM {STAYS} WHERE id = 3")
     before = watched(operator)
-    assert STAYS not in operator.doubts()
+    assert STAYS not in operator.conditions()
     purge(operator)
     found = watched(operator)
     assert found != before
-    assert operator.doubts() == {STAYS: {BACKFILL, FROZEN}, GOES: {BACKFILL, FROZEN}}
+    assert operator.conditions() == {STAYS: {NEEDS_SNAPSHOT, NEEDS_VERIFICATION}, GOES: {NEEDS_SNAPSHOT, NEEDS_VERIFICATION}}
     assert all("purged beyond" in state.reason for state in found)
-    assert watched(operator) == found, "marked anew at each look, no table would ever be out of doubt"
+    assert watched(operator) == found, "marked at every poll, a table could never be verified"
     assert "add --yes" in operator.connectors("offsets", "reset", CONNECTOR, status=1)
-    assert "in doubt" in operator.connectors("offsets", "reset", CONNECTOR, "--yes")
+    assert "need a snapshot" in operator.connectors("offsets", "reset", CONNECTOR, "--yes")
     assert operator.connectors("offsets", "show", CONNECTOR).strip() == "[]"
-    assert all("were reset" in state.reason for state in standing(operator.source.control))
+    assert all("were reset" in state.reason for state in conditions(operator.source.control))
     operator.connectors("resume", CONNECTOR)
     eventually(operator.runs)
-    operator.say("apply")
+    operator.run("apply")
     operator.loaded()
-    assert operator.doubts() == {STAYS: {FROZEN}, GOES: {FROZEN}}
+    assert operator.conditions() == {STAYS: {NEEDS_VERIFICATION}, GOES: {NEEDS_VERIFICATION}}
 
 
-def test_a_connector_is_deleted_only_when_that_is_said_and_goes_on_once_it_is_made_again(operator: Operator) -> None:
+def test_a_connector_is_deleted_only_when_confirmed_and_continues_once_it_is_created_again(operator: Operator) -> None:
     assert "add --yes" in operator.connectors("delete", CONNECTOR, status=1)
     operator.connectors("delete", CONNECTOR, "--yes")
     assert CONNECTOR not in operator.connectors("list")
     assert "there is no connector" in operator.connectors("delete", CONNECTOR, "--yes", status=1)
     operator.source.fill("cv_one", STAYS, 50, 1)
-    operator.say("apply")
+    operator.run("apply")
     eventually(lambda: any(record.key["id"] == 50 for record in operator.source.records(f"cdc.{STAYS}")))

@@ -13,6 +13,7 @@ from sqlalchemy import event, inspect, select
 from core.clients import mysql
 from core.control import ControlDatabase
 from core.control.models import Base, Run
+from core.control.table_health import conditions
 from core.settings import Endpoints
 from tests.conftest import Space
 from tests.launching import ROOT
@@ -85,6 +86,19 @@ def test_commands_that_begin_at_once_migrate_once(stack: Endpoints, database: st
     begun = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) for _ in range(3)]
     said = [process.communicate(timeout=120)[1] for process in begun]
     assert [process.returncode for process in begun] == [0, 0, 0], said
+
+
+def test_conditions_are_kept_under_their_new_names(stack: Endpoints, database: str) -> None:
+    control = ControlDatabase(stack.mysql[0], database)
+    control.migrate()
+    with mysql.cursor(stack.mysql[0], database) as cursor:
+        cursor.execute("UPDATE alembic_version SET version_num = '0005'")
+        rows = [("calls", "acc_1", "FROZEN", "truncated"), ("calls", "acc_1", "BACKFILL", "a default")]
+        cursor.executemany("INSERT INTO table_states VALUES (%s, %s, %s, %s, NOW(6))", rows)
+    control.migrate()
+    found = [(item.state, item.reason) for item in conditions(control)]
+    assert found == [("NEEDS_SNAPSHOT", "a default"), ("NEEDS_VERIFICATION", "truncated")]
+    control.close()
 
 
 def test_a_row_that_two_commands_change_alike_is_changed_once_and_an_error_to_neither(stack: Endpoints, database: str) -> None:

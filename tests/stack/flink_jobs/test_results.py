@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from connectors.loads import Loads
+from connectors.snapshot_tracker import SnapshotTracker
 from core.clients import mysql
 from tests.pipeline import eventually
 from tests.stack.consumers.test_landing import unlogged
@@ -31,7 +31,7 @@ def read_again(centre: Centre, *tables: str, where: str = "TRUE") -> None:
     """Asks for it; the rows come beside what goes on."""
     pipeline = centre.pipeline
     collections = [f"{'metadata' if table in OF_METADATA else centre.shard}.{table}" for table in tables]
-    Loads(pipeline.endpoints, pipeline.control).request(
+    SnapshotTracker(pipeline.endpoints, pipeline.control).request(
         pipeline.endpoints.mysql[0].name, collections, f"account_id = {centre.account} AND {where}"
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from connectors.target import ConnectTarget
+from connectors.planner import ConnectPlanner
 from tests.conftest import Space
 from tests.pipeline import Pipeline, eventually, make_pipeline
 from tests.stack.conftest import Servers, logs_only
@@ -28,5 +28,5 @@ def test_rows_from_before_and_after_land_and_are_equal(elsewhere: Pipeline, spac
     assert elsewhere.command("apply").returncode == 0
     with elsewhere.lander(), elsewhere.watch():
         elsewhere.sql(LOW, 2, database=shard)
-        assert ConnectTarget(elsewhere.endpoints, elsewhere.catalog, elsewhere.control).wait_snapshots(limit=120) == []
+        assert ConnectPlanner(elsewhere.endpoints, elsewhere.catalog, elsewhere.control).wait_snapshots(limit=120) == []
         eventually(lambda: elsewhere.equal("every_type", shards=(shard,)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from connectors.loads import Loads
+from connectors.snapshot_tracker import SnapshotTracker
 from schemas.render.clickhouse import rows_table
 from tests.conftest import Space
 from tests.pipeline import Pipeline, eventually
@@ -26,8 +26,8 @@ def only(pipeline: Pipeline, shard: str) -> TableResult:
 
 
 def repair(pipeline: Pipeline, found: TableResult) -> TableResult:
-    loads, group = Loads(pipeline.endpoints, pipeline.control), pipeline.settings.landing.group
-    return repair_until_equal(pipeline.endpoints, loads, group, pipeline.catalog["interactions"], found, wait=60)
+    tracker, group = SnapshotTracker(pipeline.endpoints, pipeline.control), pipeline.settings.landing.group
+    return repair_until_equal(pipeline.endpoints, tracker, group, pipeline.catalog["interactions"], found, wait=60)
 
 
 def test_missing_extra_and_differing_rows_are_found_and_repaired(pipeline: Pipeline, space: Space) -> None:

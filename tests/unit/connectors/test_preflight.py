@@ -26,7 +26,7 @@ FIT = {
 ID = ColumnFacts("id", False, None, "int")
 NOTE = ColumnFacts("note", True, None, "text", 65_535)
 SOUND = TableFacts((ID, NOTE), (("id",),))
-PLACE = ("acc_1", "calls")
+NAME = ("acc_1", "calls")
 
 
 def contract(key: tuple[str, ...] = ("id",), *, keyless: bool = False) -> Table:
@@ -36,7 +36,7 @@ def contract(key: tuple[str, ...] = ("id",), *, keyless: bool = False) -> Table:
 
 
 def server(table: TableFacts = SOUND, *grants: str, name: str = "main", **variables: str) -> ServerFacts:
-    return ServerFacts(name, "cdc", FIT | variables, {"%": grants or (ALL,)}, ("acc_1", "crm"), {PLACE: table})
+    return ServerFacts(name, "cdc", FIT | variables, {"%": grants or (ALL,)}, ("acc_1", "crm"), {NAME: table})
 
 
 def found(facts: ServerFacts, *more: ServerFacts, table: Table | None = None, converter: str = "ours") -> list[Finding]:
@@ -116,7 +116,7 @@ def test_a_user_that_is_not_there_or_not_to_be_seen() -> None:
     only(found(replace(server(), grants=None)), "warning", "may not be seen")
 
 
-def test_one_account_of_several_that_may_do_it_is_enough_and_else_the_nearest_is_told() -> None:
+def test_one_account_with_all_grants_is_enough_and_else_the_nearest_is_reported() -> None:
     usage = ("GRANT USAGE ON *.* TO `cdc`@`10.%`",)
     assert found(replace(server(), grants={"10.%": usage, "%": (ALL,)})) == []
     only(found(replace(server(), grants={"%": usage, "10.%": (ELSEWHERE,)})), "fatal", "user 'cdc'@'10.%' lacks SELECT")
@@ -136,7 +136,7 @@ def test_a_key_in_another_order_than_the_source_s_is_slow_to_read() -> None:
     assert found(server(replace(SOUND, unique=(("id",),))), table=table) == []
 
 
-def test_rows_told_apart_by_long_values() -> None:
+def test_rows_distinguished_by_long_values() -> None:
     table = contract(("id", "note"), keyless=True)
     assert found(server(replace(SOUND, unique=())), table=table) == []
     long = replace(SOUND, columns=(ID, replace(NOTE, octets=16_777_215)), unique=())
@@ -168,9 +168,9 @@ def test_rows_that_mysql_changes_by_itself() -> None:
 
 
 def test_one_database_on_two_servers() -> None:
-    only(found(server(), server(name="second")), "fatal", "database 'acc_1' stands on servers main and second")
+    only(found(server(), server(name="second")), "fatal", "database 'acc_1' exists on servers main and second")
 
 
-def test_everything_is_told_at_once_the_fatal_first() -> None:
+def test_all_findings_are_reported_at_once_the_fatal_first() -> None:
     findings = found(server(replace(SOUND, unique=(), cascading=("fk",)), ELSEWHERE, log_bin="OFF", binlog_expire_logs_seconds="60"))
     assert [finding.severity for finding in findings] == ["fatal"] * 3 + ["warning"] * 2

@@ -1,4 +1,4 @@
-"""A failed task is told by its innermost cause."""
+"""A failed task is reported by its innermost cause."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Caused by: com.github.shyiko.mysql.binlog.network.ServerException: Could not fin
 """
 
 
-def test_the_innermost_cause_is_told_with_the_class_by_its_short_name() -> None:
+def test_the_innermost_cause_is_reported_with_the_short_name_of_its_class() -> None:
     assert root_cause(TRACE) == "ServerException: Could not find first log file name in binary log index file"
 
 
@@ -22,5 +22,5 @@ def test_a_trace_without_causes_is_its_first_line() -> None:
     assert root_cause("java.lang.IllegalStateException: no\n\tat a.b(C.java:1)") == "IllegalStateException: no"
 
 
-def test_an_empty_trace_says_so() -> None:
+def test_an_empty_trace_is_reported_as_such() -> None:
     assert root_cause("") == "no cause given"

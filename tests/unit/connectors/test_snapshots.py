@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.snapshots import _decoded, spelled
+from connectors.snapshots import _decoded, escape_collection
 from core.clients.registry import Registry
 from core.settings import RegistryEndpoint
 from core.wire.confluent import frame
@@ -16,17 +16,17 @@ from core.wire.confluent import frame
 
 @pytest.mark.parametrize("name", ["acc_1.calls", "tele-shop.order-lines", "acc_1.a+b(c)", "a$b.ünï"])
 def test_a_name_is_a_pattern_that_matches_it_alone(name: str) -> None:
-    assert re.fullmatch(spelled(name), name)
+    assert re.fullmatch(escape_collection(name), name)
 
 
 @given(st.text("ab .`'\"", min_size=1))
-def test_a_name_that_debezium_would_cut_stands_in_backticks_that_no_name_matches(table: str) -> None:
+def test_a_name_that_debezium_would_split_is_quoted_in_backticks_that_no_name_matches(table: str) -> None:
     name = f"acc_1.{table}"
     if re.fullmatch(r"[ab]+", table):
-        assert spelled(name) == name
+        assert escape_collection(name) == name
     else:
-        assert spelled(name) == f"acc_1.`{table.replace('`', '``')}`"
-        assert not re.fullmatch(spelled(name), name)
+        assert escape_collection(name) == f"acc_1.`{table.replace('`', '``')}`"
+        assert not re.fullmatch(escape_collection(name), name)
 
 
 class Schemas(Registry):
@@ -35,8 +35,8 @@ class Schemas(Registry):
     def __init__(self) -> None:
         super().__init__(RegistryEndpoint(url="http://registry"))
 
-    def schema(self, schema_id: int, patience: float | None = None) -> str | None:
-        return '{"type": "record", "name": "told", "fields": [{"name": "id", "type": "string"}]}' if schema_id == 1 else None
+    def schema(self, schema_id: int, retry_timeout: float | None = None) -> str | None:
+        return '{"type": "record", "name": "notification", "fields": [{"name": "id", "type": "string"}]}' if schema_id == 1 else None
 
 
 @pytest.mark.parametrize(
@@ -51,5 +51,5 @@ class Schemas(Registry):
         pytest.param(frame(1, b""), {}, id="empty"),
     ],
 )
-def test_a_notification_that_cannot_be_read_tells_nothing(value: bytes, read: dict[str, str]) -> None:
+def test_a_notification_that_cannot_be_decoded_is_skipped(value: bytes, read: dict[str, str]) -> None:
     assert _decoded(value, {}, Schemas()) == read

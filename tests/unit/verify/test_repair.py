@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from connectors.loads import Loads
+from connectors.snapshot_tracker import SnapshotTracker
 from core.settings import Endpoints
 from schemas import privacy as p
 from schemas import types as t
@@ -69,7 +69,7 @@ def result(*keys: tuple[list[Values], list[StoredRow]], unresolved_ranges: tuple
 
 
 def requested(asked: Asked, found: TableResult, source: Source | None = None) -> RepairRequest:
-    return repair(ENDPOINTS, cast(Loads, asked), cast(MySqlReader, source or Source()), BY_DAY, found)
+    return repair(ENDPOINTS, cast(SnapshotTracker, asked), cast(MySqlReader, source or Source()), BY_DAY, found)
 
 
 def test_a_ghost_is_deleted_by_its_storage_key_and_version_and_nothing_is_loaded(sent: list[Observed]) -> None:

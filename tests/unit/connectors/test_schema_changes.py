@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from connectors.ddl import changes
-from core.control.states import BACKFILL, FROZEN
+from connectors.schema_changes import changes
+from core.control.table_health import NEEDS_SNAPSHOT, NEEDS_VERIFICATION
 
 ID = {"name": "id", "typeName": "INT", "optional": False}
 Item = dict[str, Any]
@@ -28,18 +28,18 @@ def states(*records: Item) -> list[tuple[str, str | None]]:
     return [(change.table, change.state) for change in changes(iter(enumerate(records)))]
 
 
-MADE = statement(
+CREATED = statement(
     "CREATE TABLE calls ...", "CREATE", column("note", "VARCHAR", length=10), column("kind", "ENUM", enumValues=["'a'", "'b'"])
 )
-NOTE, KIND = MADE["tableChanges"][0]["table"]["columns"][1:]
+NOTE, KIND = CREATED["tableChanges"][0]["table"]["columns"][1:]
 
 
 def after(ddl: str, *columns: Item) -> str | None:
-    return states(MADE, statement(ddl, "ALTER", *columns))[-1][1]
+    return states(CREATED, statement(ddl, "ALTER", *columns))[-1][1]
 
 
 def test_a_new_table_has_nothing_to_make_up_for() -> None:
-    assert states(MADE) == [("calls", None)]
+    assert states(CREATED) == [("calls", None)]
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_ddl_that_leaves_the_rows_as_they_were(columns: tuple[Item, ...]) -> Non
     ],
 )
 def test_ddl_that_changes_rows_asks_for_a_backfill(columns: tuple[Item, ...]) -> None:
-    assert after("ALTER TABLE calls ...", *columns) == BACKFILL
+    assert after("ALTER TABLE calls ...", *columns) == NEEDS_SNAPSHOT
 
 
 def test_a_wider_integer_changes_nothing_and_a_narrower_or_unsigned_one_may() -> None:
@@ -77,32 +77,32 @@ def test_a_wider_integer_changes_nothing_and_a_narrower_or_unsigned_one_may() ->
 
     assert turned("INT", "BIGINT") is None
     assert turned("INT UNSIGNED", "BIGINT UNSIGNED") is None
-    assert turned("BIGINT", "INT") == turned("INT", "INT UNSIGNED") == BACKFILL
+    assert turned("BIGINT", "INT") == turned("INT", "INT UNSIGNED") == NEEDS_SNAPSHOT
 
 
 def test_a_generated_column_has_values_at_once() -> None:
-    assert after("ALTER TABLE calls ADD COLUMN g INT AS (id + 1) STORED", NOTE, KIND, column("g")) == BACKFILL
+    assert after("ALTER TABLE calls ADD COLUMN g INT AS (id + 1) STORED", NOTE, KIND, column("g")) == NEEDS_SNAPSHOT
 
 
 def test_a_dropped_table_freezes_and_so_do_the_tables_of_a_dropped_database() -> None:
-    assert states(MADE, statement("DROP TABLE calls", "DROP"))[-1] == ("calls", FROZEN)
+    assert states(CREATED, statement("DROP TABLE calls", "DROP"))[-1] == ("calls", NEEDS_VERIFICATION)
     gone = {"databaseName": "acc_1", "ddl": "DROP DATABASE acc_1", "tableChanges": []}
-    assert states(MADE, gone)[-1] == ("calls", FROZEN)
+    assert states(CREATED, gone)[-1] == ("calls", NEEDS_VERIFICATION)
 
 
 def test_the_history_s_own_beginning_drops_nothing() -> None:
     """Debezium writes DROP TABLE IF EXISTS before each table that it finds."""
-    assert states(statement("DROP TABLE IF EXISTS calls", "DROP"), MADE) == [("calls", None)]
+    assert states(statement("DROP TABLE IF EXISTS calls", "DROP"), CREATED) == [("calls", None)]
 
 
-def test_an_online_schema_change_by_rename_puts_both_in_doubt() -> None:
-    made = statement("CREATE TABLE _calls_new LIKE calls", "CREATE", table="_calls_new")
+def test_an_online_schema_change_by_rename_invalidates_both() -> None:
+    created = statement("CREATE TABLE _calls_new LIKE calls", "CREATE", table="_calls_new")
     away = statement("RENAME TABLE calls TO _calls_old", "ALTER", table="_calls_old", previous="calls")
     here = statement("RENAME TABLE _calls_new TO calls", "ALTER", table="calls", previous="_calls_new")
-    found = states(MADE, made, away, here)
-    assert ("calls", FROZEN) in found
-    assert found[-1] == ("calls", BACKFILL)
+    found = states(CREATED, created, away, here)
+    assert ("calls", NEEDS_VERIFICATION) in found
+    assert found[-1] == ("calls", NEEDS_SNAPSHOT)
 
 
 def test_a_table_renamed_by_alter_brings_rows_without_events() -> None:
-    assert states(MADE, statement("ALTER TABLE other RENAME TO calls", "ALTER", NOTE, KIND))[-1] == ("calls", BACKFILL)
+    assert states(CREATED, statement("ALTER TABLE other RENAME TO calls", "ALTER", NOTE, KIND))[-1] == ("calls", NEEDS_SNAPSHOT)

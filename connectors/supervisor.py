@@ -1,4 +1,4 @@
-"""Failed tasks are started again, each time after a longer pause, and the cause is logged in one line."""
+"""Restarts failed connectors and tasks with exponential back-off, and logs the root cause in one line."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from core import logging, metrics
 from core.errors import SwitchboardError
 
 FIRST_PAUSE = 2.0
-LONGEST_PAUSE = 300.0
-FORGIVEN_SECONDS = 600.0
-"""A connector that ran for so long begins again with the first pause."""
+MAX_PAUSE = 300.0
+RESET_SECONDS = 600.0
+"""A connector that ran this long starts again with the first pause."""
 
 log = logging.get("connectors")
 
 
 @dataclass(frozen=True)
 class Failure:
-    """`trace` is Java's; `times` counts this failure and those shortly before."""
+    """`trace` is the Java stack trace; `times` counts this failure and the recent ones before it."""
 
     connector: str
     trace: str
@@ -36,32 +36,33 @@ class _Restarts:
     times: int
 
 
-def keep_looking(looks: Sequence[Callable[[], object]], stop: threading.Event, every: float) -> None:
-    """Looks in turn, `every` so many seconds, until `stop`. Blocks. Whatever one of them raises ends neither it nor the others."""
+def poll_until_stopped(polls: Sequence[Callable[[], object]], stop: threading.Event, every: float) -> None:
+    """Calls the polls in turn, every `every` seconds, until `stop` is set. Blocks. An exception of one is logged and stops none."""
     while not stop.is_set():
-        for look in looks:
+        for poll in polls:
             try:
-                look()
+                poll()
             except SwitchboardError as error:
-                log.warning("a look failed", error=error.what)
+                log.warning("a poll failed", error=error.what)
             except Exception as error:
-                log.error("a look failed, not foreseen: report it", error=str(error), trace=traceback.format_exc())
+                log.error("a poll failed unexpectedly: report it", error=str(error), trace=traceback.format_exc())
         stop.wait(every)
 
 
-class Watch:
-    """Looks at every connector when `look` is called; `connect` may be away.
+class ConnectorSupervisor:
+    """Checks every connector on each `poll`; tolerates that Connect is unavailable.
 
-    `mend` is asked before each restart and tells whether it has changed the connector, which restarts it too.
+    `remediate` is called before each restart and returns whether it changed the connector's config, which restarts the
+    connector too.
     """
 
-    def __init__(self, connect: KafkaConnect, mend: Callable[[Failure], bool] = lambda failure: False) -> None:
+    def __init__(self, connect: KafkaConnect, remediate: Callable[[Failure], bool] = lambda failure: False) -> None:
         self._connect = connect
-        self._mend = mend
+        self._remediate = remediate
         self._restarts: dict[str, _Restarts] = {}
 
-    def look(self) -> list[str]:
-        """Restarts what has failed and whose pause is over; returns their names. Blocks on Kafka Connect."""
+    def poll(self) -> list[str]:
+        """Restarts the failed connectors whose pause is over; returns their names. Blocks for Kafka Connect."""
         restarted = []
         try:
             for name in self._connect.names():
@@ -71,11 +72,11 @@ class Watch:
                     self._restart(name, trace)
                     restarted.append(name)
         except SwitchboardError as error:
-            log.warning("Kafka Connect cannot be watched", error=error.what)
+            log.warning("Kafka Connect is unavailable", error=error.what)
         return restarted
 
     def _failure(self, name: str) -> str | None:
-        """The trace of the first part that failed."""
+        """The trace of the first failed part: the connector or a task."""
         status = self._connect.status(name)
         states = [status["connector"], *status["tasks"]] if status else []
         return next((state.get("trace", "") for state in states if state["state"] == "FAILED"), None)
@@ -84,23 +85,23 @@ class Watch:
         restarts = self._restarts[name]
         log.warning("connector restarted", connector=name, cause=root_cause(trace), times=restarts.times, next_pause=restarts.pause)
         metrics.CONNECTOR_RESTARTS.labels(name).inc()
-        if not self._mended(Failure(name, trace, restarts.times)):
+        if not self._remediated(Failure(name, trace, restarts.times)):
             self._connect.change(name, "restart")
 
-    def _mended(self, failure: Failure) -> bool:
-        """A mender that cannot do its work, as when MySQL is away, keeps no connector from being restarted."""
+    def _remediated(self, failure: Failure) -> bool:
+        """A remediation that fails, as it does while MySQL is unavailable, does not prevent the restart."""
         try:
-            return self._mend(failure)
+            return self._remediate(failure)
         except SwitchboardError as error:
-            log.warning("the failure cannot be mended now", connector=failure.connector, error=error.what)
+            log.warning("the failure cannot be remediated now", connector=failure.connector, error=error.what)
             return False
 
     def _due(self, name: str) -> bool:
         now, last = time.monotonic(), self._restarts.get(name)
-        if last is None or now - last.at >= FORGIVEN_SECONDS:
+        if last is None or now - last.at >= RESET_SECONDS:
             self._restarts[name] = _Restarts(now, FIRST_PAUSE, 1)
             return True
         if now - last.at < last.pause:
             return False
-        self._restarts[name] = _Restarts(now, min(last.pause * 2, LONGEST_PAUSE), last.times + 1)
+        self._restarts[name] = _Restarts(now, min(last.pause * 2, MAX_PAUSE), last.times + 1)
         return True

@@ -1,4 +1,4 @@
-"""A failed connector is started again after longer and longer pauses, unless the mender has done better."""
+"""A failed connector is restarted with exponential back-off, unless a remediation replaces the restart."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from connectors import watch
-from connectors.watch import Failure, Watch, keep_looking
+from connectors import supervisor
+from connectors.supervisor import ConnectorSupervisor, Failure, poll_until_stopped
 from core.errors import TransientError
 
 
 class Connect:
-    """Kafka Connect with one connector, which fails whenever it is looked at until `well`."""
+    """Kafka Connect with one connector, which fails at every poll until `well`."""
 
     def __init__(self) -> None:
         self.well = False
@@ -44,66 +44,66 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    made = Clock()
-    monkeypatch.setattr(watch, "time", made)
-    return made
+    clock = Clock()
+    monkeypatch.setattr(supervisor, "time", clock)
+    return clock
 
 
-def restarts_within(seconds: int, watcher: Watch, connect: Connect, clock: Clock) -> int:
+def restarts_within(seconds: int, watcher: ConnectorSupervisor, connect: Connect, clock: Clock) -> int:
     before = connect.restarts
     for _ in range(seconds):
-        watcher.look()
+        watcher.poll()
         clock.now += 1
     return connect.restarts - before
 
 
 def test_pauses_grow(clock: Clock) -> None:
     connect = Connect()
-    watcher = Watch(connect)  # type: ignore[arg-type]
+    watcher = ConnectorSupervisor(connect)  # type: ignore[arg-type]
     assert restarts_within(2, watcher, connect, clock) == 1
     assert restarts_within(28, watcher, connect, clock) == 3, "after 2, 6 and 14 s"
 
 
 def test_one_that_ran_for_long_is_restarted_at_once_again(clock: Clock) -> None:
     connect = Connect()
-    watcher = Watch(connect)  # type: ignore[arg-type]
+    watcher = ConnectorSupervisor(connect)  # type: ignore[arg-type]
     restarts_within(30, watcher, connect, clock)
     connect.well = True
     assert restarts_within(700, watcher, connect, clock) == 0
     connect.well = False
-    assert watcher.look() == ["mysql-main"]
+    assert watcher.poll() == ["mysql-main"]
 
 
-def test_the_mender_is_told_the_cause_and_how_often_and_restarts_in_the_watch_s_place(clock: Clock) -> None:
-    connect, told = Connect(), []
+def test_the_remediation_receives_the_cause_and_the_count_and_may_replace_the_restart(clock: Clock) -> None:
+    connect, failures = Connect(), []
 
-    def mend(failure: Failure) -> bool:
-        told.append(failure)
+    def remediate(failure: Failure) -> bool:
+        failures.append(failure)
         return failure.times == 2
 
-    restarts_within(3, Watch(connect, mend), connect, clock)  # type: ignore[arg-type]
-    assert [failure.times for failure in told] == [1, 2]
-    assert "it broke" in told[0].trace
+    restarts_within(3, ConnectorSupervisor(connect, remediate), connect, clock)  # type: ignore[arg-type]
+    assert [failure.times for failure in failures] == [1, 2]
+    assert "it broke" in failures[0].trace
     assert connect.restarts == 1
 
 
 def test_a_connect_that_is_away_ends_nothing(clock: Clock) -> None:
     connect = Connect()
     connect.away = True
-    assert Watch(connect).look() == []  # type: ignore[arg-type]
+    assert ConnectorSupervisor(connect).poll() == []  # type: ignore[arg-type]
 
 
-def test_a_mender_that_fails_keeps_no_connector_from_being_restarted(clock: Clock) -> None:
+def test_a_failing_remediation_does_not_prevent_the_restart(clock: Clock) -> None:
     connect = Connect()
 
-    def mend(failure: Failure) -> bool:
+    def remediate(failure: Failure) -> bool:
         raise TransientError("MySQL does not answer")
 
-    assert Watch(connect, mend).look() == ["mysql-main"]  # type: ignore[arg-type]
+    assert ConnectorSupervisor(connect, remediate).poll() == ["mysql-main"]  # type: ignore[arg-type]
     assert connect.restarts == 1
 
 
-def test_a_look_that_raises_ends_neither_the_others_nor_itself() -> None:
+def test_a_poll_that_raises_stops_neither_the_others_nor_itself() -> None:
     stop, seen = threading.Event(), list[str]()
 
     def away() -> None:
@@ -119,5 +119,5 @@ def test_a_look_that_raises_ends_neither_the_others_nor_itself() -> None:
         if seen.count("last") == 2:
             stop.set()
 
-    keep_looking((away, broken, last), stop, every=0)
+    poll_until_stopped((away, broken, last), stop, every=0)
     assert seen == ["away", "broken", "last"] * 2

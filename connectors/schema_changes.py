@@ -1,0 +1,160 @@
+"""Finds DDL that changes rows without change events in Debezium's schema history, and marks the tables.
+
+A record is decoded by its own schema. The history only decides which rows have to be read again.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import KafkaError, TopicPartition
+from sqlalchemy import select
+
+from core.clients.kafka import partition_reader
+from core.control import ControlDatabase
+from core.control.models import Run, utc_now
+from core.control.table_health import NEEDS_SNAPSHOT, NEEDS_VERIFICATION, set_condition
+from core.errors import TransientError
+from core.settings import KafkaEndpoint
+from core.wire.history import TableName, table_name
+from core.wire.history import columns as columns_of
+from schemas.catalog import Catalog
+from schemas.render.connect import history_topic
+
+CURSOR = "ddl"
+INTEGERS_BY_WIDTH = ("TINYINT", "SMALLINT", "MEDIUMINT", "INT", "BIGINT")
+DROP_DATABASE = re.compile(r"DROP\s+(DATABASE|SCHEMA)\b", re.IGNORECASE)
+RENAMED = re.compile(r"\bRENAME\s+(TO|AS)\b|^RENAME\s+TABLE\b", re.IGNORECASE)
+GENERATED = re.compile(r"\bAS\s*\(", re.IGNORECASE)
+MAX_DDL_CHARS = 200
+Columns = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class SchemaChange:
+    """The effect of one DDL statement on one table: `state` is the condition that it causes, if any."""
+
+    offset: int
+    database: str
+    table: str
+    state: str | None
+    reason: str
+
+
+def record_schema_changes(kafka: KafkaEndpoint, control: ControlDatabase, catalog: Catalog, server: str) -> list[SchemaChange]:
+    """Marks the tables whose rows DDL changed since the last call without change events; returns those changes.
+
+    Blocks for up to 60 s. Raises TransientError if the history cannot be read.
+    """
+    cursor = _cursor(control, server)
+    new: list[SchemaChange] = []
+    last = cursor
+    for change in changes(_history(kafka, server)):
+        last = max(last, change.offset)
+        tables = [table.name for table in catalog if table.name == change.table and table.source.holds(change.database)]
+        if change.offset > cursor and change.state is not None and tables:
+            set_condition(control, change.table, change.database, change.state, change.reason)
+            new.append(change)
+    if last > cursor:
+        with control.session() as session:
+            session.add(Run(kind=CURSOR, subject=server, status="COMPLETED", detail={"offset": last}, ended_at=utc_now()))
+    return new
+
+
+def _cursor(control: ControlDatabase, server: str) -> int:
+    with control.session() as session:
+        run = session.scalar(select(Run).where(Run.kind == CURSOR, Run.subject == server).order_by(Run.id.desc()).limit(1))
+        return -1 if run is None else int(run.detail["offset"])
+
+
+def changes(history: Iterator[tuple[int, dict[str, Any]]]) -> Iterator[SchemaChange]:
+    """Every table change of the history, in order. `history` yields (offset, record)."""
+    known: dict[TableName, Columns] = {}
+    for offset, record in history:
+        database = str(record.get("databaseName") or "")
+        ddl = " ".join(str(record.get("ddl") or "").split())[:MAX_DDL_CHARS]
+        if DROP_DATABASE.match(ddl):
+            for table in [table for table in known if table[0] == database]:
+                yield _dropped(offset, table, ddl, known)
+        for item in record.get("tableChanges") or ():
+            yield from _changes(offset, database, ddl, item, known)
+
+
+def _changes(offset: int, database: str, ddl: str, item: dict[str, Any], known: dict[TableName, Columns]) -> Iterator[SchemaChange]:
+    table = table_name(item["id"], database)
+    if item["type"] == "DROP":
+        if table in known:
+            yield _dropped(offset, table, ddl, known)
+        return
+    before = table_name(item["previousId"], database) if item.get("previousId") else table
+    if before != table and before in known:
+        yield _dropped(offset, before, ddl, known)
+    columns = columns_of(item)
+    reason = _invalidation_reason(item["type"], ddl, known.get(table), columns)
+    known[table] = columns
+    yield SchemaChange(offset, *table, NEEDS_SNAPSHOT if reason else None, f"{reason}: {ddl}" if reason else "")
+
+
+def _dropped(offset: int, table: TableName, ddl: str, known: dict[TableName, Columns]) -> SchemaChange:
+    del known[table]
+    return SchemaChange(offset, *table, NEEDS_VERIFICATION, f"the source's rows went with {ddl}")
+
+
+def _invalidation_reason(kind: str, ddl: str, before: Columns | None, after: Columns) -> str:
+    """Why the published rows may be outdated; empty if they are not."""
+    if kind == "ALTER" and (before is None or RENAMED.search(ddl)):
+        return "rows came with a renamed table"
+    if kind == "CREATE" or before is None:
+        return ""
+    removed = before.keys() - after.keys()
+    for name, column in after.items():
+        if name not in before:
+            if removed:
+                return f"column {name!r} may be one that was renamed"
+            if not column["optional"] or column.get("defaultValueExpression") is not None or GENERATED.search(ddl):
+                return f"column {name!r} has values that were not captured as events"
+        elif _converts(before[name], column):
+            return f"column {name!r} has another type"
+    return ""
+
+
+def _converts(before: dict[str, Any], after: dict[str, Any]) -> bool:
+    """Whether the change of type may have changed values: a wider integer or a longer text of the same kind does not."""
+    if before["optional"] and not after["optional"]:
+        return True
+    old = before["typeName"].upper().split()
+    new = after["typeName"].upper().split()
+    if old != new:
+        return not (
+            old[0] in INTEGERS_BY_WIDTH
+            and new[0] in INTEGERS_BY_WIDTH
+            and old[1:] == new[1:]
+            and INTEGERS_BY_WIDTH.index(new[0]) > INTEGERS_BY_WIDTH.index(old[0])
+        )
+    members = before.get("enumValues") or []
+    if before.get("scale") != after.get("scale") or (after.get("enumValues") or [])[: len(members)] != members:
+        return True
+    return before.get("charsetName") != after.get("charsetName") or (after.get("length") or 0) < (before.get("length") or 0)
+
+
+def _history(kafka: KafkaEndpoint, server: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yields (offset, record) of the server's schema history, up to its end. Blocks for up to 60 s per record."""
+    reader = partition_reader(kafka)
+    topic = history_topic(server)
+    try:
+        reader.assign([TopicPartition(topic, 0, 0)])
+        while (message := reader.poll(60)) is not None:
+            error = message.error()
+            if error is None:
+                yield message.offset() or 0, json.loads(message.value() or b"{}")
+            elif error.code() == KafkaError._PARTITION_EOF:
+                return
+            else:
+                raise TransientError(f"{topic} cannot be read: {error.str()}", "run `switchboard apply`")
+        raise TransientError(f"{topic} cannot be read: no answer in 60 s", "is Kafka running?")
+    finally:
+        reader.close()
