@@ -35,7 +35,6 @@ from schemas.table import Table
 FETCH = 1_000
 """Few enough that the messages stay in the processor's caches from their making to their end."""
 COMMIT_SECONDS = 0.2
-CHECK_SECONDS = 5.0
 QUICK_SECONDS = 1.0
 """For so long a server that is away is tried again on the spot; then the table stands still, and its thread is free for others."""
 GROUP = {
@@ -45,8 +44,6 @@ GROUP = {
     "fetch.queue.backoff.ms": 50,
     "queued.max.messages.kbytes": 16 << 10,
     "fetch.message.max.bytes": 2 << 20,
-    # A topic that was deleted and created again is read on as soon as the metadata names it; the default is 5 minutes.
-    "topic.metadata.refresh.interval.ms": 10_000,
 }
 
 log = logging.get("lander")
@@ -73,6 +70,8 @@ class Lander:
         self._tables = {topic_of(table): table for table in catalog}
         self._decided = decisions(control, self._tables)
         self._generations: dict[str, int] = {}
+        self._identities: dict[str, TopicIdentity] = {}
+        """Those that are bound to `_generations`: a binding never changes, and each question costs a query."""
         self._assigned: set[tuple[str, int]] = set()
         """(topic, partition). Kept here because librdkafka may refuse `assignment()` while the consumer closes."""
         self._still = Standstills(settings.retry_seconds)
@@ -85,7 +84,12 @@ class Lander:
         self._describer = TopicDescriber(endpoints.kafka, stopping)
         self._beginnings = Beginnings(self._describer, control)
         session = round(settings.session_seconds * 1000)
-        lasting = {"session.timeout.ms": session, "heartbeat.interval.ms": session // 5}
+        lasting = {
+            "session.timeout.ms": session,
+            "heartbeat.interval.ms": session // 5,
+            # A topic that was deleted and created again is read on as soon as the metadata names it; the default is 5 minutes.
+            "topic.metadata.refresh.interval.ms": round(settings.check_seconds * 2000),
+        }
         self._consumer: Consumer = consumer(endpoints.kafka, settings.group, **GROUP, **lasting)
         history = SourceHistory(endpoints.kafka, [server.name for server in endpoints.mysql])
         self._book = SchemaBook(Registry(endpoints.registry, QUICK_SECONDS, stopping), control, prepare, history)
@@ -115,7 +119,7 @@ class Lander:
                 if now - committed > COMMIT_SECONDS:
                     self._commit()
                     committed = now
-                if now - checked > CHECK_SECONDS:
+                if now - checked > self._settings.check_seconds:
                     self._check_identities()
                     self._check_decisions()
                     checked = now
@@ -351,9 +355,13 @@ class Lander:
             log.warning("topics cannot be described", error=said(error))
 
     def _check_generation(self, topic: str, identity: TopicIdentity) -> None:
+        if self._identities.get(topic) == identity:
+            return
         try:
             if bound(self._control, topic, identity) != self._generations[topic]:
                 self._wait(topic, TransientError(f"topic {topic} was made anew: its table begins again"))
+            else:
+                self._identities[topic] = identity
         except StoppedError as error:
             self._stop(topic, error)
 

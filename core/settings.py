@@ -119,6 +119,8 @@ class LandingSettings(Frozen):
     linger_seconds: float = Field(0.2, gt=0)
     inserters: int = Field(2, ge=1)
     group: str = "switchboard-landers"
+    check_seconds: float = Field(5.0, gt=0)
+    """Seconds between two checks for recreated topics, applied contracts and operators' decisions."""
     session_seconds: float = Field(15.0, ge=6)
     """Kafka's `session.timeout.ms` of the landers: how soon the others take over from a dead one. Brokers allow 6 s at least."""
     poison_limit: int = Field(1000, ge=1)

@@ -43,6 +43,8 @@ FLINK_SETTINGS = FlinkSettings(buffer_timeout_milliseconds=0, mini_batch_latency
 os.environ.setdefault("SWITCHBOARD_FLINK__BUFFER_TIMEOUT_MILLISECONDS", str(FLINK_SETTINGS.buffer_timeout_milliseconds))
 os.environ.setdefault("SWITCHBOARD_FLINK__MINI_BATCH_LATENCY_MILLISECONDS", str(FLINK_SETTINGS.mini_batch_latency_milliseconds))
 
+os.environ.setdefault("SWITCHBOARD_LANDING__CHECK_SECONDS", "1")  # many tests wait for what a lander notices by itself
+
 
 def lane(nodeid: str) -> str:
     _, cost, room, *_ = nodeid.partition("::")[0].split("/")

@@ -20,8 +20,8 @@ from tests.soak import scaled
 from tests.stack.streamer.serving import Server, streaming, token, watch
 
 SERVERS = ("mysql", "kafka", "clickhouse", "registry", "connect")
-AWAY_SECONDS = scaled(6, 20)
-"""Longer than the 5 s between two questions of a lander to Kafka and to the control database."""
+AWAY_SECONDS = scaled(3, 20)
+"""Longer than a lander's `check_seconds`: it asks Kafka and the control database in that time."""
 SINGLY: tuple[tuple[str, ...], ...] = tuple((server,) for server in SERVERS)
 HELD = (*scaled(SINGLY[-1:], SINGLY), SERVERS)
 INSIDE_SECONDS = 2
