@@ -83,16 +83,16 @@ class SnapshotRetrier:
 class BinlogRetentionMonitor:
     """Measures for each server how many hours the binlog still retains what its connector has yet to read.
 
-    Logs an error below `least` hours. If unread events were purged, every table of the server needs a snapshot and a
+    Logs an error below `min_hours`. If unread events were purged, every table of the server needs a snapshot and a
     verification.
     """
 
-    def __init__(self, endpoints: Endpoints, catalog: Catalog, control: ControlDatabase, connect: KafkaConnect, least: float) -> None:
+    def __init__(self, endpoints: Endpoints, catalog: Catalog, control: ControlDatabase, connect: KafkaConnect, min_hours: float) -> None:
         self._endpoints = endpoints
         self._control = control
         self._planner = ConnectPlanner(endpoints, catalog, control)
         self._connect = connect
-        self._min_hours = least
+        self._min_hours = min_hours
         self._polled_at = -POLL_SECONDS
         self._reported: dict[str, float] = {}
 

@@ -40,7 +40,7 @@ class SnapshotRequest:
 
 @dataclass(frozen=True)
 class LatestSnapshot:
-    """The latest complete snapshot of a collection, without a filter: its status and when it was requested (UTC)."""
+    """The latest unfiltered snapshot of a collection: its status and when it was requested (UTC)."""
 
     status: str
     requested_at: dt.datetime

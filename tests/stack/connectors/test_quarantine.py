@@ -136,6 +136,6 @@ def test_an_unknown_server_or_database_is_refused(source: Source) -> None:
 
 def test_the_binlog_s_reach_is_measured_for_every_connector(source: Source) -> None:
     flows(source, 106)
-    alarm = BinlogRetentionMonitor(source.endpoints, Catalog((THINGS,)), source.control, source.connect, least=24)
+    alarm = BinlogRetentionMonitor(source.endpoints, Catalog((THINGS,)), source.control, source.connect, min_hours=24)
     assert alarm.poll() == {NAME: 168.0}
     assert hours_left(source.server, StoredPosition("binlog.000000", 0)) == 0

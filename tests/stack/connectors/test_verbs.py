@@ -145,7 +145,7 @@ def purge(operator: Operator) -> None:
 def watched(operator: Operator) -> list[TableCondition]:
     """The conditions after the first poll of a new supervisor."""
     source = operator.source
-    BinlogRetentionMonitor(source.endpoints, load(str(operator.pipeline.contracts)), source.control, source.connect, least=24).poll()
+    BinlogRetentionMonitor(source.endpoints, load(str(operator.pipeline.contracts)), source.control, source.connect, min_hours=24).poll()
     return conditions(source.control)
 
 
