@@ -58,7 +58,7 @@ def refused(path: Path) -> list[str]:
 
 def modules(package: str) -> list[Path]:
     folders = [ROOT / package, *(ROOT / "tests").glob(f"*/{package}")]
-    return sorted({path for folder in folders for path in folder.rglob("*.py")} | {ROOT / "tests" / "unit" / "docs" / "test_names.py"})
+    return sorted({path for folder in folders for path in folder.rglob("*.py")})
 
 
 @pytest.mark.parametrize("package", PACKAGES)
