@@ -11,7 +11,7 @@ from typing import Any
 
 from consumers import freshness
 from consumers.lander import Lander
-from consumers.target import ClickHouseTarget
+from consumers.planner import ClickHousePlanner
 from core.clients import clickhouse
 from core.control import ControlDatabase
 from core.errors import SwitchboardError, TransientError
@@ -41,7 +41,7 @@ class Lags:
 def _land(endpoints: Endpoints, settings: Settings, stop: Any) -> None:
     catalog = load_catalog(settings.contracts).captured
     control = ControlDatabase(endpoints.mysql[0], settings.control_database)
-    Lander(endpoints, settings.landing, catalog, control, ClickHouseTarget(endpoints, catalog, control).prepare, stop.is_set).run()
+    Lander(endpoints, settings.landing, catalog, control, ClickHousePlanner(endpoints, catalog, control).prepare, stop.is_set).run()
 
 
 def measure(endpoints: Endpoints, settings: Settings, rate: float, warm_up: int, seconds: int) -> Lags:

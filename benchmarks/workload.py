@@ -132,7 +132,7 @@ def make_topic(endpoints: Endpoints, control: ControlDatabase, table: Table) -> 
     made = NewTopic(topic, num_partitions=PARTITIONS, replication_factor=1, config=TOPIC_LIMITS)
     admin.create_topics([made])[topic].result(30)
     describer = TopicDescriber(endpoints.kafka)
-    await_topic(describer, topic, stands=True)
+    await_topic(describer, topic, exists=True)
     bind(control, topic, identity(describer, topic))
     describer.close()
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from core.wire import avro
 
 PARTS = 4
-"""Each record is four parts in a row: offset, partition, the framed value as Kafka has it, and the offset again."""
+"""Each record is four consecutive parts: offset, partition, the framed value as Kafka stores it, and the offset again."""
 BLOCK_ROWS = 4096
 
 
@@ -18,7 +18,7 @@ class Batch:
 
     topic: str
     header: bytes
-    """The five bytes with which each value begins: magic and schema id."""
+    """The first five bytes of each value: magic byte and schema id."""
     parts: list[bytes] = field(default_factory=list)
     size: int = 0
 
@@ -31,15 +31,15 @@ class Batch:
         return len(self.parts) // PARTS
 
     def add(self, offset: int, partition: int, value: bytes) -> None:
-        spelled = avro.long(offset)
-        self.parts += (spelled, avro.long(partition), value, spelled)
+        encoded = avro.long(offset)
+        self.parts += (encoded, avro.long(partition), value, encoded)
         self.size += len(value)
 
     def extend(self, partition: int, offsets: Sequence[int], values: list[bytes]) -> None:
-        """Adds a run of one partition, offsets ascending: the fast path of `add`, without a step of Python for each."""
-        spelled = list(_spelled(offsets))
+        """Adds records of one partition, offsets ascending: the fast path of `add`, without a Python loop over the records."""
+        encoded = list(_encode_offsets(offsets))
         flat: list[bytes] = [avro.long(partition)] * (PARTS * len(values))
-        flat[0::PARTS] = flat[3::PARTS] = spelled
+        flat[0::PARTS] = flat[3::PARTS] = encoded
         flat[2::PARTS] = values
         self.parts += flat
         self.size += sum(map(len, values))
@@ -53,7 +53,7 @@ class Batch:
         return self.slice(0, middle), self.slice(middle, self.rows)
 
     def file(self, container_header: bytes) -> Iterator[bytes]:
-        """An Avro object container file, block by block, so that it never stands in memory whole."""
+        """Yields an Avro object container file block by block, so that it is never in memory as a whole."""
         yield container_header
         for start in range(0, len(self.parts), PARTS * BLOCK_ROWS):
             parts = self.parts[start : start + PARTS * BLOCK_ROWS]
@@ -61,13 +61,13 @@ class Batch:
             yield b"".join((avro.long(len(parts) // PARTS), avro.long(len(data)), data, avro.SYNC))
 
     def records(self) -> Iterator[tuple[int, int, bytes]]:
-        """(partition, offset, value) of each record."""
+        """Yields (partition, offset, value) of each record."""
         for index in range(0, len(self.parts), PARTS):
-            yield _read_long(self.parts[index + 1]), _read_long(self.parts[index]), self.parts[index + 2]
+            yield _decode_long(self.parts[index + 1]), _decode_long(self.parts[index]), self.parts[index + 2]
 
 
-def _spelled(offsets: Sequence[int]) -> Iterator[bytes]:
-    """Each offset as an Avro long; a run without gaps, as most are, 64 at a time."""
+def _encode_offsets(offsets: Sequence[int]) -> Iterator[bytes]:
+    """Yields each offset as an Avro long; consecutive offsets, the usual case, 64 at a time."""
     start, end = offsets[0], offsets[-1] + 1
     if end - start != len(offsets):
         for offset in offsets:
@@ -77,8 +77,8 @@ def _spelled(offsets: Sequence[int]) -> Iterator[bytes]:
         yield from avro.longs_of_run(base)[max(start - base, 0) : end - base]
 
 
-def _read_long(spelled: bytes) -> int:
+def _decode_long(encoded: bytes) -> int:
     value = 0
-    for place, byte in enumerate(spelled):
-        value |= (byte & 0x7F) << (7 * place)
+    for index, byte in enumerate(encoded):
+        value |= (byte & 0x7F) << (7 * index)
     return (value >> 1) ^ -(value & 1)

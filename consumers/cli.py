@@ -10,33 +10,33 @@ from typing import Annotated
 import typer
 
 from consumers.contracts import Contracts
-from consumers.deadletters import Foreign, entries, read
+from consumers.dead_letters import ForeignRecord, entries, read
 from consumers.lander import Lander
+from consumers.planner import ClickHousePlanner
 from consumers.replay import replay
-from consumers.target import ClickHouseTarget
 from core import logging, metrics
 from core.control import ControlDatabase
 from core.errors import MisconfiguredError
 from core.settings import Context
 from core.shutdown import stop_on_signal
 
-dlq = typer.Typer(help="Records that could not land.", pretty_exceptions_enable=False, no_args_is_help=True)
-Topic = Annotated[str | None, typer.Option(help="Only of this change topic.")]
+dlq = typer.Typer(help="Dead letters: records that could not be landed.", pretty_exceptions_enable=False, no_args_is_help=True)
+Topic = Annotated[str | None, typer.Option(help="Only this change topic.")]
 
 
 def make_lander(ctx: Context, stop: threading.Event) -> Lander:
-    """A lander of every contract in force, in every generation there is; `stop` ends it."""
+    """Returns a lander for the current contracts, with every generation of computed tables; it ends once `stop` is set."""
     endpoints, settings = ctx.endpoints, ctx.settings
     control = ControlDatabase(endpoints.mysql[0], settings.control_database)
     control.migrate()
     contracts = Contracts(settings.contracts, control)
     catalog = contracts()
-    prepare = ClickHouseTarget(endpoints, catalog, control).prepare
+    prepare = ClickHousePlanner(endpoints, catalog, control).prepare
     return Lander(endpoints, settings.landing, catalog, control, prepare, stop.is_set, contracts)
 
 
 def land(ctx: typer.Context, metrics_port: Annotated[int, typer.Option(help="Prometheus port; 0 takes a free one.")] = 0) -> None:
-    """Land every change topic in ClickHouse until SIGTERM or Ctrl-C; then finish what is in hand. Many may run at once."""
+    """Land every change topic in ClickHouse until SIGTERM or Ctrl-C, then finish the batches in progress. Several may run at once."""
     logging.configure()
     stop = stop_on_signal()
     logging.get("lander").info("metrics", port=metrics.serve(metrics_port))
@@ -47,28 +47,28 @@ def land(ctx: typer.Context, metrics_port: Annotated[int, typer.Option(help="Pro
 def list_letters(
     ctx: typer.Context,
     topic: Topic = None,
-    every: Annotated[bool, typer.Option("--all", help="Those that have landed since, too.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Include replayed dead letters.")] = False,
 ) -> None:
-    """List the dead letters that have not landed yet, a line each; then how many there are."""
+    """List the dead letters that have not been replayed, one line each, then their number."""
     waiting = replayed = foreign = 0
     for letter in entries(ctx.obj.endpoints.kafka, topic):
-        if isinstance(letter, Foreign):
+        if isinstance(letter, ForeignRecord):
             foreign += 1
-            print(f"{letter}: unreadable, not one of our dead letters")
+            print(f"{letter}: not a dead letter of Switchboard")
             continue
         waiting, replayed = waiting + (not letter.replayed), replayed + letter.replayed
         if every or not letter.replayed:
             at = dt.datetime.fromtimestamp(letter.time / 1000, dt.UTC).isoformat(timespec="seconds")
-            print(f"{at} {letter} schema {letter.schema_id}: {letter.reason}{', landed since' if letter.replayed else ''}")
-    print(f"{waiting} wait, {replayed} have landed by a replay" + (f", {foreign} are unreadable" if foreign else ""))
+            print(f"{at} {letter} schema {letter.schema_id}: {letter.reason}{', replayed' if letter.replayed else ''}")
+    print(f"{waiting} pending, {replayed} replayed" + (f", {foreign} unreadable" if foreign else ""))
 
 
 @dlq.command()
-def show(ctx: typer.Context, place: Annotated[str, typer.Argument(help="TOPIC[PARTITION]@OFFSET, as `dlq list` prints it.")]) -> None:
-    """Show one dead letter whole, the newest of its place."""
-    found = [letter for letter in read(ctx.obj.endpoints.kafka, place.partition("[")[0]) if str(letter) == place]
+def show(ctx: typer.Context, record: Annotated[str, typer.Argument(help="TOPIC[PARTITION]@OFFSET, as `dlq list` prints it.")]) -> None:
+    """Show the newest dead letter of one record, with all its fields."""
+    found = [letter for letter in read(ctx.obj.endpoints.kafka, record.partition("[")[0]) if str(letter) == record]
     if not found:
-        raise MisconfiguredError(f"no dead letter {place}", "`switchboard dlq list` shows them")
+        raise MisconfiguredError(f"no dead letter {record}", "`switchboard dlq list` lists them")
     print(json.dumps({**vars(found[-1]), "value": found[-1].value.hex()}, indent=1))
 
 
@@ -76,13 +76,13 @@ def show(ctx: typer.Context, place: Annotated[str, typer.Argument(help="TOPIC[PA
 def replay_letters(
     ctx: typer.Context,
     topic: Topic = None,
-    reason: Annotated[str, typer.Option(help="Only with this in the reason.")] = "",
+    reason: Annotated[str, typer.Option(help="Only those whose reason contains this text.")] = "",
 ) -> None:
-    """Land those that wait again, each as of the place where it stood: it never beats a newer row."""
+    """Land pending dead letters with their original offsets, so that none replaces a newer row."""
     context: Context = ctx.obj
     control = ControlDatabase(context.endpoints.mysql[0], context.settings.control_database)
     catalog = Contracts(context.settings.contracts, control)()
     done, failed = replay(context.endpoints, context.settings.landing, catalog, control, topic, reason)
-    print(f"{done} landed, {failed} still cannot land")
+    print(f"{done} landed, {failed} could not be landed")
     if failed:
         raise typer.Exit(1)

@@ -1,11 +1,11 @@
-"""The contracts as a running lander knows them: read again once `switchboard apply` has remembered others."""
+"""The contracts of a running lander: reloaded once `switchboard apply` has stored others."""
 
 from __future__ import annotations
 
 import sys
 from functools import partial
 
-from consumers.applied import applied, fingerprint
+from consumers.applied_contracts import applied, fingerprint
 from core import logging
 from core.control import ControlDatabase, results
 from schemas.catalog import Catalog, load
@@ -14,31 +14,31 @@ log = logging.get("lander")
 
 
 class Contracts:
-    """Call it for the catalog, with every generation of computed tables. Blocks on the control database.
+    """Called, it returns the catalog with every generation of computed tables. Blocks on the control database.
 
-    Raises ContractError if the contracts, which somebody may just be editing, cannot be read.
+    Raises ContractError if the contracts cannot be read, as when somebody is editing them.
     """
 
-    def __init__(self, where: str, control: ControlDatabase) -> None:
-        self._where = where
+    def __init__(self, package: str, control: ControlDatabase) -> None:
+        self._package = package
         self._control = control
         self._applied = self._fingerprints()
-        self._catalog = load(where)
+        self._catalog = load(package)
 
     def __call__(self) -> Catalog:
-        found = self._fingerprints()
-        if found != self._applied:
-            self._catalog = self._again()
+        current = self._fingerprints()
+        if current != self._applied:
+            self._catalog = self._reload()
             for table in self._catalog:
-                if table.name in found and found[table.name] not in (self._applied.get(table.name), fingerprint(table)):
-                    log.warning("another contract was applied than the one that is read here", table=table.name, contracts=self._where)
-            self._applied = found
+                if table.name in current and current[table.name] not in (self._applied.get(table.name), fingerprint(table)):
+                    log.warning("the applied contract differs from the one that is loaded here", table=table.name, contracts=self._package)
+            self._applied = current
         return self._catalog.beside(partial(results.beside, self._control))
 
     def _fingerprints(self) -> dict[str, str]:
         return {name: contract.fingerprint for name, contract in applied(self._control).items()}
 
-    def _again(self) -> Catalog:
-        for name in [name for name in sys.modules if name == self._where or name.startswith(f"{self._where}.")]:
+    def _reload(self) -> Catalog:
+        for name in [name for name in sys.modules if name == self._package or name.startswith(f"{self._package}.")]:
             del sys.modules[name]
-        return load(self._where)
+        return load(self._package)

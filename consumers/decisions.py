@@ -1,4 +1,4 @@
-"""What a person has decided about a table, by `switchboard apply`: a running lander that sees it change goes by it."""
+"""What an operator has decided about a table by `switchboard apply`; running landers follow changes of it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from consumers import gaps, generations
-from consumers.applied import NEVER, applied
+from consumers.applied_contracts import UNAPPLIED, applied
 from core.control import ControlDatabase
 from schemas.table import Table
 
@@ -21,9 +21,13 @@ class Decision:
 
 
 def decisions(control: ControlDatabase, tables: Mapping[str, Table]) -> dict[str, Decision]:
-    """By topic. Blocks on the control database."""
-    contracts, bound, passed = applied(control), generations.newest(control), gaps.accepted(control)
+    """Returns the decision on each topic. Blocks on the control database."""
+    contracts = applied(control)
+    bound = generations.newest(control)
+    accepted = gaps.accepted(control)
     return {
-        topic: Decision(contracts.get(table.name, NEVER).fingerprint, bound.get(topic, 0), passed[topic].number if topic in passed else 0)
+        topic: Decision(
+            contracts.get(table.name, UNAPPLIED).fingerprint, bound.get(topic, 0), accepted[topic].number if topic in accepted else 0
+        )
         for topic, table in tables.items()
     }

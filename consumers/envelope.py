@@ -1,4 +1,4 @@
-"""The few records that a lander does look into: those that fit no batch, and the last of a batch, for its freshness."""
+"""Decoding of the few records that a lander reads: those that fit no batch, and the last of each batch, for freshness."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TRUNCATE = "t"
 
 
 def parsed(schema: dict[str, Any]) -> Any:
-    """For `decoded`; None for a schema that fastavro finds fault with, as it does with a default that does not fit its type."""
+    """Returns the schema for `decoded`; None if fastavro refuses it, as it does a default that does not fit its type."""
     try:
         return fastavro.parse_schema(schema)
     except (SchemaParseException, UnknownType):
@@ -23,7 +23,7 @@ def parsed(schema: dict[str, Any]) -> Any:
 
 
 def decoded(schema: Any, value: bytes) -> dict[str, Any] | None:
-    """The framed record, read by its parsed schema; None if it cannot be."""
+    """Returns the framed record, decoded by its parsed schema; None if that fails."""
     if schema is None:
         return None
     try:
@@ -34,10 +34,10 @@ def decoded(schema: Any, value: bytes) -> dict[str, Any] | None:
 
 
 def truncated_shard(record: dict[str, Any]) -> str | None:
-    """The database whose table this record says was emptied at one stroke: no row's delete is told then."""
+    """Returns the database whose table was truncated, if this is a truncate event: no row has a delete event then."""
     return str(record["source"]["db"]) if record.get("op") == TRUNCATE else None
 
 
 def committed_at(record: dict[str, Any]) -> float:
-    """When the source committed it, in seconds since 1970."""
+    """Returns when the source committed the record, in seconds since the epoch."""
     return float(record["source"]["ts_ms"]) / 1000

@@ -1,4 +1,4 @@
-"""What a column that no contract describes does to its table, by the contract's policy."""
+"""The contract's policy for columns that it does not describe."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ log = logging.get("lander")
 
 
 class DiscardedError(PoisonError):
-    """The contract's policy sets the record aside: it is no fault, and stops no table."""
+    """The contract's policy makes the record a dead letter: it is no error, and does not count towards stopping the table."""
 
 
 def evolve(table: Table, schema_id: int, fields: tuple[Field, ...], unknown: tuple[Field, ...]) -> Table:
-    """The table to land in. Raises StoppedError (`freeze`) or DiscardedError (`discard_row`)."""
+    """Returns the table to land in. Raises StoppedError (`freeze`) or DiscardedError (`discard_row`)."""
     if not unknown:
         return table
     names = ", ".join(repr(field.name) for field in unknown)

@@ -1,4 +1,4 @@
-"""How fresh each table is, stage by stage: what waits in its topic, and from commit to landing as the landed rows tell."""
+"""The freshness of each table: records pending in its topic, and the lag from commit to landing of landed rows."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ FROM
 
 
 def measure(endpoint: ClickHouseEndpoint, catalog: Catalog, seconds: int) -> list[Freshness]:
-    """The freshness of each table over the last `seconds`, in the catalog's order.
+    """Returns the freshness of each table over the last `seconds`, in the catalog's order.
 
     Snapshot rows have no commit of their own: the time at which Debezium read them counts. Blocks on ClickHouse: one query reads two
     columns of every table. Raises TransientError (away) or MisconfiguredError (refused, or a table is missing).
@@ -61,22 +61,22 @@ def _freshness(name: str, landed: int, lags: Sequence[float], rows: int, age_ms:
 
 
 def waiting(endpoint: KafkaEndpoint, group: str, catalog: Catalog) -> dict[str, int]:
-    """Table -> records in its topic that no lander has committed yet. Blocks up to 15 s a partition while Kafka is away."""
+    """Returns, by table, the records of its topic that no lander has committed. Blocks up to 15 s a partition while Kafka is away."""
     reader = consumer(endpoint, group)
     try:
-        found = {}
+        pending = {}
         live = reader.list_topics(timeout=15).topics
         for table in catalog:
             if (topic := topic_of(table)) in live:
-                places = [TopicPartition(topic, partition) for partition in live[topic].partitions]
-                found[table.name] = sum(_behind(reader, place) for place in reader.committed(places, timeout=15))
-        return found
+                partitions = [TopicPartition(topic, partition) for partition in live[topic].partitions]
+                pending[table.name] = sum(_behind(reader, partition) for partition in reader.committed(partitions, timeout=15))
+        return pending
     except KafkaException as error:
-        raise TransientError(f"Kafka at {endpoint.bootstrap} does not tell how far the landers are: {error}", "is it running?") from error
+        raise TransientError(f"Kafka at {endpoint.bootstrap} does not list the landers' offsets: {error}", "is it running?") from error
     finally:
         reader.close()
 
 
-def _behind(reader: Consumer, place: TopicPartition) -> int:
-    low, high = reader.get_watermark_offsets(place, timeout=15)
-    return max(0, int(high) - max(int(place.offset), int(low)))
+def _behind(reader: Consumer, partition: TopicPartition) -> int:
+    low, high = reader.get_watermark_offsets(partition, timeout=15)
+    return max(0, int(high) - max(int(partition.offset), int(low)))

@@ -1,4 +1,4 @@
-"""Records that were gone before any lander had read them, and that a person knows of: landing may begin behind them."""
+"""Records that expired before a lander read them, as accepted by an operator: landing may start after them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KIND = "gap"
 
 @dataclass(frozen=True)
 class Gap:
-    """`offsets` goes from a partition to where landing stood when the gap was accepted: it is passed from there alone."""
+    """`offsets` maps a partition to the committed offset at acceptance: the gap is skipped from that offset only."""
 
     number: int
     generation: int
@@ -23,14 +23,14 @@ class Gap:
 
 
 def accept(control: ControlDatabase, topic: str, generation: int, offsets: Mapping[int, int]) -> None:
-    """Landers of this generation that stand at these offsets begin at the log's start. Blocks on the control database."""
+    """Lets landers of this generation with these committed offsets start at the log's start. Blocks on the control database."""
     detail = {"generation": generation, "offsets": {str(partition): offset for partition, offset in offsets.items()}}
     with control.session() as session:
         session.add(Run(kind=KIND, subject=topic, status="COMPLETED", detail=detail, ended_at=utc_now()))
 
 
 def accepted(control: ControlDatabase) -> dict[str, Gap]:
-    """The newest of each topic."""
+    """Returns the newest gap of each topic. Blocks on the control database."""
     newest = select(func.max(Run.id)).where(Run.kind == KIND).group_by(Run.subject)
     with control.session() as session:
         return {run.subject: _gap(run) for run in session.scalars(select(Run).where(Run.id.in_(newest)))}

@@ -1,4 +1,4 @@
-"""Which making of a topic this is: (cluster id, topic id) bound to a generation in the control database."""
+"""Generations of topics: each identity (cluster id, topic id) is bound to a generation in the control database."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from core.control import ControlDatabase
 from core.control.models import TopicGeneration
 from core.errors import StoppedError, TransientError
 
-SEEN_SECONDS = 30.0
+VISIBLE_SECONDS = 30.0
 
 
 def identity(describer: TopicDescriber, topic: str) -> TopicIdentity:
-    """Raises TransientError if Kafka does not know the topic (yet), or does not answer. Blocks as `identities` does."""
+    """Returns the topic's identity. Blocks as `identities`; raises TransientError if Kafka does not know it (yet)."""
     found = describer.identity(topic)
     if found is None:
-        raise TransientError(f"topic {topic} is not seen", "run `switchboard apply` again")
+        raise TransientError(f"topic {topic} is not visible yet", "run `switchboard apply` again")
     return found
 
 
-def await_topic(describer: TopicDescriber, topic: str, *, stands: bool) -> None:
-    """Blocks until the topic is seen to stand, or to be gone; raises TransientError after some 30 s."""
-    deadline = time.monotonic() + SEEN_SECONDS
-    while (describer.identity(topic) is not None) is not stands:
+def await_topic(describer: TopicDescriber, topic: str, *, exists: bool) -> None:
+    """Blocks until the topic is visible, or is no longer; raises TransientError after about 30 s."""
+    deadline = time.monotonic() + VISIBLE_SECONDS
+    while (describer.identity(topic) is not None) is not exists:
         if time.monotonic() > deadline:
-            what = f"topic {topic} was made but is not seen yet" if stands else f"topic {topic} was deleted but is still seen"
+            what = f"topic {topic} was created but is not visible yet" if exists else f"topic {topic} was deleted but is still visible"
             raise TransientError(what, "run `switchboard apply` again")
         time.sleep(0.1)
 
 
 def bind(control: ControlDatabase, topic: str, identity: TopicIdentity) -> int:
-    """The topic's generation; an identity not met before gets the next one. Safe to repeat."""
+    """Returns the topic's generation, the next one for a new identity. Idempotent; blocks on the control database."""
     with control.session() as session:
         known = lookup(control, topic, identity)
         if known is not None:
@@ -52,17 +52,17 @@ def bind(control: ControlDatabase, topic: str, identity: TopicIdentity) -> int:
 
 
 def bound(control: ControlDatabase, topic: str, identity: TopicIdentity) -> int:
-    """The topic's generation. Raises StoppedError where nobody has bound this topic, or its partitions changed."""
+    """Returns the topic's generation. Raises StoppedError if this identity is not bound, or its number of partitions changed."""
     known = lookup(control, topic, identity)
     if known is None:
         raise StoppedError(
-            f"topic {topic} was made anew (id {identity.topic_id}): its offsets would order wrongly",
+            f"topic {topic} was recreated (id {identity.topic_id}): its offsets would order wrongly",
             "run `switchboard apply`, which starts its next generation and snapshots the table",
         )
     if known.partitions != identity.partitions:
         raise StoppedError(
             f"topic {topic} has {identity.partitions} partitions, {known.partitions} when it was bound",
-            "keys have moved between partitions: make the topic anew, then run `switchboard apply`",
+            "keys have moved between partitions: recreate the topic, then run `switchboard apply`",
         )
     return known.generation
 
@@ -79,7 +79,7 @@ def lookup(control: ControlDatabase, topic: str, identity: TopicIdentity) -> Top
 
 
 def newest(control: ControlDatabase) -> dict[str, int]:
-    """Topic -> the newest generation that was bound. Blocks on the control database."""
+    """Returns the newest bound generation of each topic. Blocks on the control database."""
     with control.session() as session:
         query = select(TopicGeneration.topic, func.max(TopicGeneration.generation)).group_by(TopicGeneration.topic)
         return {topic: int(number) for topic, number in session.execute(query)}

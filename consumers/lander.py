@@ -10,17 +10,17 @@ from functools import partial
 
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from consumers.beginnings import Beginnings
-from consumers.deadletters import DeadLetterWriter
+from consumers.batch_writer import BatchWriter, DeadLetterRateLimiter
+from consumers.clickhouse_writer import ClickHouseWriter, UnfitTableError
+from consumers.dead_letters import DeadLetterWriter
 from consumers.decisions import decisions
-from consumers.dropped import SourceHistory
+from consumers.dropped_columns import SourceHistory
 from consumers.generations import bound
-from consumers.insert import Inserter, UnfitTableError
-from consumers.land import BatchLander, PoisonGauge
+from consumers.held_tables import TRANSIENT, HeldTables, error_line
 from consumers.offsets import OffsetTracker
 from consumers.pending import Pending, runs
-from consumers.schemas import PrepareTable, SchemaBook
-from consumers.standstill import PASSING, Standstills, said
+from consumers.schema_cache import PrepareTable, SchemaCache
+from consumers.start_offsets import StartOffsetResolver
 from core import logging, metrics
 from core.clients.kafka import IDLE_WAIT_MILLISECONDS, consumer
 from core.clients.registry import Registry
@@ -33,10 +33,10 @@ from schemas.names import topic_of
 from schemas.table import Table
 
 FETCH = 1_000
-"""Few enough that the messages stay in the processor's caches from their making to their end."""
+"""Messages of one fetch: few enough to stay in the processor's caches until they are encoded."""
 COMMIT_SECONDS = 0.2
 QUICK_SECONDS = 1.0
-"""For so long a server that is away is tried again on the spot; then the table stands still, and its thread is free for others."""
+"""For this long a failed call is retried at once; then the table is held, and its thread is free for others."""
 GROUP = {
     "partition.assignment.strategy": "cooperative-sticky",
     "enable.partition.eof": True,
@@ -50,7 +50,7 @@ log = logging.get("lander")
 
 
 class Lander:
-    """Lands until `stopping` says so. Not thread-safe; `run` blocks."""
+    """Lands every table of a catalog until `stopping` returns true. Not thread-safe; `run` blocks."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Lander:
         stopping: Callable[[], bool],
         landed: Callable[[], Catalog] | None = None,
     ) -> None:
-        """`landed` is asked every few seconds which tables there are by now, and how; `catalog` is what it told first."""
+        """`landed`, called every `check_seconds`, returns the current catalog; `catalog` is its first one."""
         self._settings = settings
         self._landed = landed or (lambda: catalog)
         self._stopping = stopping
@@ -71,41 +71,45 @@ class Lander:
         self._decided = decisions(control, self._tables)
         self._generations: dict[str, int] = {}
         self._identities: dict[str, TopicIdentity] = {}
-        """Those that are bound to `_generations`: a binding never changes, and each question costs a query."""
+        """Identities bound to `_generations`, cached as a binding never changes and each lookup costs a query."""
         self._assigned: set[tuple[str, int]] = set()
         """(topic, partition). Kept here because librdkafka may refuse `assignment()` while the consumer closes."""
-        self._still = Standstills(settings.retry_seconds)
+        self._held = HeldTables(settings.retry_seconds)
         self._pending: dict[str, Pending] = {}
         self._running: dict[Future[None], Pending] = {}
         self._offsets = OffsetTracker()
         self._paused: set[str] = set()
-        """Topics of which enough is in hand."""
-        self._brimful = False
+        """Topics whose fetching is paused because enough of them is in memory."""
+        self._memory_full = False
         self._describer = TopicDescriber(endpoints.kafka, stopping)
-        self._beginnings = Beginnings(self._describer, control)
+        self._start_offsets = StartOffsetResolver(self._describer, control)
         session = round(settings.session_seconds * 1000)
-        lasting = {
+        derived = {
             "session.timeout.ms": session,
             "heartbeat.interval.ms": session // 5,
-            # A topic that was deleted and created again is read on as soon as the metadata names it; the default is 5 minutes.
+            # A recreated topic is fetched once the metadata lists it; the default interval is 5 minutes.
             "topic.metadata.refresh.interval.ms": round(settings.check_seconds * 2000),
         }
-        self._consumer: Consumer = consumer(endpoints.kafka, settings.group, **GROUP, **lasting)
+        self._consumer: Consumer = consumer(endpoints.kafka, settings.group, **GROUP, **derived)
         history = SourceHistory(endpoints.kafka, [server.name for server in endpoints.mysql])
-        self._book = SchemaBook(Registry(endpoints.registry, QUICK_SECONDS, stopping), control, prepare, history)
-        self._gauge = PoisonGauge(settings)
+        self._schemas = SchemaCache(Registry(endpoints.registry, QUICK_SECONDS, stopping), control, prepare, history)
+        self._limiter = DeadLetterRateLimiter(settings)
         self._pool = ThreadPoolExecutor(settings.inserters, "insert")
         self._idle = [
-            BatchLander(
-                Inserter(endpoints.clickhouse, QUICK_SECONDS, stopping), DeadLetterWriter(endpoints.kafka), self._book, self._gauge, control
+            BatchWriter(
+                ClickHouseWriter(endpoints.clickhouse, QUICK_SECONDS, stopping),
+                DeadLetterWriter(endpoints.kafka),
+                self._schemas,
+                self._limiter,
+                control,
             )
             for _ in range(settings.inserters)
         ]
 
     def run(self) -> None:
-        """Lands until told to stop, then finishes what is in hand and commits it. Raises what concerns every table."""
+        """Blocks until `stopping`, then lands and commits the batches in progress. Raises errors that concern every table."""
         self._subscribe()
-        gc.set_threshold(100_000, 20, 20)  # messages are tracked and never in a cycle: by default a fifth of the time goes there
+        gc.set_threshold(100_000, 20, 20)  # messages are tracked but never in a cycle: collections take a fifth of the time by default
         log.info("landing", topics=len(self._tables), group=self._settings.group)
         committed = checked = time.monotonic()
         try:
@@ -114,7 +118,7 @@ class Lander:
                 self._hand_over(force=False)
                 self._collect(wait=False)
                 self._balance()
-                self._go_on()
+                self._resume_due()
                 now = time.monotonic()
                 if now - committed > COMMIT_SECONDS:
                     self._commit()
@@ -140,7 +144,7 @@ class Lander:
             if error is not None:
                 for event in run:
                     self._event(error, event)
-            elif topic in self._tables and topic not in self._still:
+            elif topic in self._tables and topic not in self._held:
                 pending = self._pending.get(topic)
                 if pending is None:
                     pending = self._pending[topic] = Pending(topic, self._generations[topic], time.monotonic())
@@ -150,11 +154,11 @@ class Lander:
     def _event(self, error: KafkaError, message: Message) -> None:
         topic, partition, offset = str(message.topic()), message.partition(), message.offset()
         if error.code() == KafkaError._PARTITION_EOF:
-            # The log's end stands behind control records, which nobody is handed: the commit must pass them too.
-            if topic in self._generations and topic not in self._still and offset is not None and partition is not None:
+            # Control records, which no consumer receives, may end the log: the commit must pass them too.
+            if topic in self._generations and topic not in self._held and offset is not None and partition is not None:
                 self._offsets.reached((topic, partition), offset)
         elif error.code() == KafkaError._AUTO_OFFSET_RESET:
-            what = f"{topic}[{partition}]: the records after the committed offset are gone: {error.str()}"
+            what = f"{topic}[{partition}]: the records after the committed offset have expired: {error.str()}"
             self._stop(topic, StoppedError(what, "run `switchboard apply`, then `switchboard verify --repair` for the table"))
         elif error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError.UNKNOWN_TOPIC_ID):
             log.warning("topic is missing", topic=topic, error=error.str())
@@ -162,7 +166,7 @@ class Lander:
             log.warning("kafka", topic=topic, partition=partition, error=error.str())
 
     def _hand_over(self, *, force: bool) -> None:
-        """Gives ripe batches to idle inserters."""
+        """Hands batches that are old or large enough to idle writers."""
         now, settings = time.monotonic(), self._settings
         for topic, pending in list(self._pending.items()):
             ripe = now - pending.since >= settings.linger_seconds or pending.rows >= settings.batch_rows
@@ -173,22 +177,22 @@ class Lander:
                 self._running[future] = pending
                 future.add_done_callback(partial(self._release, worker))
 
-    def _release(self, worker: BatchLander, _: Future[None]) -> None:
+    def _release(self, worker: BatchWriter, _: Future[None]) -> None:
         self._idle.append(worker)
 
     @staticmethod
-    def _land(worker: BatchLander, table: Table, pending: Pending) -> None:
+    def _land(worker: BatchWriter, table: Table, pending: Pending) -> None:
         for batch in pending.batches.values():
             worker.load_schema(table, pending.generation, batch)
         for batch in pending.batches.values():
             worker.land(table, pending.generation, batch)
         if pending.tombstones:
             worker.land_tombstones(table, pending.generation, pending.tombstones)
-        for partition, offset, value, reason in pending.odd:
-            worker.land_odd(table, pending.generation, partition, offset, value, reason)
+        for partition, offset, value, reason in pending.unbatchable:
+            worker.handle_unbatchable(table, pending.generation, partition, offset, value, reason)
 
     def _collect(self, *, wait: bool) -> None:
-        """Marks what has landed; what has not makes its table stand still, or all of them if it is no table's own cause."""
+        """Marks landed spans as done, and holds the tables whose batches failed."""
         for future in list(self._running):
             if not (wait or future.done()):
                 continue
@@ -197,77 +201,77 @@ class Lander:
                 future.result()
             except StoppedError as error:
                 self._stop(pending.topic, error)
-            except PASSING as error:
+            except TRANSIENT as error:
                 self._wait(pending.topic, error)
             else:
                 for span in pending.spans:
                     span.done = True
-                if self._still.landed(pending.topic):
+                if self._held.landed(pending.topic):
                     metrics.WAITING_TABLES.labels(self._tables[pending.topic].name).set(0)
 
     def _stop(self, topic: str, error: StoppedError) -> None:
-        """This table stands still, uncommitted, until somebody has decided something about it; the others go on."""
-        if topic in self._still.stopped:
+        """Holds the table, uncommitted, until an operator decides about it. Raises the error once every table is stopped."""
+        if topic in self._held.stopped:
             return
-        self._still.stop(topic)
-        self._stand_still(topic)
+        self._held.stop(topic)
+        self._hold(topic)
         table = self._tables[topic]
         metrics.STOPPED_TABLES.labels(table.name).set(1)
         metrics.WAITING_TABLES.labels(table.name).set(0)
         log.error("table stopped", table=table.name, reason=error.what, remedy=error.remedy)
-        if self._still.stopped >= self._tables.keys():
+        if self._held.stopped >= self._tables.keys():
             raise error
 
     def _wait(self, topic: str, error: Exception) -> None:
-        """This table stands still, uncommitted, and is tried again by itself; the others go on."""
-        if topic in self._still.stopped:
+        """Holds the table, uncommitted, until its next retry."""
+        if topic in self._held.stopped:
             return
         table = self._tables[topic]
         if isinstance(error, UnfitTableError):
-            self._book.forget([topic])
+            self._schemas.forget([topic])
         try:
-            seconds = self._still.wait(topic, error)
+            seconds = self._held.wait(topic, error)
         except StoppedError as final:
             self._stop(topic, final)
             return
-        self._stand_still(topic)
+        self._hold(topic)
         metrics.WAITING_TABLES.labels(table.name).set(1)
         metrics.INSERT_RETRIES.labels(table.name).inc()
-        log.warning("table waits", table=table.name, seconds=seconds, reason=said(error), remedy=getattr(error, "remedy", ""))
+        log.warning("table waits", table=table.name, seconds=seconds, reason=error_line(error), remedy=getattr(error, "remedy", ""))
 
-    def _stand_still(self, topic: str) -> None:
+    def _hold(self, topic: str) -> None:
         self._pending.pop(topic, None)
-        mine = self._places([topic])
-        self._consumer.pause(mine)
-        for place in mine:
-            self._offsets.forget((topic, place.partition))
+        owned = self._partitions_of([topic])
+        self._consumer.pause(owned)
+        for partition in owned:
+            self._offsets.forget((topic, partition.partition))
 
-    def _places(self, topics: Iterable[str]) -> list[TopicPartition]:
+    def _partitions_of(self, topics: Iterable[str]) -> list[TopicPartition]:
         wanted = set(topics)
         return [TopicPartition(topic, partition) for topic, partition in sorted(self._assigned) if topic in wanted]
 
-    def _go_on(self) -> None:
-        """Tables whose time has come begin again at what was committed, as if the lander were started anew for them."""
-        due = self._still.due()
+    def _resume_due(self) -> None:
+        """Resumes tables that are due from their committed offsets, as a restarted lander would."""
+        due = self._held.due()
         if not due:
             return
         self._commit()
-        places = self._places(due)
-        found = self._beginnings.of(self._consumer, places)
-        self._generations |= found.generations
-        for topic in due - found.failed.keys():
-            self._still.go_on(topic)
+        partitions = self._partitions_of(due)
+        start = self._start_offsets.resolve(self._consumer, partitions)
+        self._generations |= start.generations
+        for topic in due - start.failed.keys():
+            self._held.resume(topic)
             metrics.STOPPED_TABLES.labels(self._tables[topic].name).set(0)
-            metrics.WAITING_TABLES.labels(self._tables[topic].name).set(topic in found.generations)
+            metrics.WAITING_TABLES.labels(self._tables[topic].name).set(topic in start.generations)
         try:
-            # Not a seek: it is refused for a partition whose records are gone, as its fetching has ended with that error.
-            self._consumer.incremental_unassign(found.places)
-        except KafkaException as error:  # a partition that has just come or gone
-            found.failed |= dict.fromkeys(due - found.failed.keys(), error)
+            # Not a seek: it is refused for a partition whose records have expired, as that error ended its fetching.
+            self._consumer.incremental_unassign(start.partitions)
+        except KafkaException as error:  # a partition that was just assigned or revoked
+            start.failed |= dict.fromkeys(due - start.failed.keys(), error)
         else:
-            self._consumer.incremental_assign(found.places)
-            self._consumer.resume([place for place in found.places if place.topic not in self._paused])
-        self._failed(found.failed)
+            self._consumer.incremental_assign(start.partitions)
+            self._consumer.resume([partition for partition in start.partitions if partition.topic not in self._paused])
+        self._failed(start.failed)
 
     def _failed(self, failed: dict[str, Exception]) -> None:
         for topic, error in failed.items():
@@ -277,16 +281,16 @@ class Lander:
                 self._wait(topic, error)
 
     def _balance(self) -> None:
-        """Fetching pauses for topics of which much waits, and for all while much is in hand in all; membership goes on."""
+        """Pauses fetching of topics with much in memory, and of all topics while memory is full; group membership continues."""
         limit = self._settings.memory_bytes
         in_hand = sum(pending.size for pending in (*self._pending.values(), *self._running.values()))
         metrics.PENDING_BYTES.set(in_hand)
-        self._brimful = in_hand >= (limit // 2 if self._brimful else limit)
-        full = set(self._tables) if self._brimful else {topic for topic, pending in self._pending.items() if self._is_full(pending)}
+        self._memory_full = in_hand >= (limit // 2 if self._memory_full else limit)
+        full = set(self._tables) if self._memory_full else {topic for topic, pending in self._pending.items() if self._is_full(pending)}
         if full - self._paused:
-            self._consumer.pause(self._places(full - self._paused))
+            self._consumer.pause(self._partitions_of(full - self._paused))
         if self._paused - full:
-            self._consumer.resume(self._places(topic for topic in self._paused - full if topic not in self._still))
+            self._consumer.resume(self._partitions_of(topic for topic in self._paused - full if topic not in self._held))
         self._paused = full
 
     def _is_full(self, pending: Pending) -> bool:
@@ -294,27 +298,27 @@ class Lander:
         return pending.topic in self._paused or pending.rows >= rows or pending.size >= size
 
     def _commit(self) -> None:
-        """Tells Kafka what has landed; what it does not take is told with the next."""
+        """Commits landed offsets; those that fail are committed with the next."""
         ready = self._offsets.take_ready()
         if not ready:
             return
-        places = [
+        partitions = [
             TopicPartition(topic, partition, offset, metadata=str(self._generations[topic])) for (topic, partition), offset in ready.items()
         ]
         try:
-            answered = self._consumer.commit(offsets=places, asynchronous=False) or []
-            failed = {(place.topic, place.partition): str(place.error) for place in answered if place.error is not None}
+            results = self._consumer.commit(offsets=partitions, asynchronous=False) or []
+            failed = {(partition.topic, partition.partition): str(partition.error) for partition in results if partition.error is not None}
         except KafkaException as error:
-            failed = dict.fromkeys(ready, said(error))
-        for place in failed:
-            self._offsets.put_back(place, ready[place])
+            failed = dict.fromkeys(ready, error_line(error))
+        for key in failed:
+            self._offsets.put_back(key, ready[key])
         if failed:
-            log.warning("commit failed; it is tried again", partitions=len(failed), error=next(iter(failed.values())))
+            log.warning("commit failed and is retried", partitions=len(failed), error=next(iter(failed.values())))
         for topic, partition in ready.keys() - failed.keys():
             metrics.COMMITTED_OFFSET.labels(topic, str(partition)).set(ready[topic, partition])
 
     def _finish(self) -> None:
-        """Lands what is in hand, as far as it can land now, and commits it."""
+        """Lands and commits what is in memory, except of held tables."""
         while self._pending or self._running:
             self._hand_over(force=True)
             self._collect(wait=True)
@@ -324,73 +328,77 @@ class Lander:
         self._consumer.subscribe(list(self._tables), on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lost)
 
     def _check_decisions(self) -> None:
-        """Tables come and go with a backfill's generations, and change with `apply`; the others are landed meanwhile as before."""
+        """Follows tables that a backfill adds or removes and that `apply` changes; the others are landed as before."""
         try:
             wanted = {topic_of(table): table for table in self._landed()}
             decided = decisions(self._control, wanted)
-        except (*PASSING, ContractError) as error:
-            log.warning("it is not told which tables there are", error=said(error))
+        except (*TRANSIENT, ContractError) as error:
+            log.warning("the tables to land cannot be read", error=error_line(error))
             return
         before = self._tables
         changed = {topic for topic, table in wanted.items() if (table, decided[topic]) != (before.get(topic), self._decided.get(topic))}
         if not changed and wanted.keys() == before.keys():
             return
-        log.info("tables change", tables=sorted(changed), go=sorted(before.keys() - wanted.keys()))
+        log.info("tables change", tables=sorted(changed), removed=sorted(before.keys() - wanted.keys()))
         self._finish()
         self._tables, self._decided = wanted, decided
-        self._still.keep(wanted)
-        self._book.forget(changed)
-        self._still.decided(changed & before.keys())
+        self._held.keep(wanted)
+        self._schemas.forget(changed)
+        self._held.retry_now(changed & before.keys())
         for topic in changed:
-            self._gauge.forget(wanted[topic].name)
+            self._limiter.forget(wanted[topic].name)
         if wanted.keys() != before.keys():
             self._subscribe()
 
     def _check_identities(self) -> None:
-        mine = sorted({topic for topic, _ in self._assigned if topic not in self._still})
+        owned = sorted({topic for topic, _ in self._assigned if topic not in self._held})
         try:
-            for topic, identity in self._describer.identities(mine).items():
+            for topic, identity in self._describer.identities(owned).items():
                 self._check_generation(topic, identity)
-        except PASSING as error:
-            log.warning("topics cannot be described", error=said(error))
+        except TRANSIENT as error:
+            log.warning("topics cannot be described", error=error_line(error))
 
     def _check_generation(self, topic: str, identity: TopicIdentity) -> None:
         if self._identities.get(topic) == identity:
             return
         try:
             if bound(self._control, topic, identity) != self._generations[topic]:
-                self._wait(topic, TransientError(f"topic {topic} was made anew: its table begins again"))
+                self._wait(topic, TransientError(f"topic {topic} was recreated: its table restarts"))
             else:
                 self._identities[topic] = identity
         except StoppedError as error:
             self._stop(topic, error)
 
-    def _assign(self, group: Consumer, places: list[TopicPartition]) -> None:
-        """Never fails: a table of which it is not known where to begin stands still."""
-        found = self._beginnings.of(group, [place for place in places if place.topic not in self._still])
-        for topic, generation in found.generations.items():
+    def _assign(self, group: Consumer, partitions: list[TopicPartition]) -> None:
+        """Never raises: a table without known start offsets is held."""
+        start = self._start_offsets.resolve(group, [partition for partition in partitions if partition.topic not in self._held])
+        for topic, generation in start.generations.items():
             if self._generations.setdefault(topic, generation) != generation:
-                found.failed[topic] = TransientError(f"topic {topic} was made anew: its table begins again")
-        begun = {(place.topic, place.partition) for place in found.places}
-        rest = [TopicPartition(place.topic, place.partition, OFFSET_END) for place in places if (place.topic, place.partition) not in begun]
-        group.incremental_assign([*found.places, *rest])
-        self._assigned |= {(place.topic, place.partition) for place in places}
-        idle = [place for place in places if place.topic in self._still or place.topic in self._paused]
+                start.failed[topic] = TransientError(f"topic {topic} was recreated: its table restarts")
+        started = {(partition.topic, partition.partition) for partition in start.partitions}
+        rest = [
+            TopicPartition(partition.topic, partition.partition, OFFSET_END)
+            for partition in partitions
+            if (partition.topic, partition.partition) not in started
+        ]
+        group.incremental_assign([*start.partitions, *rest])
+        self._assigned |= {(partition.topic, partition.partition) for partition in partitions}
+        idle = [partition for partition in partitions if partition.topic in self._held or partition.topic in self._paused]
         if idle:
             group.pause(idle)
-        self._failed(found.failed)
-        log.info("assigned", partitions=len(places))
+        self._failed(start.failed)
+        log.info("assigned", partitions=len(partitions))
 
-    def _revoke(self, group: Consumer, places: list[TopicPartition]) -> None:
+    def _revoke(self, group: Consumer, partitions: list[TopicPartition]) -> None:
         self._finish()
-        self._lost(group, places)
+        self._lost(group, partitions)
 
-    def _lost(self, group: Consumer, places: list[TopicPartition]) -> None:
-        """Another process has these partitions; what is in hand of them lands twice, which changes nothing."""
-        for place in places:
-            self._offsets.forget((place.topic, place.partition))
-            self._assigned.discard((place.topic, place.partition))
-        group.incremental_unassign(places)
+    def _lost(self, group: Consumer, partitions: list[TopicPartition]) -> None:
+        """Forgets partitions that another process has now; records in progress land twice, which changes nothing."""
+        for partition in partitions:
+            self._offsets.forget((partition.topic, partition.partition))
+            self._assigned.discard((partition.topic, partition.partition))
+        group.incremental_unassign(partitions)
         kept = {topic for topic, _ in self._assigned}
         self._pending = {topic: pending for topic, pending in self._pending.items() if topic in kept}
-        log.info("revoked", partitions=len(places))
+        log.info("revoked", partitions=len(partitions))

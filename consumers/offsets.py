@@ -10,7 +10,7 @@ Partition = tuple[str, int]
 
 @dataclass
 class Span:
-    """A run of records handed to be landed; `next` is the offset after its last."""
+    """Consecutive records of a partition that are being landed; `next` is the offset after the last."""
 
     next: int
     done: bool = False
@@ -35,14 +35,14 @@ class OffsetTracker:
         return span
 
     def reached(self, partition: Partition, position: int) -> None:
-        """Nothing but control records stands before `position` (the log's end), once what was begun is done."""
+        """Only control records lie before `position` (the log's end), once all earlier spans are done."""
         self.begin(partition, position).done = True
 
     def forget(self, partition: Partition) -> None:
         self._partitions.pop(partition, None)
 
     def put_back(self, partition: Partition, offset: int) -> None:
-        """What was taken is not committed: it is ready again, unless more has become ready since, or the partition is forgotten."""
+        """A taken offset was not committed: it is ready again, unless a later one is ready or the partition was forgotten."""
         progress = self._partitions.get(partition)
         if progress is not None and progress.ready is None:
             progress.ready = offset

@@ -1,4 +1,4 @@
-"""What was fetched of a topic and waits to be handed over: encoded as it comes, run by run."""
+"""Fetched records of a topic that wait to be handed to a writer, encoded as they arrive."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _header = itemgetter(slice(HEADER_SIZE))
 
 
 def runs(messages: list[Message]) -> Iterator[list[Message]]:
-    """The messages as they came, cut where the partition changes or an event comes: an event tells of what stands before it."""
+    """Yields runs of messages of one partition, in order; events (end of partition, error) are runs of their own."""
     start = 0
     events = map(truth, map(Message.error, messages))
     for _, run in groupby(zip(map(Message.topic, messages), map(Message.partition, messages), events, strict=True)):
@@ -29,20 +29,20 @@ def runs(messages: list[Message]) -> Iterator[list[Message]]:
 
 @dataclass
 class Pending:
-    """Of one topic, in the generation in which it was fetched: a batch for each schema met, and the spans they cover."""
+    """Records of one topic and generation: a batch for each schema, and the spans that they cover."""
 
     topic: str
     generation: int
     since: float
     batches: dict[bytes, Batch] = field(default_factory=dict)
     spans: list[Span] = field(default_factory=list)
-    odd: list[tuple[int, int, bytes, str]] = field(default_factory=list)
+    unbatchable: list[tuple[int, int, bytes, str]] = field(default_factory=list)
     """Records that no batch can hold: (partition, offset, value, reason)."""
     tombstones: list[tuple[int, int, bytes]] = field(default_factory=list)
     """(partition, offset, key)."""
 
     def take(self, partition: int, run: list[Message]) -> int:
-        """Adds a run of one partition; its last offset. What costs time here costs it for each record: hence no loop in Python."""
+        """Adds a run of one partition and returns its last offset. The hot path: no Python loop over the records."""
         first, last = int(run[0].offset() or 0), int(run[-1].offset() or 0)
         gapless = last - first + 1 == len(run)
         offsets = cast(Sequence[int], range(first, last + 1) if gapless else list(map(Message.offset, run)))
@@ -56,13 +56,13 @@ class Pending:
         return last
 
     def add(self, partition: int, offset: int, key: bytes | None, value: bytes | None) -> None:
-        """One record of whatever kind."""
+        """Adds one record of any kind."""
         if value is None:
             self.tombstones.append((partition, offset, key or b""))
         elif key is None:
-            self.odd.append((partition, offset, value, "a truncate or a record without key"))
+            self.unbatchable.append((partition, offset, value, "a truncate or a record without key"))
         elif not _framed(value, [value]):
-            self.odd.append((partition, offset, value, "not in Confluent framing"))
+            self.unbatchable.append((partition, offset, value, "not in Confluent framing"))
         else:
             self._extend(value[:HEADER_SIZE], partition, [offset], [value])
 
@@ -74,12 +74,12 @@ class Pending:
 
     @property
     def rows(self) -> int:
-        return sum(batch.rows for batch in self.batches.values()) + len(self.odd) + len(self.tombstones)
+        return sum(batch.rows for batch in self.batches.values()) + len(self.unbatchable) + len(self.tombstones)
 
     @property
     def size(self) -> int:
         """Bytes of the values."""
-        return sum(batch.size for batch in self.batches.values()) + sum(len(value) for _, _, value, _ in self.odd)
+        return sum(batch.size for batch in self.batches.values()) + sum(len(value) for _, _, value, _ in self.unbatchable)
 
 
 def _framed(header: bytes, values: list[bytes]) -> bool:

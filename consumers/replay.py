@@ -1,4 +1,4 @@
-"""Dead letters landed again with their original coordinates."""
+"""Replay: dead letters are landed with their original coordinates."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from dataclasses import replace
 from functools import partial
 
 from consumers.batch import Batch
-from consumers.deadletters import DeadLetter, DeadLetterWriter, read
-from consumers.dropped import SourceHistory
-from consumers.insert import Inserter
-from consumers.schemas import SchemaBook
-from consumers.target import ClickHouseTarget
+from consumers.clickhouse_writer import ClickHouseWriter
+from consumers.dead_letters import DeadLetter, DeadLetterWriter, read
+from consumers.dropped_columns import SourceHistory
+from consumers.planner import ClickHousePlanner
+from consumers.schema_cache import SchemaCache
 from core.clients.registry import Registry
 from core.control import ControlDatabase
 from core.errors import PoisonError
@@ -23,10 +23,10 @@ from schemas.names import topic_of
 def replay(
     endpoints: Endpoints, settings: LandingSettings, catalog: Catalog, control: ControlDatabase, topic: str | None, reason: str
 ) -> tuple[int, int]:
-    """(landed, still not) of the dead letters with `reason` in their reason that have not landed yet. Safe to repeat; blocks."""
+    """Replays pending dead letters whose reason contains `reason`; returns how many landed and how many failed. Idempotent; blocks."""
     history = SourceHistory(endpoints.kafka, [server.name for server in endpoints.mysql])
-    book = SchemaBook(Registry(endpoints.registry), control, ClickHouseTarget(endpoints, catalog, control).prepare, history)
-    inserter = Inserter(endpoints.clickhouse, settings.retry_seconds, lambda: False)
+    schemas = SchemaCache(Registry(endpoints.registry), control, ClickHousePlanner(endpoints, catalog, control).prepare, history)
+    writer = ClickHouseWriter(endpoints.clickhouse, settings.retry_seconds, lambda: False)
     tables = {topic_of(table): table for table in catalog}
     done: list[DeadLetter] = []
     failed = 0
@@ -36,10 +36,10 @@ def replay(
                 continue
             table = tables[letter.topic]
             try:
-                landing = book.landing(table, letter.schema_id or 0, letter.generation)
+                plan = schemas.insert_plan(table, letter.schema_id or 0, letter.generation)
                 batch = Batch(letter.topic, letter.value[:HEADER_SIZE])
                 batch.add(letter.offset, letter.partition, letter.value)
-                inserter.insert(table.name, landing.query, partial(batch.file, landing.container_header))
+                writer.insert(table.name, plan.query, partial(batch.file, plan.container_header))
                 done.append(replace(letter, value=b""))
             except PoisonError:
                 failed += 1

@@ -112,7 +112,7 @@ class TopicSettings(Frozen):
 
 
 class LandingSettings(Frozen):
-    """Batching of the landers. `linger_seconds` bounds how long a lone record waits for company."""
+    """Settings of the landers. A batch is handed to a writer after `linger_seconds`, even if it has one record."""
 
     batch_rows: int = Field(100_000, ge=1)
     batch_bytes: int = Field(32 << 20, ge=1)
@@ -123,14 +123,14 @@ class LandingSettings(Frozen):
     """Seconds between two checks for recreated topics, applied contracts and operators' decisions."""
     session_seconds: float = Field(15.0, ge=6)
     """Kafka's `session.timeout.ms` of the landers: how soon the others take over from a dead one. Brokers allow 6 s at least."""
-    poison_limit: int = Field(1000, ge=1)
-    """Dead letters of one table within `poison_window_seconds` after which that table stops."""
-    poison_window_seconds: float = 60.0
+    max_dead_letters: int = Field(1000, ge=1)
+    """More dead letters of one table within `dead_letter_window_seconds` stop that table."""
+    dead_letter_window_seconds: float = 60.0
     retry_seconds: float = 300.0
-    """How long a table that does not fit its contract, or whose schemas the registry has forgotten, is tried again before it
-    stops. Servers that are away are waited for without end: the log and `switchboard_waiting_tables` tell."""
+    """How long a table is retried that does not match its contract, or whose schemas the registry has lost, before it is stopped.
+    There is no limit for unavailable servers: the log and `switchboard_waiting_tables` show the wait."""
     memory_bytes: int = Field(192 << 20, ge=1)
-    """Records of all tables together that a lander holds at most, give or take one fetch."""
+    """Bytes of records, of all tables together, that a lander keeps in memory; one fetch may exceed it."""
 
 
 class FlinkSettings(Frozen):

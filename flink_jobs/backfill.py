@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from clickhouse_connect.driver.client import Client
 from confluent_kafka import KafkaError, KafkaException
 
-from consumers.reach import Reach, horizon
-from consumers.topics import TopicTarget
+from consumers.consumer_lag import LagTracker, horizon
+from consumers.topic_planner import TopicPlanner
 from core.clients import clickhouse
 from core.clients.kafka import admin
 from core.control import ControlDatabase
@@ -211,7 +211,7 @@ class Backfills:
 
     def _make(self, made: Making) -> None:
         """Before its job was ever started: rows that an interrupted run took over are taken over anew."""
-        target = TopicTarget(self._endpoints, self._settings.topics, Catalog((made.result,)), self._control)
+        target = TopicPlanner(self._endpoints, self._settings.topics, Catalog((made.result,)), self._control)
         mine = {topic_of(made.result), dlq_of(topic_of(made.result))}
         while steps := [step for step in target.plan() if step.subject in mine]:
             for step in steps:
@@ -226,15 +226,15 @@ class Backfills:
 
     def _read_whole(self, made: Making, identity: str, tell: Tell, deadline: float) -> None:
         catalog = self._contracts
-        reach = Reach(self._endpoints.kafka, made.name, [topic_of(catalog[name]) for name in made.job.reads])
+        lag = LagTracker(self._endpoints.kafka, made.name, [topic_of(catalog[name]) for name in made.job.reads])
         interval = PAUSE
         ask_at = time.monotonic() + interval
         try:
-            while left := reach.left():
-                tell("read its topics", reach.total - left, reach.total)
+            while remaining := lag.remaining():
+                tell("read its topics", lag.total - remaining, lag.total)
                 state = self._flink.details(identity)["state"]
                 if state in ENDED or time.monotonic() > deadline:
-                    reason = self._flink.cause(identity) or f"{left:,} records are left"
+                    reason = self._flink.cause(identity) or f"{remaining:,} records are left"
                     raise TransientError(
                         f"job {made.name!r}, {state}, has not caught up: {reason}", f"`switchboard backfill run {made.job.name}`"
                     )
@@ -243,21 +243,23 @@ class Backfills:
                     interval = min(2 * interval, MAX_CHECKPOINT_INTERVAL_SECONDS)
                     ask_at = time.monotonic() + interval
                 time.sleep(PAUSE)
-            tell("read its topics", reach.total, reach.total)
+            tell("read its topics", lag.total, lag.total)
         finally:
-            reach.close()
+            lag.close()
 
     def _landed_whole(self, made: Making, tell: Tell, deadline: float) -> None:
-        reach = Reach(self._endpoints.kafka, self._settings.landing.group, [topic_of(made.result)])
+        lag = LagTracker(self._endpoints.kafka, self._settings.landing.group, [topic_of(made.result)])
         try:
-            while left := reach.left():
-                tell("land its rows", reach.total - left, reach.total)
+            while remaining := lag.remaining():
+                tell("land its rows", lag.total - remaining, lag.total)
                 if time.monotonic() > deadline:
-                    raise TransientError(f"{left:,} records of {topic_of(made.result)} have not landed", "does `switchboard land` run?")
+                    raise TransientError(
+                        f"{remaining:,} records of {topic_of(made.result)} have not landed", "does `switchboard land` run?"
+                    )
                 time.sleep(PAUSE)
-            tell("land its rows", reach.total, reach.total)
+            tell("land its rows", lag.total, lag.total)
         finally:
-            reach.close()
+            lag.close()
 
     def _remove(self, made: Making) -> bool:
         """Whether anything was left of it."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from schemas import types as t
 from schemas.privacy import Public
-from schemas.render.landing import placing_columns
+from schemas.render.landing import storage_key_columns
 from schemas.table import Column, Table
 from verify.results import ColumnDifference, RowDifference, StoredRow, Values
 
@@ -87,7 +87,7 @@ def _extra(table: Table, stored: StoredRow, row: Values | None) -> RowDifference
 
 def _moved(table: Table, row: Values, stored: StoredRow) -> tuple[ColumnDifference, ...]:
     """The storage key columns that differ: ClickHouse would keep both rows."""
-    columns = [table.column(name) for name in placing_columns(table)]
+    columns = [table.column(name) for name in storage_key_columns(table)]
     left, right = (tuple(values[table.names.index(column.name)] for column in columns) for values in (row, stored.values))
     return _differing(columns, left, right)
 

@@ -15,7 +15,7 @@ from core.errors import MisconfiguredError, TransientError
 from core.settings import Endpoints
 from schemas.names import topic_of
 from schemas.render.checksum import HASHES, Chunk, Scope, in_full, mysql_key_is, mysql_place_is, mysql_present, mysql_within
-from schemas.render.landing import placing_columns
+from schemas.render.landing import storage_key_columns
 from schemas.table import Table
 from verify.deletes import delete_record, key_bytes
 from verify.results import TableResult, Values
@@ -76,7 +76,7 @@ def _named(scope: Scope, values: Values) -> dict[str, bytes | None]:
 def _has_full_key(scope: Scope, values: Values) -> bool:
     """Whether the key and storage key columns of the row were fetched without truncation."""
     named = _named(scope, values)
-    return all(in_full(scope.table.column(name), named[name]) for name in (*scope.table.key, *placing_columns(scope.table)))
+    return all(in_full(scope.table.column(name), named[name]) for name in (*scope.table.key, *storage_key_columns(scope.table)))
 
 
 def _delete(endpoints: Endpoints, source: MySqlReader, scope: Scope, unmatched: Sequence[Observed], now: clock.Clock) -> int:

@@ -16,7 +16,7 @@ from schemas import types as t
 from schemas.names import ch_name, ch_string, mysql_name
 from schemas.render.canonical import clickhouse_canonical, clickhouse_text, mysql_canonical, mysql_is, mysql_text
 from schemas.render.clickhouse import READ, read_view, rows_table
-from schemas.render.landing import placing_columns
+from schemas.render.landing import storage_key_columns
 from schemas.table import Column, Table
 
 LONG = 1024
@@ -279,7 +279,7 @@ def mysql_key_is(scope: Scope, values: Mapping[str, bytes | None]) -> str:
 
 def mysql_place_is(scope: Scope, values: Mapping[str, bytes | None]) -> str:
     """The condition that a row has this key, and stands where ClickHouse would put these values."""
-    return _mysql_are(scope, (*scope.table.key, *placing_columns(scope.table)), values)
+    return _mysql_are(scope, (*scope.table.key, *storage_key_columns(scope.table)), values)
 
 
 def _mysql_are(scope: Scope, names: Iterable[str], values: Mapping[str, bytes | None]) -> str:

@@ -57,7 +57,7 @@ def landing_query(table: Table, envelope: AvroSchema, generation: int) -> str:
     Raises ContractError if the row cannot be placed without it.
     """
     fields = {item.name: item for item in row_fields(envelope)}
-    placing = {*table.key, *placing_columns(table)} & {column.name for column in lacking_columns(table, envelope)}
+    placing = {*table.key, *storage_key_columns(table)} & {column.name for column in missing_required_columns(table, envelope)}
     if placing:
         raise ContractError(
             f"table {table.name!r}: the record's schema lacks {', '.join(map(repr, sorted(placing)))}, which places the row",
@@ -114,13 +114,13 @@ def _json_type(column: Column) -> str:
     return plain_type(column.type).replace("LowCardinality(String)", "String")
 
 
-def lacking_columns(table: Table, envelope: AvroSchema) -> tuple[Column, ...]:
+def missing_required_columns(table: Table, envelope: AvroSchema) -> tuple[Column, ...]:
     """The required columns that the record's schema does not have."""
     names = {item.name for item in row_fields(envelope)}
     return tuple(column for column in table.columns if not column.nullable and avro_field(column.name) not in names)
 
 
-def placing_columns(table: Table) -> tuple[str, ...]:
+def storage_key_columns(table: Table) -> tuple[str, ...]:
     """The sorting and partition columns that are not in the key: an update of one would move the row."""
     partition = table.clickhouse.partition_by
     names = (*table.order_by, *([partition.column] if partition is not None else []))
@@ -136,7 +136,7 @@ def _structure(envelope: AvroSchema) -> str:
 
 def _gone(table: Table) -> str:
     """1 where the row is a delete. An update that moves a row deletes it in its old place: two rows of one record."""
-    placing = placing_columns(table)
+    placing = storage_key_columns(table)
     if not placing:
         return "toUInt8(op = 'd')"
     moved = " OR ".join(

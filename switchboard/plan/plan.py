@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from connectors.planner import ConnectPlanner
-from consumers.group import GroupTarget
-from consumers.target import ClickHouseTarget
-from consumers.topics import TopicTarget
+from consumers.group_planner import GroupPlanner
+from consumers.planner import ClickHousePlanner
+from consumers.topic_planner import TopicPlanner
 from core.control import ControlDatabase
 from core.errors import RefusedError
 from core.settings import Endpoints, Settings
@@ -26,9 +26,9 @@ class Target(Protocol):
 
 def targets(endpoints: Endpoints, settings: Settings, catalog: Catalog, control: ControlDatabase) -> list[Target]:
     return [
-        TopicTarget(endpoints, settings.topics, catalog, control),
-        GroupTarget(endpoints, settings.landing.group, catalog, control),
-        ClickHouseTarget(endpoints, catalog, control),
+        TopicPlanner(endpoints, settings.topics, catalog, control),
+        GroupPlanner(endpoints, settings.landing.group, catalog, control),
+        ClickHousePlanner(endpoints, catalog, control),
         ConnectPlanner(endpoints, catalog, control),
     ]
 

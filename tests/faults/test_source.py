@@ -102,7 +102,7 @@ def test_values_that_do_not_fit_wait_as_dead_letters_for_a_wider_column(changing
             changing.has_landed(table, "id = 51")
             changing.has_landed(table, "id = 50 AND n = 5")
         listed = pipeline.command("dlq", "list", "--topic", topic).stdout
-        assert "2 wait, 0 have landed by a replay" in listed, listed
+        assert "2 pending, 0 replayed" in listed, listed
         changing.declare(table, ID, M, 'optional(3, "n", t.Int(64), p.PUBLIC)')
         applied(changing, table)
         pipeline = changing.pipeline
@@ -114,9 +114,9 @@ def test_values_that_do_not_fit_wait_as_dead_letters_for_a_wider_column(changing
         assert changing.equal(table)
         assert lander.poll() is None
     again = pipeline.command("dlq", "replay", "--topic", topic)
-    assert (again.returncode, again.stdout.strip()) == (0, "0 landed, 0 still cannot land")
-    assert pipeline.command("dlq", "list", "--topic", topic).stdout.strip() == "0 wait, 2 have landed by a replay"
-    assert "landed since" in pipeline.command("dlq", "list", "--topic", topic, "--all").stdout
+    assert (again.returncode, again.stdout.strip()) == (0, "0 landed, 0 could not be landed")
+    assert pipeline.command("dlq", "list", "--topic", topic).stdout.strip() == "0 pending, 2 replayed"
+    assert "replayed" in pipeline.command("dlq", "list", "--topic", topic, "--all").stdout
 
 
 def test_a_lander_that_knows_a_wider_contract_waits_until_it_is_applied(changing: Changing) -> None:
@@ -197,7 +197,7 @@ def test_a_topic_made_anew_under_a_running_lander_is_a_new_generation(changing: 
             eventually(lambda: len(pipeline.lander_told('"revoked"')) > revoked)  # it has seen that the topic is gone
             pipeline.apply()
             pipeline.heal()
-            eventually(lambda: pipeline.lander_told(f'"{table}"', "made anew"))
+            eventually(lambda: pipeline.lander_told(f'"{table}"', "was recreated"))
         assert {state.state for state in changing.states(table)} >= {NEEDS_VERIFICATION}
         loaded(pipeline)
         repaired = pipeline.command("verify", table, "--repair")
@@ -223,9 +223,9 @@ def test_records_that_went_before_they_had_landed_are_made_up_for(changing: Chan
         future.result()
     with pipeline.lander() as lander:
         (told,) = eventually(lambda: pipeline.lander_told("table stopped", f'"{table}"'))
-        assert "the records after the committed offset are gone" in told
-        assert f"> offsets {topic}: begin at the log's start, as records went before they had landed" in pipeline.command("plan").stdout
-        assert f"{table} into {topic} again; records of {topic} went before they had landed" in pipeline.command("apply").stdout
+        assert "the records after the committed offset have expired" in told
+        assert f"> offsets {topic}: start at the log's start, as records expired before they had landed" in pipeline.command("plan").stdout
+        assert f"{table} into {topic} again; records of {topic} expired before they had landed" in pipeline.command("apply").stdout
         assert NEEDS_VERIFICATION in {state.state for state in changing.states(table)}
         loaded(pipeline)
         repaired = pipeline.command("verify", table, "--repair")

@@ -15,7 +15,7 @@ from confluent_kafka import KafkaError, Message, TopicPartition
 
 from connectors.planner import ConnectPlanner
 from connectors.rest import KafkaConnect
-from consumers.topics import TopicTarget
+from consumers.topic_planner import TopicPlanner
 from core.clients import mysql
 from core.clients.kafka import admin, partition_reader
 from core.clients.registry import Registry
@@ -90,7 +90,7 @@ class Source:
     def targets(self, *tables: Table) -> list[planning.Target]:
         catalog = Catalog(tables)
         return [
-            TopicTarget(self.endpoints, TopicSettings(partitions=4), catalog, self.control),
+            TopicPlanner(self.endpoints, TopicSettings(partitions=4), catalog, self.control),
             ConnectPlanner(self.endpoints, catalog, self.control),
         ]
 

@@ -7,7 +7,7 @@ import time
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from consumers.deadletters import DeadLetter, read
+from consumers.dead_letters import DeadLetter, read
 from core.clients.registry import Registry
 from core.wire import confluent
 from schemas.names import dlq_of
@@ -43,7 +43,7 @@ def newest_value(pipeline: Pipeline, mark: bytes) -> bytes:
     raise AssertionError(f"no record with {mark!r}")
 
 
-def test_corrupt_records_go_aside_and_their_neighbours_land(pipeline: Pipeline, space: Space) -> None:
+def test_corrupt_records_become_dead_letters_and_their_neighbours_land(pipeline: Pipeline, space: Space) -> None:
     shard, mark = space.name("acc"), space.name("corrupt").encode()
     make_shard(pipeline, shard)
     survey(pipeline, shard, 1, mark.decode())
@@ -74,7 +74,7 @@ def test_corrupt_records_go_aside_and_their_neighbours_land(pipeline: Pipeline, 
     assert pipeline.equal("surveys", shards=(shard,))
 
 
-def test_letters_are_shown_and_replayed_by_reason_and_a_foreign_record_is_told(pipeline: Pipeline, space: Space) -> None:
+def test_letters_are_shown_and_replayed_by_reason_and_a_foreign_record_is_reported(pipeline: Pipeline, space: Space) -> None:
     mark = space.name("foreign").encode()
     unframed = b"\x07" + mark
     send(pipeline, unframed)
@@ -84,12 +84,12 @@ def test_letters_are_shown_and_replayed_by_reason_and_a_foreign_record_is_told(p
     assert producer.flush(30) == 0
     listed = pipeline.command("dlq", "list", "--topic", TOPIC).stdout
     assert f"{letter} schema None: not in Confluent framing" in listed
-    assert "unreadable, not one of our dead letters" in listed
+    assert "not a dead letter of Switchboard" in listed
     shown = json.loads(pipeline.command("dlq", "show", str(letter)).stdout)
     assert (shown["value"], shown["reason"]) == (unframed.hex(), "not in Confluent framing")
     assert "no dead letter" in pipeline.command("dlq", "show", f"{TOPIC}[0]@999999999").stdout
     replayed = pipeline.command("dlq", "replay", "--topic", TOPIC, "--reason", "no such reason")
-    assert (replayed.returncode, replayed.stdout.strip()) == (0, "0 landed, 0 still cannot land")
+    assert (replayed.returncode, replayed.stdout.strip()) == (0, "0 landed, 0 could not be landed")
     replayed = pipeline.command("dlq", "replay", "--topic", TOPIC, "--reason", "Confluent framing")
     assert replayed.returncode == 1
     assert replayed.stdout.startswith("0 landed, ")

@@ -111,8 +111,8 @@ def test_nulls_and_values_of_every_type_land_in_one_batch(pipeline: Pipeline, sp
         cursor.execute("COMMIT")
     eventually(lambda: landed_count(pipeline, "every_type", shard, 200))
     assert pipeline.equal("every_type", shards=(shard,))
-    told = (pipeline.home / "logs" / "lander.log").read_text().splitlines()
-    assert [line for line in told if "every_type" in line and "cannot land" in line] == []
+    reported = (pipeline.home / "logs" / "lander.log").read_text().splitlines()
+    assert [line for line in reported if "every_type" in line and "cannot land" in line] == []
 
 
 def test_null_in_a_column_with_a_default(pipeline: Pipeline, space: Space) -> None:
@@ -123,7 +123,7 @@ def test_null_in_a_column_with_a_default(pipeline: Pipeline, space: Space) -> No
     assert pipeline.equal("every_type", shards=(shard,))
 
 
-def test_rows_that_no_event_told_come_by_a_snapshot(pipeline: Pipeline, space: Space) -> None:
+def test_rows_without_an_event_come_by_a_snapshot(pipeline: Pipeline, space: Space) -> None:
     shard = space.name("types")
     make_types(pipeline, shard)
     unlogged(pipeline, shard, HIGH % "1", LOW % "2", "INSERT INTO every_type (id, defaulted_null) VALUES (3, NULL)")

@@ -15,7 +15,7 @@ from tests.stack.consumers.test_dead_letters import send
 from tests.stack.consumers.test_landing import landed_count, make_shard, survey
 
 
-def told(pipeline: Pipeline) -> dict[str, float]:
+def reported(pipeline: Pipeline) -> dict[str, float]:
     """The samples that concern surveys, summed over partitions; of no table too."""
     lines = (pipeline.home / "logs" / "lander.log").read_text().splitlines()
     port = [json.loads(line)["port"] for line in lines if '"event": "metrics"' in line][-1]
@@ -28,15 +28,15 @@ def told(pipeline: Pipeline) -> dict[str, float]:
 
 
 def grown(pipeline: Pipeline, before: dict[str, float], name: str) -> float:
-    return told(pipeline).get(name, 0) - before.get(name, 0)
+    return reported(pipeline).get(name, 0) - before.get(name, 0)
 
 
-def test_what_landed_what_was_set_aside_and_how_fresh_it_is(pipeline: Pipeline, space: Space) -> None:
+def test_what_landed_what_became_a_dead_letter_and_how_fresh_it_is(pipeline: Pipeline, space: Space) -> None:
     shard, mark = space.name("acc"), space.name("metrics").encode()
     make_shard(pipeline, shard)
     survey(pipeline, shard, 1)
     eventually(lambda: landed_count(pipeline, "surveys", shard, 1))
-    before, began = told(pipeline), time.time()
+    before, began = reported(pipeline), time.time()
     for identity in (2, 3):
         survey(pipeline, shard, identity)
     send(pipeline, b"\7" + mark)
@@ -47,7 +47,7 @@ def test_what_landed_what_was_set_aside_and_how_fresh_it_is(pipeline: Pipeline, 
     assert more("switchboard_landed_bytes_total") > 0
     assert more("switchboard_inserts_total") >= 1
     eventually(lambda: more("switchboard_committed_offset") >= 3)
-    after = told(pipeline)
+    after = reported(pipeline)
     assert began - 2 < after["switchboard_landed_commit_seconds"] <= time.time()
     assert (after.get("switchboard_stopped_tables", 0), after.get("switchboard_waiting_tables", 0)) == (0, 0)
     assert after["switchboard_pending_bytes"] >= 0

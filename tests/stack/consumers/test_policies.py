@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from consumers.deadletters import read
-from consumers.insert import UnfitTableError
-from consumers.target import ClickHouseTarget
+from consumers.clickhouse_writer import UnfitTableError
+from consumers.dead_letters import read
+from consumers.planner import ClickHousePlanner
 from schemas import privacy as p
 from schemas import types as t
 from schemas.catalog import Catalog
@@ -56,7 +56,7 @@ def test_discard_value_lands_the_rest_of_the_row(pipeline: Pipeline, shard: str)
     assert pipeline.equal(table, shards=(shard,))
 
 
-def test_discard_row_sets_it_aside_and_goes_on(pipeline: Pipeline, shard: str) -> None:
+def test_discard_row_makes_it_a_dead_letter_and_goes_on(pipeline: Pipeline, shard: str) -> None:
     table = altered(pipeline, shard, "discard_row")
     (letter,) = eventually(lambda: list(read(pipeline.endpoints.kafka, f"cdc.{table}")))
     assert letter.reason == "column 'extra' is unknown and the contract's policy is discard_row"
@@ -84,7 +84,7 @@ def test_a_table_that_apply_changes_while_a_column_is_added_is_unfit_for_a_momen
     name, source = space.name("changed"), Shards("changed_*")
     table = Table(name, source, ("id",), Latest(), described)
     landed = Table(name, source, ("id",), Latest(), (*described, optional(3, "extra", t.Int(32), p.PUBLIC)))
-    target = ClickHouseTarget(pipeline.endpoints, Catalog((table,)), pipeline.control)
+    target = ClickHousePlanner(pipeline.endpoints, Catalog((table,)), pipeline.control)
     pipeline.clickhouse.command(create_rows_table(table))
     pipeline.clickhouse.command(f"ALTER TABLE {rows_table(table)} RENAME COLUMN m TO n")
     with pytest.raises(UnfitTableError, match=f"table '{name}': .*`m`"):
@@ -100,15 +100,15 @@ def test_a_lander_with_an_older_contract_hides_no_column_of_the_newer_one(pipeli
     )
     older, newer, landed = (Table(name, source, ("id",), Latest(), (identity, *others)) for others in ((), (extra,), (extra, more)))
     for contract in (older, newer):
-        target = ClickHouseTarget(pipeline.endpoints, Catalog((contract,)), pipeline.control)
+        target = ClickHousePlanner(pipeline.endpoints, Catalog((contract,)), pipeline.control)
         for step in target.plan():
             target.apply(step)
-    ClickHouseTarget(pipeline.endpoints, Catalog((older,)), pipeline.control).prepare(older, landed)
+    ClickHousePlanner(pipeline.endpoints, Catalog((older,)), pipeline.control).prepare(older, landed)
     assert columns(pipeline, name) == ["id", "extra", "more"]
 
 
 def test_a_table_that_is_dropped_while_a_column_is_added_is_left_to_the_insert(pipeline: Pipeline, space: Space) -> None:
     table = Table(space.name("dropped"), Shards("dropped_*"), ("id",), Latest(), (immutable(1, "id", t.Int(32), p.PUBLIC),))
-    target = ClickHouseTarget(pipeline.endpoints, Catalog((table,)), pipeline.control)
+    target = ClickHousePlanner(pipeline.endpoints, Catalog((table,)), pipeline.control)
     target._recreate_view(pipeline.clickhouse, table)
     assert columns(pipeline, table.name) == []

@@ -15,7 +15,7 @@ from tests.conftest import Space
 from tests.pipeline import Pipeline, eventually
 
 
-def test_a_topic_made_anew_is_another_generation(pipeline: Pipeline, space: Space) -> None:
+def test_a_recreated_topic_is_another_generation(pipeline: Pipeline, space: Space) -> None:
     topic = space.name("cdc.again")
     client, describer = admin(pipeline.endpoints.kafka), TopicDescriber(pipeline.endpoints.kafka)
 
@@ -30,7 +30,7 @@ def test_a_topic_made_anew_is_another_generation(pipeline: Pipeline, space: Spac
     client.delete_topics([topic])[topic].result(30)
     eventually(lambda: describer.identity(topic) is None)
     second = make()
-    with pytest.raises(StoppedError, match="was made anew"):
+    with pytest.raises(StoppedError, match="was recreated"):
         bound(pipeline.control, topic, second)
     assert bind(pipeline.control, topic, second) == 2
     with pytest.raises(StoppedError, match="9 partitions, 2 when it was bound"):

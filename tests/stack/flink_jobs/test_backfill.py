@@ -12,7 +12,7 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.cimpl import NewTopic
 from sqlalchemy import select
 
-from consumers.reach import horizon
+from consumers.consumer_lag import horizon
 from core.clients.kafka import admin, producer
 from core.control.models import Run
 from core.control.results import beside, pointer

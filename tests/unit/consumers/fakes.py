@@ -1,4 +1,4 @@
-"""Stand-ins for Kafka's consumer, for the threads that insert and for the control database: what they were told is theirs to tell."""
+"""Fakes for Kafka's consumer, for the writer threads and for the control database; tests set what they answer."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from consumers import lander as module
 from consumers.batch import Batch
-from consumers.beginnings import Beginning
 from consumers.decisions import Decision
 from consumers.lander import Lander
+from consumers.start_offsets import StartOffsets
 from core.settings import Endpoints, LandingSettings
 from schemas import privacy as p
 from schemas import types as t
@@ -21,7 +21,7 @@ from schemas.catalog import Catalog
 from schemas.names import topic_of
 from schemas.table import Latest, Shards, Table, immutable
 
-Place = tuple[str, int]
+Partition = tuple[str, int]
 AWAY = KafkaException(KafkaError(KafkaError._TRANSPORT))
 
 
@@ -37,11 +37,11 @@ def record(topic: str, partition: int, offset: int, value: bytes) -> Message:
 class FakeConsumer:
     """One member of a group; `group` is what was committed. A partition's log holds an offset for each record that was put."""
 
-    group: dict[Place, int] = field(default_factory=dict)
-    logs: dict[Place, list[Message]] = field(default_factory=dict)
-    positions: dict[Place, int] = field(default_factory=dict)
-    paused: set[Place] = field(default_factory=set)
-    refuses: list[Exception | Place] = field(default_factory=list)
+    group: dict[Partition, int] = field(default_factory=dict)
+    logs: dict[Partition, list[Message]] = field(default_factory=dict)
+    positions: dict[Partition, int] = field(default_factory=dict)
+    paused: set[Partition] = field(default_factory=set)
+    refuses: list[Exception | Partition] = field(default_factory=list)
     """What the next commits meet: an error of all, or of one partition."""
     callbacks: dict[str, Callable[..., None]] = field(default_factory=dict)
     closing: bool = False
@@ -54,45 +54,45 @@ class FakeConsumer:
     def subscribe(self, topics: list[str], **callbacks: Callable[..., None]) -> None:
         self.callbacks = callbacks
 
-    def join(self, *places: Place) -> None:
-        self.callbacks["on_assign"](self, [TopicPartition(*place) for place in places])
+    def join(self, *partitions: Partition) -> None:
+        self.callbacks["on_assign"](self, [TopicPartition(*partition) for partition in partitions])
 
-    def leave(self, *places: Place) -> None:
-        self.callbacks["on_revoke"](self, [TopicPartition(*place) for place in places])
+    def leave(self, *partitions: Partition) -> None:
+        self.callbacks["on_revoke"](self, [TopicPartition(*partition) for partition in partitions])
 
-    def incremental_assign(self, places: list[TopicPartition]) -> None:
-        self.positions |= {(place.topic, place.partition): place.offset for place in places}
+    def incremental_assign(self, partitions: list[TopicPartition]) -> None:
+        self.positions |= {(partition.topic, partition.partition): partition.offset for partition in partitions}
 
-    def incremental_unassign(self, places: list[TopicPartition]) -> None:
-        for place in places:
-            del self.positions[place.topic, place.partition]
+    def incremental_unassign(self, partitions: list[TopicPartition]) -> None:
+        for partition in partitions:
+            del self.positions[partition.topic, partition.partition]
 
     def assignment(self) -> list[TopicPartition]:
         if self.closing:
             raise KafkaException(KafkaError(KafkaError._DESTROY))  # as librdkafka sometimes does
-        return [TopicPartition(*place) for place in self.positions]
+        return [TopicPartition(*partition) for partition in self.positions]
 
     def consume(self, count: int, timeout: float) -> list[Message]:
         found: list[Message] = []
-        for place in [place for place in self.positions if place not in self.paused]:
-            begin = self.positions[place]
-            fresh = self.logs.get(place, [])[begin : begin + count]
-            self.positions[place] = begin + len(fresh)
+        for partition in [partition for partition in self.positions if partition not in self.paused]:
+            begin = self.positions[partition]
+            fresh = self.logs.get(partition, [])[begin : begin + count]
+            self.positions[partition] = begin + len(fresh)
             found += fresh
         return found
 
-    def pause(self, places: list[TopicPartition]) -> None:
-        self.paused |= {(place.topic, place.partition) for place in places}
+    def pause(self, partitions: list[TopicPartition]) -> None:
+        self.paused |= {(partition.topic, partition.partition) for partition in partitions}
 
-    def resume(self, places: list[TopicPartition]) -> None:
-        self.paused -= {(place.topic, place.partition) for place in places}
+    def resume(self, partitions: list[TopicPartition]) -> None:
+        self.paused -= {(partition.topic, partition.partition) for partition in partitions}
 
     def commit(self, offsets: list[TopicPartition], asynchronous: bool) -> list[TopicPartition]:
         refused = self.refuses.pop(0) if self.refuses else None
         if isinstance(refused, Exception):
             raise refused
-        taken = [place for place in offsets if (place.topic, place.partition) != refused]
-        self.group |= {(place.topic, place.partition): place.offset for place in taken}
+        taken = [partition for partition in offsets if (partition.topic, partition.partition) != refused]
+        self.group |= {(partition.topic, partition.partition): partition.offset for partition in taken}
         return [*taken, *(Refused(*refused) for _ in offsets[len(taken) :] if refused is not None)]  # type: ignore[list-item]
 
     def close(self) -> None:
@@ -112,7 +112,7 @@ class Refused:
 class FakeWorker:
     """Lands by noting it. `meets` says what the next batch of a table meets."""
 
-    landed: dict[Place, list[int]] = field(default_factory=dict)
+    landed: dict[Partition, list[int]] = field(default_factory=dict)
     meets: dict[str, list[Exception]] = field(default_factory=dict)
 
     def load_schema(self, table: Table, generation: int, batch: Batch) -> None:
@@ -124,7 +124,7 @@ class FakeWorker:
         for partition, offset, _ in batch.records():
             self.landed.setdefault((topic_of(table), partition), []).append(offset)
 
-    def land_odd(self, table: Table, generation: int, partition: int, offset: int, value: bytes, reason: str) -> None:
+    def handle_unbatchable(self, table: Table, generation: int, partition: int, offset: int, value: bytes, reason: str) -> None:
         self.landed.setdefault((topic_of(table), partition), []).append(offset)
 
     def land_tombstones(self, table: Table, generation: int, tombstones: Any) -> None:
@@ -157,23 +157,24 @@ class Bench:
         landing._hand_over(force=True)
         landing._collect(wait=True)
         landing._balance()
-        landing._go_on()
+        landing._resume_due()
         landing._commit()
 
 
-class FakeBeginnings:
+class FakeStartOffsets:
     def __init__(self, consumer: FakeConsumer) -> None:
         self._consumer = consumer
         self.fails: list[Exception] = []
 
-    def of(self, group: Any, places: Any) -> Beginning:
-        topics = {place.topic for place in places}
+    def resolve(self, group: Any, partitions: Any) -> StartOffsets:
+        topics = {partition.topic for partition in partitions}
         if self.fails and topics:
-            return Beginning(failed=dict.fromkeys(topics, self.fails.pop(0)))
-        begun = [
-            TopicPartition(place.topic, place.partition, self._consumer.group.get((place.topic, place.partition), 0)) for place in places
+            return StartOffsets(failed=dict.fromkeys(topics, self.fails.pop(0)))
+        starts = [
+            TopicPartition(partition.topic, partition.partition, self._consumer.group.get((partition.topic, partition.partition), 0))
+            for partition in partitions
         ]
-        return Beginning(begun, dict.fromkeys(topics, 1))
+        return StartOffsets(starts, dict.fromkeys(topics, 1))
 
 
 def make_bench(monkeypatch: pytest.MonkeyPatch, endpoints: Endpoints, names: tuple[str, ...], **settings: Any) -> Bench:
@@ -181,15 +182,15 @@ def make_bench(monkeypatch: pytest.MonkeyPatch, endpoints: Endpoints, names: tup
     catalog = [Catalog(tuple(table(name) for name in names))]
     decided = {topic_of(item): Decision("", 1, 0) for item in catalog[0]}
 
-    def told(_: Any, tables: Mapping[str, Table]) -> dict[str, Decision]:
+    def reported(_: Any, tables: Mapping[str, Table]) -> dict[str, Decision]:
         return {topic: decided.get(topic, Decision("", 1, 0)) for topic in tables}
 
-    monkeypatch.setattr("consumers.standstill.FIRST_WAIT", 0.0)
+    monkeypatch.setattr("consumers.held_tables.FIRST_WAIT", 0.0)
     monkeypatch.setattr(module, "consumer", lambda *_, **__: consumer)
-    monkeypatch.setattr(module, "Beginnings", lambda *_: FakeBeginnings(consumer))
-    monkeypatch.setattr(module, "SchemaBook", lambda *_: book)
-    monkeypatch.setattr(module, "BatchLander", lambda *_: worker)
-    monkeypatch.setattr(module, "decisions", told)
+    monkeypatch.setattr(module, "StartOffsetResolver", lambda *_: FakeStartOffsets(consumer))
+    monkeypatch.setattr(module, "SchemaCache", lambda *_: book)
+    monkeypatch.setattr(module, "BatchWriter", lambda *_: worker)
+    monkeypatch.setattr(module, "decisions", reported)
     control: Any = None
     lander = Lander(
         endpoints, LandingSettings(inserters=1, **settings), catalog[0], control, lambda *_: None, lambda: False, lambda: catalog[0]

@@ -34,14 +34,14 @@ def read(batch: Batch) -> list[dict[str, Any]]:
 
 
 @given(st.integers(min_value=-(2**63), max_value=2**63 - 1))
-def test_a_long_is_spelled_as_avro_spells_it(value: int) -> None:
+def test_a_long_is_encoded_as_avro_encodes_it(value: int) -> None:
     out = io.BytesIO()
     fastavro.schemaless_writer(out, {"type": "long"}, value)
     assert avro.long(value) == out.getvalue()
 
 
 @given(OFFSETS)
-def test_a_run_of_64_longs_is_spelled_like_each_of_them(value: int) -> None:
+def test_a_run_of_64_longs_is_encoded_like_each_of_them(value: int) -> None:
     base = value & ~63
     assert avro.longs_of_run(base) == tuple(avro.long(base + index) for index in range(64))
 
@@ -63,7 +63,7 @@ def test_records_come_back_with_their_coordinates(run: dict[int, tuple[str, int]
     assert [(record["text"], record["number"]) for record in found] == rows
     assert [record["_offset"] for record in found] == [record["_offset_again"] for record in found] == offsets
     assert {record["_partition"] for record in found} == {partition}
-    assert [(place, offset) for place, offset, _ in batch.records()] == [(partition, offset) for offset in offsets]
+    assert [(number, offset) for number, offset, _ in batch.records()] == [(partition, offset) for offset in offsets]
 
 
 @given(st.integers(2, 50))

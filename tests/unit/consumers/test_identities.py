@@ -30,16 +30,16 @@ def describer(*answers: TopicIdentity | None) -> Any:
 
 def test_a_topic_that_kafka_does_not_know_is_an_error() -> None:
     assert identity(describer(EXISTS), "a") == EXISTS
-    with pytest.raises(TransientError, match="topic a is not seen"):
+    with pytest.raises(TransientError, match="topic a is not visible yet"):
         identity(describer(None), "a")
 
 
 def test_a_topic_is_awaited_until_it_is_seen_or_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)
     appearing, vanishing = describer(None, None, EXISTS), describer(EXISTS, EXISTS, None)
-    await_topic(appearing, "a", stands=True)
-    await_topic(vanishing, "a", stands=False)
+    await_topic(appearing, "a", exists=True)
+    await_topic(vanishing, "a", exists=False)
     assert (appearing.answers, vanishing.answers) == ([EXISTS], [None])
-    monkeypatch.setattr(generations, "SEEN_SECONDS", 0.0)
-    with pytest.raises(TransientError, match="was deleted but is still seen"):
-        await_topic(describer(EXISTS), "a", stands=False)
+    monkeypatch.setattr(generations, "VISIBLE_SECONDS", 0.0)
+    with pytest.raises(TransientError, match="was deleted but is still visible"):
+        await_topic(describer(EXISTS), "a", exists=False)

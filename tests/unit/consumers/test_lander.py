@@ -9,9 +9,9 @@ from confluent_kafka import TopicPartition
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from consumers.clickhouse_writer import UnfitTableError
 from consumers.decisions import Decision
-from consumers.insert import UnfitTableError
-from consumers.schemas import ForgetfulRegistryError
+from consumers.schema_cache import RegistryStateLostError
 from core import metrics
 from core.errors import StoppedError, TransientError
 from core.settings import Endpoints
@@ -29,9 +29,9 @@ def endpoints() -> Endpoints:
 
 @pytest.fixture
 def bench(monkeypatch: pytest.MonkeyPatch, endpoints: Endpoints) -> Bench:
-    made = make_bench(monkeypatch, endpoints, ("a", "b"))
-    made.consumer.join(A, B)
-    return made
+    created = make_bench(monkeypatch, endpoints, ("a", "b"))
+    created.consumer.join(A, B)
+    return created
 
 
 def turns(bench: Bench, count: int) -> None:
@@ -45,7 +45,7 @@ def still(bench: Bench, name: str) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("refused", [AWAY, A])
-def test_a_commit_that_failed_is_told_again_although_nothing_new_comes(bench: Bench, refused: Any) -> None:
+def test_a_commit_that_failed_is_repeated_although_nothing_new_comes(bench: Bench, refused: Any) -> None:
     bench.consumer.put(*A, *fine(2))
     bench.consumer.refuses = [refused]
     bench.turn()
@@ -73,15 +73,15 @@ def fine(count: int) -> list[bytes]:
     return [b"\0\0\0\0\7row"] * count
 
 
-@pytest.mark.parametrize("error", [UnfitTableError("no such column"), ForgetfulRegistryError("no such id")])
+@pytest.mark.parametrize("error", [UnfitTableError("no such column"), RegistryStateLostError("no such id")])
 def test_a_table_that_does_not_fit_or_is_forgotten_stops_and_goes_on_once_its_contract_is_applied(
     monkeypatch: pytest.MonkeyPatch, endpoints: Endpoints, error: Exception
 ) -> None:
     bench = make_bench(monkeypatch, endpoints, ("a", "b"), retry_seconds=0)
     bench.consumer.join(A, B)
     bench.worker.meets = {"a": [error, error]}
-    for place in (A, B):
-        bench.consumer.put(*place, *fine(1))
+    for partition in (A, B):
+        bench.consumer.put(*partition, *fine(1))
     turns(bench, 5)
     assert still(bench, "a") == (0, 1)
     assert bench.consumer.group == {B: 1}
@@ -107,15 +107,15 @@ def test_a_table_that_has_stopped_is_not_landed_by_whoever_gets_more_of_it(bench
 
 def test_the_last_table_that_stops_ends_the_lander(bench: Bench) -> None:
     bench.worker.meets = {"a": [StoppedError("mend it")], "b": [StoppedError("mend it too")]}
-    for place in (A, B):
-        bench.consumer.put(*place, *fine(1))
+    for partition in (A, B):
+        bench.consumer.put(*partition, *fine(1))
     with pytest.raises(StoppedError):
         turns(bench, 3)
 
 
-def test_where_to_begin_is_not_told_and_then_is(monkeypatch: pytest.MonkeyPatch, endpoints: Endpoints) -> None:
+def test_where_to_start_is_unknown_at_first(monkeypatch: pytest.MonkeyPatch, endpoints: Endpoints) -> None:
     bench = make_bench(monkeypatch, endpoints, ("a", "b"))
-    bench.lander._beginnings.fails = [AWAY, TransientError("away")]  # type: ignore[attr-defined]
+    bench.lander._start_offsets.fails = [AWAY, TransientError("away")]  # type: ignore[attr-defined]
     bench.consumer.put(*A, *fine(3))
     bench.consumer.group[A] = 1
     bench.consumer.join(A)
@@ -156,8 +156,8 @@ def test_a_table_of_which_much_waits_pauses_alone(monkeypatch: pytest.MonkeyPatc
 
 
 def test_what_is_in_hand_lands_and_is_committed_before_a_partition_goes_and_at_the_end(bench: Bench) -> None:
-    for place in (A, B):
-        bench.consumer.put(*place, *fine(2))
+    for partition in (A, B):
+        bench.consumer.put(*partition, *fine(2))
     bench.lander._take(bench.consumer.consume(10, 0))
     bench.consumer.leave(A)
     assert bench.consumer.group == {A: 2, B: 2}
@@ -188,8 +188,8 @@ def test_whatever_happens_all_that_is_committed_has_landed_and_all_lands_in_the_
     monkeypatch: pytest.MonkeyPatch, steps: list[tuple[str, Any]]
 ) -> None:
     bench = make_bench(monkeypatch, ENDPOINTS, ("a", "b"), memory_bytes=40, batch_rows=2)
-    places = [A, B, ("cdc.a", 1)]
-    bench.consumer.join(*places)
+    partitions = [A, B, ("cdc.a", 1)]
+    bench.consumer.join(*partitions)
     for step, what in steps:
         match step:
             case "put":
@@ -205,9 +205,9 @@ def test_whatever_happens_all_that_is_committed_has_landed_and_all_lands_in_the_
                 bench.lander._take(bench.consumer.consume(1, 0))
             case _:
                 bench.turn()
-        for place, offset in bench.consumer.group.items():
-            assert set(range(offset)) <= set(bench.worker.landed.get(place, []))
+        for partition, offset in bench.consumer.group.items():
+            assert set(range(offset)) <= set(bench.worker.landed.get(partition, []))
     turns(bench, 40)
-    assert bench.consumer.group == {place: len(log) for place, log in bench.consumer.logs.items()}
-    assert {place.topic for place in bench.consumer.assignment()} == {TopicPartition(*place).topic for place in places}
+    assert bench.consumer.group == {partition: len(log) for partition, log in bench.consumer.logs.items()}
+    assert {partition.topic for partition in bench.consumer.assignment()} == {TopicPartition(*partition).topic for partition in partitions}
     bench.lander._pool.shutdown()

@@ -7,35 +7,35 @@ from hypothesis import strategies as st
 
 from consumers.offsets import OffsetTracker
 
-PLACE = ("topic", 0)
+PARTITION = ("topic", 0)
 
 
 @given(st.permutations(range(8)))
 def test_spans_that_finish_in_any_order_are_ready_in_theirs(order: list[int]) -> None:
     tracker = OffsetTracker()
-    spans = [tracker.begin(PLACE, (index + 1) * 10) for index in range(8)]
+    spans = [tracker.begin(PARTITION, (index + 1) * 10) for index in range(8)]
     done: set[int] = set()
     committed = 0
     for index in order:
         spans[index].done = True
         done.add(index)
-        committed = tracker.take_ready().get(PLACE, committed)
+        committed = tracker.take_ready().get(PARTITION, committed)
         prefix = next((number for number in range(8) if number not in done), 8)
         assert committed == prefix * 10
 
 
 def test_the_logs_end_waits_for_what_was_begun() -> None:
     tracker = OffsetTracker()
-    span = tracker.begin(PLACE, 5)
-    tracker.reached(PLACE, 6)
+    span = tracker.begin(PARTITION, 5)
+    tracker.reached(PARTITION, 6)
     assert tracker.take_ready() == {}
     span.done = True
-    assert tracker.take_ready() == {PLACE: 6}
+    assert tracker.take_ready() == {PARTITION: 6}
 
 
 def test_a_lost_partition_is_forgotten() -> None:
     tracker = OffsetTracker()
-    span = tracker.begin(PLACE, 5)
-    tracker.forget(PLACE)
+    span = tracker.begin(PARTITION, 5)
+    tracker.forget(PARTITION)
     span.done = True
     assert tracker.take_ready() == {}

@@ -8,8 +8,8 @@ from typing import Any, Literal
 import pytest
 
 from consumers.batch import Batch
+from consumers.batch_writer import BatchWriter, DeadLetterRateLimiter
 from consumers.evolution import DiscardedError, evolve
-from consumers.land import BatchLander, PoisonGauge
 from core.errors import PoisonError, StoppedError
 from core.settings import LandingSettings
 from schemas.render.avro import Field
@@ -38,7 +38,7 @@ def test_freeze_stops_the_table() -> None:
         met("freeze")
 
 
-def test_discard_row_sets_the_row_aside() -> None:
+def test_discard_row_makes_the_row_a_dead_letter() -> None:
     with pytest.raises(DiscardedError, match="'extra' is unknown"):
         met("discard_row")
 
@@ -51,42 +51,42 @@ def test_nothing_unknown_changes_nothing(policy: Policy) -> None:
 
 class Letters:
     def __init__(self) -> None:
-        self.put_aside: list[Any] = []
+        self.dead_letters: list[Any] = []
 
     def put(self, topic: str, generation: int, records: list[Any], reason: str) -> None:
-        self.put_aside += records
+        self.dead_letters += records
 
 
 class Book:
     def __init__(self, error: PoisonError) -> None:
         self._error = error
 
-    def landing(self, *_: object) -> Any:
+    def insert_plan(self, *_: object) -> Any:
         raise self._error
 
 
-def aside(error: PoisonError, records: int, limit: int = 10) -> list[Any]:
+def discarded(error: PoisonError, records: int, limit: int = 10) -> list[Any]:
     letters, nothing = Letters(), Any
     batch = Batch("cdc.a", b"\0\0\0\0\7")
     batch.extend(0, range(records), [b"\0\0\0\0\7row"] * records)
-    lander = BatchLander(nothing, letters, Book(error), PoisonGauge(LandingSettings(poison_limit=limit)), nothing)  # type: ignore[arg-type]
+    lander = BatchWriter(nothing, letters, Book(error), DeadLetterRateLimiter(LandingSettings(max_dead_letters=limit)), nothing)  # type: ignore[arg-type]
     lander.land(table("a"), 1, batch)
-    return letters.put_aside
+    return letters.dead_letters
 
 
-def test_rows_that_a_policy_sets_aside_stop_no_table() -> None:
-    assert len(aside(DiscardedError("by policy"), 1000)) == 1000
+def test_rows_that_a_policy_discards_stop_no_table() -> None:
+    assert len(discarded(DiscardedError("by policy"), 1000)) == 1000
 
 
-def test_so_many_that_cannot_land_are_set_aside_and_one_more_stops_the_table() -> None:
-    assert len(aside(PoisonError("unknown id"), 10)) == 10
-    with pytest.raises(StoppedError, match=r"table 'a': more than 10 records in 60 s cannot land; the last: unknown id"):
-        aside(PoisonError("unknown id"), 11)
+def test_so_many_that_cannot_land_become_dead_letters_and_one_more_stops_the_table() -> None:
+    assert len(discarded(PoisonError("unknown id"), 10)) == 10
+    with pytest.raises(StoppedError, match=r"table 'a': more than 10 records in 60 s could not be landed; the last: unknown id"):
+        discarded(PoisonError("unknown id"), 11)
 
 
 def test_the_limit_is_of_a_table_and_of_a_while() -> None:
     now = [0.0]
-    gauge = PoisonGauge(LandingSettings(poison_limit=10), lambda: now[0])
+    gauge = DeadLetterRateLimiter(LandingSettings(max_dead_letters=10), lambda: now[0])
     gauge.count("a", 10, "")
     gauge.count("b", 10, "")
     now[0] = 61.0

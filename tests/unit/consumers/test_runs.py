@@ -1,4 +1,4 @@
-"""What a fetch brings is taken in its order: the log's end, told in one fetch with the last records, never overtakes them."""
+"""The records of a fetch are taken in order: an end of log that comes in one fetch with the last records never precedes them."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from consumers.offsets import OffsetTracker, Partition
 from consumers.pending import runs
 
 Step = tuple[int, bool]
-"""A partition, and whether its log's end is told; else it is one record more."""
+"""A partition, and whether its log end is reported; else it is one more record."""
 STEPS = st.lists(st.tuples(st.integers(0, 2), st.booleans()), max_size=40)
 
 
 def fetched(steps: list[Step]) -> list[Message]:
     """Behind each record stands a control record, which nobody is handed, as a transaction writes it."""
     ends = [0, 0, 0]
-    made = []
+    message = []
     for partition, end in steps:
         error = KafkaError(KafkaError._PARTITION_EOF) if end else None
-        made.append(Message(topic="cdc", partition=partition, offset=ends[partition], value=b"" if end else b"row", error=error))
+        message.append(Message(topic="cdc", partition=partition, offset=ends[partition], value=b"" if end else b"row", error=error))
         ends[partition] += 0 if end else 2
-    return made
+    return message
 
 
 @given(STEPS)
@@ -39,11 +39,11 @@ def test_no_commit_passes_a_record_that_has_not_landed(steps: list[Step]) -> Non
     tracker, committed = OffsetTracker(), dict.fromkeys(((("cdc", number)) for number in range(3)), 0)
     first: dict[Partition, int] = {}
     for run in runs(fetched(steps)):
-        place = (str(run[0].topic()), run[0].partition() or 0)
+        position = (str(run[0].topic()), run[0].partition() or 0)
         if run[0].error() is not None:
-            tracker.reached(place, run[-1].offset() or 0)
+            tracker.reached(position, run[-1].offset() or 0)
         else:
-            first.setdefault(place, run[0].offset() or 0)
-            tracker.begin(place, (run[-1].offset() or 0) + 1)
+            first.setdefault(position, run[0].offset() or 0)
+            tracker.begin(position, (run[-1].offset() or 0) + 1)
         committed |= tracker.take_ready()
-    assert all(committed[place] <= offset for place, offset in first.items())
+    assert all(committed[position] <= offset for position, offset in first.items())

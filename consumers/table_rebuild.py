@@ -1,7 +1,7 @@
-"""A physical table made anew where ClickHouse cannot alter it: another sorting key, or another type in it.
+"""Rebuild of a physical table that ClickHouse cannot alter: another sorting key, or another type in it.
 
-Landers go on writing all the while. Rows carry their version, so copying one twice, or late, changes nothing; hence any
-step may be repeated, and a rebuild that was killed is taken up by the next.
+Landers continue to write meanwhile. Rows carry their version, so copying one twice, or late, changes nothing; hence every
+step is idempotent, and the next rebuild finishes one that was killed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from schemas.render import clickhouse as render
 from schemas.table import Table
 
 MARGIN_SECONDS = 900
-"""Longer than any insert may take: a row that became visible after the copy began was stamped at most so long before."""
+"""Longer than any insert takes: a row that became visible after the copy started was stamped at most this long before."""
 
 INSERTS = "FROM system.processes WHERE query_kind IN ('Insert', 'AsyncInsertFlush')"
 
@@ -26,10 +26,10 @@ def scratch_name(table: Table) -> str:
     return f"{physical_name(table)}__next"
 
 
-def rebuild(client: Client, table: Table, renamed: Mapping[str, str], *, resumed: bool) -> None:
-    """Blocks until the table stands as its contract says, with every row. `resumed` if the tables were exchanged before.
+def copy_and_swap(client: Client, table: Table, renamed: Mapping[str, str], *, resumed: bool) -> None:
+    """Blocks until the table matches its contract, with every row. `resumed` if the tables were exchanged before.
 
-    `renamed` tells the new names of columns. Columns that the contract does not describe come along.
+    `renamed` maps old names of columns to new ones. Columns that the contract does not describe are kept.
     """
     live, scratch = render.rows_table(table), f"{render.ROWS}.{ch_name(scratch_name(table))}"
     since = "0"
@@ -37,7 +37,7 @@ def rebuild(client: Client, table: Table, renamed: Mapping[str, str], *, resumed
         since = str(client.query(f"SELECT toUnixTimestamp(now()) - {MARGIN_SECONDS}").result_rows[0][0])
         client.command(f"DROP TABLE IF EXISTS {scratch} SYNC")
         client.command(render.create_rows_table(table, scratch))
-        for name, kind in _beyond(client, table, live, renamed):
+        for name, kind in _undescribed_columns(client, table, live, renamed):
             client.command(f"ALTER TABLE {scratch} ADD COLUMN {ch_name(name)} {kind}")
         _copy(client, live, scratch, renamed, "0")
         client.command(f"EXCHANGE TABLES {live} AND {scratch}")
@@ -46,31 +46,31 @@ def rebuild(client: Client, table: Table, renamed: Mapping[str, str], *, resumed
     client.command(f"DROP TABLE {scratch} SYNC")
 
 
-def _beyond(client: Client, table: Table, live: str, renamed: Mapping[str, str]) -> list[tuple[str, str]]:
-    """(name, type) of the columns that only the live table knows."""
+def _undescribed_columns(client: Client, table: Table, live: str, renamed: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Returns (name, type) of the columns that only the live table has."""
     known = {*(name for name, _ in render.all_columns(table)), *renamed}
     return [(name, kind) for name, kind in _columns(client, live) if name not in known]
 
 
-def _columns(client: Client, place: str) -> list[tuple[str, str]]:
-    return [(name, kind) for name, kind, *_ in client.query(f"DESCRIBE TABLE {place}").result_rows]
+def _columns(client: Client, table_name: str) -> list[tuple[str, str]]:
+    return [(name, kind) for name, kind, *_ in client.query(f"DESCRIBE TABLE {table_name}").result_rows]
 
 
 def _await_inserts(client: Client) -> None:
-    """Blocks until the inserts that run now have ended: one that began before the exchange writes to the old table still."""
+    """Blocks until all running inserts have ended: one that started before the exchange still writes to the old table."""
     running = {identity for (identity,) in client.query(f"SELECT query_id {INSERTS}").result_rows}
     deadline = time.monotonic() + MARGIN_SECONDS
     while running:
         running &= {identity for (identity,) in client.query(f"SELECT query_id {INSERTS}").result_rows}
         if time.monotonic() > deadline:
             raise TransientError(
-                f"inserts run for {MARGIN_SECONDS} s already: {', '.join(sorted(running)[:3])}", "apply again once they have ended"
+                f"inserts have run for {MARGIN_SECONDS} s: {', '.join(sorted(running)[:3])}", "apply again once they have ended"
             )
         time.sleep(0.1)
 
 
 def _copy(client: Client, source: str, target: str, renamed: Mapping[str, str], since: str) -> None:
-    """Shard by shard, so that no query runs for long. `since` in seconds since the epoch, by landing time."""
+    """Copies rows landed since `since`, in seconds since the epoch, shard by shard so that no query runs for long."""
     wanted = {name for name, _ in _columns(client, target)}
     pairs = {renamed.get(name, name): ch_name(name) for name, _ in _columns(client, source) if renamed.get(name, name) in wanted}
     into, read = ", ".join(map(ch_name, pairs)), ", ".join(pairs.values())

@@ -1,4 +1,4 @@
-"""One insert into ClickHouse, and what its failure means."""
+"""Inserts into ClickHouse over HTTP, and the classification of their errors."""
 
 from __future__ import annotations
 
@@ -15,60 +15,59 @@ from core.errors import MisconfiguredError, PoisonError, TransientError
 from core.settings import ClickHouseEndpoint
 
 RECORD_ERRORS = frozenset({6, 26, 27, 32, 33, 34, 38, 41, 69, 70, 72, 117, 128, 131, 321, 349, 395, 407, 441, 467, 636, 1001})
-"""ClickHouse's codes for what a record can cause: parsing, conversion, a violated check."""
+"""ClickHouse's error codes that a record can cause: parsing, conversion, a violated constraint."""
 
-MEMORY_LIMIT = 241
 STRUCTURE_ERRORS = frozenset({16, 47, 60, 81})
-"""A missing column, table or database: waiting helps only once somebody has applied the contracts."""
+"""A missing column, table or database: retrying helps only once the contracts are applied."""
 
 LIMITS = {"max_query_size": 16 << 20}
-"""A table of a thousand columns has a query of some 300 KB: too long for the URL, hence it goes before the data."""
+"""The query of a table with a thousand columns has about 300 KB, too long for the URL: it is sent before the data."""
 
 log = logging.get("lander")
 
 
 class UnfitTableError(TransientError):
-    """The table stands otherwise than its contract says: a passing fault while `apply` is under way, else a person has to act."""
+    """The table differs from its contract: transient while `apply` runs, else an operator must act."""
 
 
-class Inserter:
-    """Sends files over one keep-alive connection; one per thread."""
+class ClickHouseWriter:
+    """Sends Avro files over one keep-alive connection; one writer per thread."""
 
-    def __init__(self, endpoint: ClickHouseEndpoint, patience: float, stopping: Callable[[], bool]) -> None:
+    def __init__(self, endpoint: ClickHouseEndpoint, retry_timeout: float, stopping: Callable[[], bool]) -> None:
         self._session = requests.Session()
         self._session.auth = (endpoint.user, endpoint.password.get_secret_value())
         self._endpoint = endpoint
         self._url = f"http://{endpoint.host}:{endpoint.http_port}/"
-        self._patience = patience
+        self._retry_timeout = retry_timeout
         self._stopping = stopping
 
     def insert(self, table: str, query: str, body: Callable[[], Iterable[bytes]]) -> None:
-        """Sends what `body` yields, anew for each attempt, and blocks until ClickHouse has acknowledged it.
+        """Sends the bytes of `body`, called for each attempt, and blocks until ClickHouse has acknowledged them.
 
-        Raises PoisonError if a record in it cannot land, TransientError after `patience` seconds without success,
-        UnfitTableError at once, MisconfiguredError if a person has to act.
+        Raises PoisonError if a record cannot land, TransientError after `patience` seconds without success,
+        UnfitTableError at once, MisconfiguredError if an operator must act.
         """
 
         def retried(state: RetryCallState) -> None:
             metrics.INSERT_RETRIES.labels(table).inc()
             error = state.outcome.exception() if state.outcome is not None else None
-            log.warning("insert tried again", table=table, attempt=state.attempt_number, error=str(error))
+            log.warning("insert retried", table=table, attempt=state.attempt_number, error=str(error))
             if self._stopping():
-                raise TransientError(f"table {table!r}: stopped while ClickHouse was away; the batch is not committed")
+                raise TransientError(f"table {table!r}: stopped while ClickHouse did not answer; the batch is not committed")
 
         again = retry(
-            retry=retry_if_exception(_passes),
-            stop=stop_after_delay(self._patience),
+            retry=retry_if_exception(_is_retried),
+            stop=stop_after_delay(self._retry_timeout),
             wait=wait_exponential_jitter(multiplier=0.2, max=10),
             before_sleep=retried,
             reraise=True,
         )
         started = time.monotonic()
-        again(self._once)(table, query, body)
+        again(self._send)(table, query, body)
         metrics.INSERT_SECONDS.labels(table).observe(time.monotonic() - started)
         metrics.INSERTS.labels(table).inc()
 
-    def _once(self, table: str, query: str, body: Callable[[], Iterable[bytes]]) -> None:
+    def _send(self, table: str, query: str, body: Callable[[], Iterable[bytes]]) -> None:
         try:
             sent = chain((query.encode() + b"\n",), body())
             answer = self._session.post(self._url, params=LIMITS, data=sent, timeout=(10, 300))
@@ -77,14 +76,14 @@ class Inserter:
                 f"table {table!r}: ClickHouse at {self._endpoint.host}:{self._endpoint.http_port} does not answer"
             ) from error
         if answer.status_code != 200 or "X-ClickHouse-Exception-Code" in answer.headers:
-            raise _named(table, int(answer.headers.get("X-ClickHouse-Exception-Code", 0)), answer.text)
+            raise _classified(table, int(answer.headers.get("X-ClickHouse-Exception-Code", 0)), answer.text)
 
 
-def _passes(error: BaseException) -> bool:
+def _is_retried(error: BaseException) -> bool:
     return isinstance(error, TransientError) and not isinstance(error, UnfitTableError)
 
 
-def _named(table: str, code: int, text: str) -> TransientError | PoisonError | MisconfiguredError:
+def _classified(table: str, code: int, text: str) -> TransientError | PoisonError | MisconfiguredError:
     what = f"table {table!r}: {first_line(Exception(text))}"
     if code in RECORD_ERRORS:
         return PoisonError(what)

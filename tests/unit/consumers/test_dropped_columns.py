@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from consumers.dropped import GoneColumns
+from consumers.dropped_columns import DroppedColumns
 
 X = frozenset({"x"})
 
@@ -18,7 +18,7 @@ def ddl(kind: str, database: str, *columns: str, before: str = "") -> dict[str, 
 
 
 def gone(*records: dict[str, Any]) -> dict[str, frozenset[str]]:
-    found = GoneColumns()
+    found = DroppedColumns()
     for record in records:
         found.learn(record)
     return found.of("orders", X)

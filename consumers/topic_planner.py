@@ -1,4 +1,4 @@
-"""Planning's part for topics: those of the tables, of their dead letters, and of the connectors."""
+"""Planning of topics: those of the tables, of their dead letters, and of the connectors."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from schemas.render.connect import internal_topics
 from schemas.steps import Step
 from schemas.table import Metadata, Table
 
-FOR_GOOD = "-1"
-"""A topic's ``retention.ms``, as Kafka writes that nothing is ever deleted."""
+UNLIMITED = "-1"
+"""Kafka's ``retention.ms`` of a topic whose records never expire."""
 RETAIN = 12
-"""The order of the steps that change how long a topic keeps its records."""
+"""The order of the steps that change a topic's retention."""
 
 
-def _span(milliseconds: str) -> str:
-    return "for good" if milliseconds == FOR_GOOD else f"{int(milliseconds) / 3_600_000:g} hours"
+def _duration(milliseconds: str) -> str:
+    return "forever" if milliseconds == UNLIMITED else f"{int(milliseconds) / 3_600_000:g} hours"
 
 
-def _less(one: str, other: str) -> bool:
-    return one != FOR_GOOD and (other == FOR_GOOD or int(one) < int(other))
+def _is_shorter(one: str, other: str) -> bool:
+    return one != UNLIMITED and (other == UNLIMITED or int(one) < int(other))
 
 
-class TopicTarget:
+class TopicPlanner:
     """Topics of the tables, of their dead letters, and of the connectors."""
 
     name = "topics"
@@ -45,16 +45,16 @@ class TopicTarget:
         self._servers = [server.name for server in endpoints.mysql]
 
     def _wanted(self) -> dict[str, tuple[int, dict[str, str]]]:
-        wanted = {topic_of(table): (self._settings.partitions, self._kept(table)) for table in self._catalog}
-        wanted |= {dlq_of(topic): (1, {"retention.ms": FOR_GOOD}) for topic in list(wanted)}
+        wanted = {topic_of(table): (self._settings.partitions, self._retention(table)) for table in self._catalog}
+        wanted |= {dlq_of(topic): (1, {"retention.ms": UNLIMITED}) for topic in list(wanted)}
         for server in self._servers:
             wanted |= {name: (1, config) for name, config in internal_topics(server).items()}
         return wanted
 
-    def _kept(self, table: Table) -> dict[str, str]:
-        """Metadata for good: it grows with the tenants alone, and whoever begins to read needs each row and what it was when."""
+    def _retention(self, table: Table) -> dict[str, str]:
+        """Metadata is kept forever: it grows only with the tenants, and a new reader needs each row with its history."""
         hours = self._settings.retention_hours
-        return {"retention.ms": FOR_GOOD if isinstance(table.source, Metadata) else str(hours * 3_600_000)}
+        return {"retention.ms": UNLIMITED if isinstance(table.source, Metadata) else str(hours * 3_600_000)}
 
     def plan(self) -> list[Step]:
         live = self._admin.list_topics(timeout=15).topics
@@ -62,8 +62,8 @@ class TopicTarget:
         for name, (partitions, _) in sorted(self._wanted().items()):
             if name not in live:
                 steps.append(Step(10, self.name, "create", name, f"{partitions} partitions"))
-            elif (standing := len(live[name].partitions)) != partitions:
-                summary = f"made anew as the next generation: {standing} partitions -> {partitions}; what has not landed is lost"
+            elif (current := len(live[name].partitions)) != partitions:
+                summary = f"recreate as the next generation: {current} partitions -> {partitions}; records that have not landed are lost"
                 steps.append(Step(10, self.name, "change", name, summary, destroys=True))
         steps += self._retentions([table for table in self._catalog if topic_of(table) in live])
         for table in self._catalog:
@@ -73,14 +73,14 @@ class TopicTarget:
         return steps
 
     def _retentions(self, tables: list[Table]) -> list[Step]:
-        wanted = {topic_of(table): self._kept(table)["retention.ms"] for table in tables}
+        wanted = {topic_of(table): self._retention(table)["retention.ms"] for table in tables}
         resources = [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in sorted(wanted)]
         steps = []
         for resource, future in self._admin.describe_configs(resources, request_timeout=15).items() if resources else ():
-            topic, standing = resource.name, future.result(15)["retention.ms"].value
-            if standing != wanted[topic]:
-                summary = f"keep records {_span(wanted[topic])}, not {_span(standing)}"
-                steps.append(Step(RETAIN, self.name, "change", topic, summary, destroys=_less(wanted[topic], standing)))
+            topic, current = resource.name, future.result(15)["retention.ms"].value
+            if current != wanted[topic]:
+                summary = f"keep records {_duration(wanted[topic])}, not {_duration(current)}"
+                steps.append(Step(RETAIN, self.name, "change", topic, summary, destroys=_is_shorter(wanted[topic], current)))
         return steps
 
     def _is_bound(self, topic: str) -> bool:
@@ -96,7 +96,7 @@ class TopicTarget:
             self._create(step.subject)
         table = next((table for table in self._catalog if topic_of(table) == step.subject), None)
         if table is not None and bind(self._control, step.subject, identity(self._describer, step.subject)) > 1:
-            reason = f"topic {step.subject} was made anew: changes that had not landed are lost"
+            reason = f"topic {step.subject} was recreated: changes that had not landed are lost"
             set_condition(self._control, table.name, ALL_SHARDS, NEEDS_SNAPSHOT, reason)
             set_condition(self._control, table.name, ALL_SHARDS, NEEDS_VERIFICATION, reason)
 
@@ -107,11 +107,11 @@ class TopicTarget:
 
     def _delete(self, name: str) -> None:
         self._admin.delete_topics([name], operation_timeout=30)[name].result(30)
-        await_topic(self._describer, name, stands=False)
+        await_topic(self._describer, name, exists=False)
 
     def _create(self, name: str) -> None:
         partitions, config = self._wanted()[name]
         config = {**config, "min.insync.replicas": str(self._settings.min_in_sync), "max.message.bytes": str(16 << 20)}
         topic = NewTopic(name, num_partitions=partitions, replication_factor=self._settings.replicas, config=config)
         self._admin.create_topics([topic], operation_timeout=30)[name].result(30)
-        await_topic(self._describer, name, stands=True)
+        await_topic(self._describer, name, exists=True)

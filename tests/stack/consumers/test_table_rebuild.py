@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from consumers import rebuild as rebuilding
-from consumers.target import ClickHouseTarget
+from consumers import table_rebuild
+from consumers.planner import ClickHousePlanner
 from core.clients import clickhouse
 from core.errors import RefusedError
 from schemas import privacy as p
@@ -42,8 +42,8 @@ class Kept:
             clickhouse=ClickHouse(order_by=("group id",)),
         )
 
-    def target(self, table: Table) -> ClickHouseTarget:
-        return ClickHouseTarget(self.pipeline.endpoints, Catalog((table,)), self.pipeline.control)
+    def target(self, table: Table) -> ClickHousePlanner:
+        return ClickHousePlanner(self.pipeline.endpoints, Catalog((table,)), self.pipeline.control)
 
     def plan(self, table: Table) -> list[tuple[str, str, bool]]:
         return [(step.action, step.summary, step.destroys) for step in self.target(table).plan()]
@@ -63,13 +63,13 @@ class Kept:
 
 @pytest.fixture
 def kept(pipeline: Pipeline, space: Space) -> Iterator[Kept]:
-    made = Kept(pipeline, space.name("rebuilt table"))
-    made.apply(made.table)
-    made.fill()
-    yield made
-    for name in (render.rows_table(made.table), f"{render.ROWS}.`{rebuilding.scratch_name(made.table)}`"):
+    changed = Kept(pipeline, space.name("rebuilt table"))
+    changed.apply(changed.table)
+    changed.fill()
+    yield changed
+    for name in (render.rows_table(changed.table), f"{render.ROWS}.`{table_rebuild.scratch_name(changed.table)}`"):
         pipeline.clickhouse.command(f"DROP TABLE IF EXISTS {name}")
-    pipeline.clickhouse.command(f"DROP VIEW IF EXISTS {render.read_view(made.table)}")
+    pipeline.clickhouse.command(f"DROP VIEW IF EXISTS {render.read_view(changed.table)}")
 
 
 def with_columns(table: Table, *columns: Column) -> Table:
@@ -146,7 +146,7 @@ def test_another_order_of_the_same_columns_loses_nothing_and_another_key_is_refu
 def test_a_rebuild_that_was_killed_is_finished_by_the_next(kept: Kept, at: str, monkeypatch: pytest.MonkeyPatch) -> None:
     first, group, note = kept.table.columns
     wider = with_columns(kept.table, replace(first, type=t.Int(64)), group, note)
-    copy, copies = rebuilding._copy, [0 if at == "before the copy" else 1]
+    copy, copies = table_rebuild._copy, [0 if at == "before the copy" else 1]
 
     def killed(*arguments: object) -> None:
         if copies[0] == 0:
@@ -154,10 +154,10 @@ def test_a_rebuild_that_was_killed_is_finished_by_the_next(kept: Kept, at: str, 
         copies[0] -= 1
         copy(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(rebuilding, "_copy", killed)
+    monkeypatch.setattr(table_rebuild, "_copy", killed)
     with pytest.raises(KeyboardInterrupt):
         kept.apply(wider)
-    monkeypatch.setattr(rebuilding, "_copy", copy)
+    monkeypatch.setattr(table_rebuild, "_copy", copy)
     kept.fill()  # a lander goes on
     kept.apply(wider)
     assert kept.sums("sum(id), toTypeName(any(id))") == [(ROWS, ROWS * (ROWS - 1) // 2, "Int64")]

@@ -1,4 +1,4 @@
-"""Planning's part for ClickHouse: what stands, what the contracts want, and the steps between."""
+"""Planning of ClickHouse: the live tables, those of the contracts, and the steps from one to the other."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from urllib3.exceptions import HTTPError
 
-from consumers.applied import NEVER, Applied, applied, fingerprint, remember
-from consumers.insert import STRUCTURE_ERRORS, UnfitTableError
-from consumers.rebuild import rebuild, scratch_name
+from consumers.applied_contracts import UNAPPLIED, Applied, applied, fingerprint, save
+from consumers.clickhouse_writer import STRUCTURE_ERRORS, UnfitTableError
+from consumers.table_rebuild import copy_and_swap, scratch_name
 from core.clients import clickhouse
 from core.control import ControlDatabase
 from core.errors import SwitchboardError, TransientError
@@ -22,15 +22,15 @@ from schemas.render import clickhouse as render
 from schemas.steps import Step
 from schemas.table import Computed, Table
 
-RESPELLED = (
-    "; its records' keys change too, and with them their partitions, which loses the order of older changes: "
-    "delete its topic first, so that `apply` makes it anew and reads the table again"
+KEYS_CHANGE = (
+    "; the keys of its records change too, and with them their partitions, which loses the order of older changes: "
+    "delete its topic first, so that `apply` recreates it and snapshots the table"
 )
 
 
 @dataclass(frozen=True)
 class Live:
-    """A physical table as it stands: column -> type, and its keys as ClickHouse spells them, without quotes."""
+    """A physical table in ClickHouse: column -> type, and its keys in ClickHouse's notation, without quotes."""
 
     columns: dict[str, str]
     sorting: str
@@ -39,19 +39,19 @@ class Live:
 
 @dataclass(frozen=True)
 class Difference:
-    """What turns a live table into its contract's."""
+    """The changes from a live table to its contract's."""
 
     renamed: dict[str, str]
     new: tuple[str, ...]
-    other: dict[str, tuple[str, str]]
+    retyped: dict[str, tuple[str, str]]
     """Column -> (live type, wanted type)."""
-    gone: tuple[str, ...]
-    """Columns that the contract had and has no longer, or that it does not suffer."""
+    removed: tuple[str, ...]
+    """Columns that the contract no longer has, or whose policy rules them out."""
     kept: tuple[str, ...]
-    """Columns beyond the contract, shown in the view."""
+    """Columns that the contract does not describe, shown in the view."""
     keys: tuple[str, ...]
-    """Lines that tell how the sorting or partition key changes."""
-    rebuild: bool
+    """Lines that describe changes of the sorting or partition key."""
+    copy_and_swap: bool
     narrows: bool
 
     @property
@@ -59,12 +59,12 @@ class Difference:
         return (
             *(f"{old} -> {name} (renamed)" for old, name in self.renamed.items()),
             *(f"+ {name}" for name in self.new),
-            *(f"~ {name} {live} -> {wanted}" for name, (live, wanted) in self.other.items()),
+            *(f"~ {name} {live} -> {wanted}" for name, (live, wanted) in self.retyped.items()),
             *self.keys,
         )
 
 
-class ClickHouseTarget:
+class ClickHousePlanner:
     """Databases, physical tables and reading views."""
 
     name = "clickhouse"
@@ -76,8 +76,8 @@ class ClickHouseTarget:
 
     def plan(self) -> list[Step]:
         client = clickhouse.connect(self._endpoint)
-        live, before = _live(client), applied(self._control)
-        return [step for table in self._catalog for step in self._steps(table, live, before.get(table.name, NEVER))]
+        live, before = _live_tables(client), applied(self._control)
+        return [step for table in self._catalog for step in self._steps(table, live, before.get(table.name, UNAPPLIED))]
 
     def _steps(self, table: Table, live: dict[str, Live], before: Applied) -> Iterator[Step]:
         if physical_name(table) not in live:
@@ -86,30 +86,39 @@ class ClickHouseTarget:
             return
         found = difference(table, live[physical_name(table)], before)
         if scratch_name(table) in live:
-            yield Step(21, self.name, "change", table.name, "finish a rebuild that was interrupted", found.lines)
-        elif found.rebuild:
+            yield Step(21, self.name, "change", table.name, "finish an interrupted rebuild", found.lines)
+        elif found.copy_and_swap:
             summary = "rebuild: the sorting key cannot be altered in place" + (
-                RESPELLED if respelled(table, live[physical_name(table)], found) else ""
+                KEYS_CHANGE if keys_change(table, live[physical_name(table)], found) else ""
             )
             yield Step(
-                21, self.name, "change", table.name, summary, found.lines, found.narrows or _other_rows(table, live[physical_name(table)])
+                21,
+                self.name,
+                "change",
+                table.name,
+                summary,
+                found.lines,
+                found.narrows or _identity_changes(table, live[physical_name(table)]),
             )
         elif found.lines:
             yield Step(21, self.name, "change", table.name, f"{len(found.lines)} columns", found.lines, found.narrows)
-        if found.gone:
-            lines = tuple(f"- {name}" for name in found.gone)
+        if found.removed:
+            lines = tuple(f"- {name}" for name in found.removed)
             yield Step(22, self.name, "drop", table.name, "columns that the contract no longer has", lines, destroys=True)
-        if self._astray(table):
+        if self._view_is_stale(table):
             yield Step(23, self.name, "run", table.name, f"its view follows generation {table.generation}, which is in force")
-        elif not found.gone and not found.lines and before.fingerprint != fingerprint(table):
-            yield Step(23, self.name, "run", table.name, "remember the contract; its table stands as it says")
+        elif not found.removed and not found.lines and before.fingerprint != fingerprint(table):
+            yield Step(23, self.name, "run", table.name, "store the contract; its table matches it")
 
-    def _astray(self, table: Table) -> bool:
-        """Whether a swap was interrupted between the pointer and the view."""
+    def _view_is_stale(self, table: Table) -> bool:
+        """Whether a swap of generations was interrupted between the pointer and the view."""
         if not isinstance(table.source, Computed):
             return False
-        client, place = clickhouse.connect(self._endpoint), f"database = '{render.read_database(table)}' AND name = {ch_string(table.name)}"
-        views = client.query(f"SELECT as_select FROM system.tables WHERE {place}").result_rows
+        client, condition = (
+            clickhouse.connect(self._endpoint),
+            f"database = '{render.read_database(table)}' AND name = {ch_string(table.name)}",
+        )
+        views = client.query(f"SELECT as_select FROM system.tables WHERE {condition}").result_rows
         return bool(views) and f"FROM {render.rows_table(table)} FINAL".replace("`", "") not in views[0][0].replace("`", "")
 
     def apply(self, step: Step) -> None:
@@ -125,60 +134,60 @@ class ClickHouseTarget:
             client.command(f"CREATE DATABASE IF NOT EXISTS {database}")
         if step.action == "create":
             client.command(render.create_rows_table(table))
-        live = _live(client)
-        before = applied(self._control).get(table.name, NEVER)
+        live = _live_tables(client)
+        before = applied(self._control).get(table.name, UNAPPLIED)
         found = difference(table, live[physical_name(table)], before)
         if step.action == "change":
-            self._change(client, table, found, before, resumed=scratch_name(table) in live and not found.rebuild)
+            self._change(client, table, found, before, resumed=scratch_name(table) in live and not found.copy_and_swap)
         with self._control.alone(_view_lock(table)):
             client.command(render.create_read_view(table, (*table.names, *found.kept)))
             if step.action == "drop":
-                for name in found.gone:
+                for name in found.removed:
                     client.command(render.drop_column(table, name))
-            if step.action == "drop" or not found.gone:
-                remember(self._control, table)
+            if step.action == "drop" or not found.removed:
+                save(self._control, table)
 
     def _change(self, client: Client, table: Table, found: Difference, before: Applied, *, resumed: bool) -> None:
-        if resumed or found.rebuild:
-            rebuild(client, table, _renamed(table, before), resumed=resumed)
+        if resumed or found.copy_and_swap:
+            copy_and_swap(client, table, _renamed(table, before), resumed=resumed)
             return
         for old, name in found.renamed.items():
             client.command(render.rename_column(table, old, name))
         for name in found.new:
             client.command(render.add_column(table, table.column(name)))
-        for name in found.other:
+        for name in found.retyped:
             client.command(render.modify_column(table, table.column(name)))
 
     def prepare(self, table: Table, landed: Table) -> None:
-        """Makes the live table take what is landed: `table` and the columns that its records bring beyond the contract.
+        """Prepares the live table for `landed`: `table` and the columns that its records have beyond the contract.
 
         Raises UnfitTableError where a column is narrower than what is landed, as it is until a wider contract is applied:
         ClickHouse would convert the values of an INSERT and silently truncate those that do not fit. Raises TransientError or
         MisconfiguredError as an INSERT does. Blocks on ClickHouse and the control database.
         """
         try:
-            other = self._add_columns(table, landed)
+            retyped = self._add_columns(table, landed)
         except (ClickHouseError, HTTPError, OSError) as error:
-            raise self._named(table, error) from error
-        _refuse_narrower(table, {column: kinds for column, kinds in other.items() if _narrows(*reversed(kinds))})
+            raise self._classified(table, error) from error
+        _refuse_narrower(table, {column: kinds for column, kinds in retyped.items() if _narrows(*reversed(kinds))})
 
     def _add_columns(self, table: Table, landed: Table) -> dict[str, tuple[str, str]]:
-        """Adds and widens the columns beyond the contract; what is left of `Difference.other`."""
+        """Adds and widens the columns beyond the contract; returns the rest of `Difference.retyped`."""
         client = clickhouse.connect(self._endpoint)
         extra, name = landed.columns[len(table.columns) :], physical_name(table)
         for column in extra:
             client.command(render.add_column(landed, column))
-        if name not in (live := _live(client, name)):
+        if name not in (live := _live_tables(client, name)):
             return {}  # the INSERT reports it
-        before = applied(self._control).get(table.name, NEVER)
-        other = difference(landed, live[name], before).other
+        before = applied(self._control).get(table.name, UNAPPLIED)
+        retyped = difference(landed, live[name], before).retyped
         for column in extra:
-            if column.name in other and not _narrows(*other[column.name]):
+            if column.name in retyped and not _narrows(*retyped[column.name]):
                 client.command(render.modify_column(landed, column))
-                del other[column.name]
+                del retyped[column.name]
         if extra:
             self._recreate_view(client, table)
-        return other
+        return retyped
 
     def _recreate_view(self, client: Client, table: Table) -> None:
         """Recreates the reading view with the columns of the contract that was applied last, then every other column of the table.
@@ -186,7 +195,10 @@ class ClickHouseTarget:
         The applied contract may be newer than `table`, which the lander loaded when it started: its columns must stay readable.
         """
         with self._control.alone(_view_lock(table)):
-            live, before = _live(client, physical_name(table)).get(physical_name(table)), applied(self._control).get(table.name, NEVER)
+            live, before = (
+                _live_tables(client, physical_name(table)).get(physical_name(table)),
+                applied(self._control).get(table.name, UNAPPLIED),
+            )
             if live is None:
                 return  # dropped meanwhile: the INSERT reports it
             described = table.names if before.fingerprint in ("", fingerprint(table)) else tuple(before.columns.values())
@@ -194,8 +206,8 @@ class ClickHouseTarget:
             others = (name for name in live.columns if name not in excluded)
             client.command(render.create_read_view(table, (*described, *others)))
 
-    def _named(self, table: Table, error: Exception) -> SwitchboardError:
-        """As an INSERT's errors are named: what `apply` changes meanwhile, and ClickHouse's own trouble, are no reason to end."""
+    def _classified(self, table: Table, error: Exception) -> SwitchboardError:
+        """Returns the error as that of an INSERT: changes by `apply` meanwhile, and ClickHouse's own failures, must not end a lander."""
         code = clickhouse.error_code(error)
         if code in STRUCTURE_ERRORS:
             return UnfitTableError(f"table {table.name!r}: {clickhouse.first_line(error)}", "run `switchboard apply`")
@@ -221,8 +233,8 @@ def _refuse_narrower(table: Table, narrower: Mapping[str, tuple[str, str]]) -> N
     )
 
 
-def _live(client: Client, name: str | None = None) -> dict[str, Live]:
-    """By table name: all tables, or the one that is named."""
+def _live_tables(client: Client, name: str | None = None) -> dict[str, Live]:
+    """Returns live tables by name: all, or the given one."""
     columns: dict[str, dict[str, str]] = {}
     chosen = f"database = '{render.ROWS}'"
     one = "" if name is None else f" AND {{}} = {ch_string(name)}"
@@ -238,33 +250,33 @@ def _unquoted(expression: str) -> str:
 
 
 def difference(table: Table, live: Live, before: Applied) -> Difference:
-    """What of the live table has to change, given the contract that it was made by."""
+    """Returns what has to change in the live table, given the contract that was applied last."""
     wanted = dict(render.all_columns(table))
-    moved = _renamed(table, before)
-    renamed = {old: name for old, name in moved.items() if old in live.columns and name not in live.columns}
-    beyond = [name for name in live.columns if name not in wanted and name not in moved]
+    new_names = _renamed(table, before)
+    renamed = {old: name for old, name in new_names.items() if old in live.columns and name not in live.columns}
+    undescribed = [name for name in live.columns if name not in wanted and name not in new_names]
     described = set(before.columns.values())
-    gone = [name for name in beyond if name in described or table.unknown_column != "evolve"]
-    other = {
+    removed = [name for name in undescribed if name in described or table.unknown_column != "evolve"]
+    retyped = {
         name: (live.columns[name], kind)
         for name, kind in wanted.items()
-        if name in live.columns and not _holds(_squeezed(live.columns[name]), _squeezed(kind))
+        if name in live.columns and not _accepts(_without_spaces(live.columns[name]), _without_spaces(kind))
     }
     keys = _key_lines(table, live)
     return Difference(
         renamed=renamed,
         new=tuple(name for name in wanted if name not in live.columns and name not in renamed.values()),
-        other=other,
-        gone=tuple(gone),
-        kept=tuple(name for name in beyond if name not in gone),
+        retyped=retyped,
+        removed=tuple(removed),
+        kept=tuple(name for name in undescribed if name not in removed),
         keys=keys,
-        rebuild=bool(keys) or any(name in render.sorting_key(table) for name in other),
-        narrows=any(_narrows(*kinds) for kinds in other.values()),
+        copy_and_swap=bool(keys) or any(name in render.sorting_key(table) for name in retyped),
+        narrows=any(_narrows(*kinds) for kinds in retyped.values()),
     )
 
 
 def _renamed(table: Table, before: Applied) -> dict[str, str]:
-    """Old name -> new name, of the columns whose permanent id has another name than when the contract was last applied."""
+    """Returns old name -> new name of the columns whose permanent id had another name in the contract applied last."""
     names = {column.id: column.name for column in table.columns}
     return {old: names[key] for key, old in before.columns.items() if names.get(key, old) != old and old not in table.names}
 
@@ -276,29 +288,29 @@ def _key_lines(table: Table, live: Live) -> tuple[str, ...]:
     return tuple(f"~ {what} {old or 'nothing'} -> {new or 'nothing'}" for what, old, new in pairs if old != new)
 
 
-def _other_rows(table: Table, live: Live) -> bool:
-    """Whether another set of columns tells rows apart, so that some would fall together or stand twice."""
+def _identity_changes(table: Table, live: Live) -> bool:
+    """Whether another set of columns identifies rows, so that some would merge or appear twice."""
     return set(live.sorting.split(", ")) != set(_unquoted(render.sorting_expression(table)).split(", "))
 
 
-def respelled(table: Table, live: Live, found: Difference) -> bool:
-    """Whether the bytes of a record's key change: an integer is spelled alike in any width, nothing else is sure to be."""
-    changed = (kinds for name, kinds in found.other.items() if name in table.key)
-    return _other_rows(table, live) or any("Int" not in old or "Int" not in new for old, new in changed)
+def keys_change(table: Table, live: Live, found: Difference) -> bool:
+    """Whether the bytes of record keys change: integers of any width are encoded alike, other types may not be."""
+    changed = (kinds for name, kinds in found.retyped.items() if name in table.key)
+    return _identity_changes(table, live) or any("Int" not in old or "Int" not in new for old, new in changed)
 
 
-def _squeezed(kind: str) -> str:
+def _without_spaces(kind: str) -> str:
     return kind.replace(" ", "")
 
 
-def _holds(live: str, wanted: str) -> bool:
-    """A column that landing added before the contract described it allows nulls, and may go on doing so."""
+def _accepts(live: str, wanted: str) -> bool:
+    """A column that landing added before the contract described it is nullable, and may stay so."""
     return live in (wanted, f"Nullable({wanted})", wanted.replace("LowCardinality(String)", "LowCardinality(Nullable(String))"))
 
 
 def _narrows(live: str, wanted: str) -> bool:
     """Whether a change of type could lose a value: everything but a wider integer, or null allowed."""
-    if _squeezed(wanted) == f"Nullable({_squeezed(live)})":
+    if _without_spaces(wanted) == f"Nullable({_without_spaces(live)})":
         return False
     order = ["Int8", "Int16", "Int32", "Int64"]
     old, new = live.removeprefix("Nullable(").rstrip(")"), wanted.removeprefix("Nullable(").rstrip(")")

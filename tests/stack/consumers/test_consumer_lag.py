@@ -6,7 +6,7 @@ import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.cimpl import NewTopic
 
-from consumers.reach import Reach
+from consumers.consumer_lag import LagTracker
 from core.clients.kafka import admin, consumer
 from core.settings import Endpoints
 from tests.conftest import Space
@@ -44,13 +44,13 @@ def test_control_records_are_not_left_and_records_are(stack: Endpoints, topic: s
     for partition in (whole, begun, not_begun, twice, twice):
         written(stack, topic, partition)
     committed(stack, topic, topic, {whole: RECORDS, begun: 1, twice: RECORDS})
-    reach = Reach(stack.kafka, topic, [topic, "no such topic"])
+    lag = LagTracker(stack.kafka, topic, [topic, "no such topic"])
     try:
-        assert reach.total == 5 * (RECORDS + 1)
-        assert reach.left() == RECORDS + (RECORDS + 1) + (RECORDS + 2)
+        assert lag.total == 5 * (RECORDS + 1)
+        assert lag.remaining() == RECORDS + (RECORDS + 1) + (RECORDS + 2)
         committed(stack, topic, topic, {begun: RECORDS, not_begun: RECORDS + 1, twice: 2 * RECORDS + 1})
-        assert reach.left() == 0
+        assert lag.remaining() == 0
         written(stack, topic, begun)
-        assert reach.left() == 0  # its end was noted before
+        assert lag.remaining() == 0  # its end was noted before
     finally:
-        reach.close()
+        lag.close()

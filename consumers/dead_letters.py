@@ -1,4 +1,4 @@
-"""Records that cannot land: written to ``dlq.<topic>`` with where they stood and why, listed, and landed again."""
+"""Records that cannot land: written to ``dlq.<topic>`` with their coordinates and the reason, and listed."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from core.wire import confluent
 from schemas.names import DLQ_PREFIX, dlq_of
 
 REPLAYED = "replayed"
-Place = tuple[str, int, int, int]
-"""Where a letter's record stood: topic, generation, partition, offset."""
+Coordinates = tuple[str, int, int, int]
+"""Of a record that could not land: topic, generation, partition, offset."""
 
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A record that could not land; `time` is when it was set aside, in milliseconds since the epoch."""
+    """A record that could not land; `time` is when it became a dead letter, in milliseconds since the epoch."""
 
     topic: str
     generation: int
@@ -31,24 +31,24 @@ class DeadLetter:
     time: int
     value: bytes
     replayed: bool = False
-    """Whether it has landed since."""
+    """Whether a replay has landed it."""
 
     def __str__(self) -> str:
         return f"{self.topic}[{self.partition}]@{self.offset}"
 
 
 @dataclass(frozen=True)
-class Foreign:
+class ForeignRecord:
     """A record of a dead-letter topic that no lander wrote."""
 
-    where: str
+    position: str
 
     def __str__(self) -> str:
-        return self.where
+        return self.position
 
 
 class DeadLetterWriter:
-    """Not thread-safe. What it has written is durable once a method returns."""
+    """Not thread-safe. Records are durable once a method returns."""
 
     def __init__(self, kafka: KafkaEndpoint) -> None:
         self._kafka = kafka
@@ -56,19 +56,19 @@ class DeadLetterWriter:
         self._failures: list[str] = []
 
     def put(self, topic: str, generation: int, records: Sequence[tuple[int, int, bytes]], reason: str) -> None:
-        """(partition, offset, value) of each. Blocks until every in-sync replica holds the letters, or raises TransientError."""
+        """Writes records, each as (partition, offset, value). Blocks until all in-sync replicas hold them, or raises TransientError."""
         shared = {"topic": topic, "generation": str(generation), "reason": reason[:2000]}
         for partition, offset, value in records:
-            place = {"partition": str(partition), "offset": str(offset), "schema_id": str(confluent.schema_id(value) or "")}
-            self._produce(topic, value, shared | place)
+            coordinates = {"partition": str(partition), "offset": str(offset), "schema_id": str(confluent.schema_id(value) or "")}
+            self._produce(topic, value, shared | coordinates)
         self._flush(topic)
 
     def mark_replayed(self, letters: Iterable[DeadLetter]) -> None:
-        """Remembers, beside the letters, that they have landed. Blocks as `put` does."""
+        """Records in their topic that these dead letters have landed. Blocks and raises as `put` does."""
         topics = set()
         for letter in letters:
-            place = {"topic": letter.topic, "generation": letter.generation, "partition": letter.partition, "offset": letter.offset}
-            self._produce(letter.topic, b"", {**{name: str(value) for name, value in place.items()}, REPLAYED: "1"})
+            coordinates = {"topic": letter.topic, "generation": letter.generation, "partition": letter.partition, "offset": letter.offset}
+            self._produce(letter.topic, b"", {**{name: str(value) for name, value in coordinates.items()}, REPLAYED: "1"})
             topics.add(letter.topic)
         if topics:
             self._flush(", ".join(sorted(topics)))
@@ -91,46 +91,48 @@ class DeadLetterWriter:
         failures, self._failures = self._failures, []
         if left or failures:
             raise TransientError(
-                f"{topic}: dead letters are not stored: {'; '.join(failures[:3]) or 'no answer in 60 s'}",
+                f"{topic}: dead letters could not be stored: {'; '.join(failures[:3]) or 'no answer in 60 s'}",
                 f"does topic {dlq_of(topic)} exist? run `switchboard apply`",
             )
 
 
 def read(kafka: KafkaEndpoint, topic: str | None = None) -> Iterator[DeadLetter]:
-    """Every dead letter there is (of one change topic), oldest first in each partition. Blocks 10 s on silence."""
+    """Yields every dead letter (of one change topic), oldest first in each partition. Blocks up to 10 s without an answer."""
     return (entry for entry in entries(kafka, topic) if isinstance(entry, DeadLetter))
 
 
-def entries(kafka: KafkaEndpoint, topic: str | None = None) -> Iterator[DeadLetter | Foreign]:
-    """The same, and what else stands in their topics. These are read twice: what tells that a letter has landed stands behind it."""
+def entries(kafka: KafkaEndpoint, topic: str | None = None) -> Iterator[DeadLetter | ForeignRecord]:
+    """As `read`, with every other record of these topics. Each topic is read twice: a replay is recorded after its dead letter."""
     for name in sorted(admin(kafka).list_topics(timeout=10).topics):
         if name.startswith(DLQ_PREFIX) and topic in (None, name[len(DLQ_PREFIX) :]):
-            marks = {place: int(message.offset() or 0) for message in whole(kafka, name) if (place := _replayed(message)) is not None}
+            replayed_at = {
+                coordinates: int(message.offset() or 0) for message in whole(kafka, name) if (coordinates := _replayed(message)) is not None
+            }
             for message in whole(kafka, name):
                 if _replayed(message) is None:
-                    yield _entry(message, marks)
+                    yield _entry(message, replayed_at)
 
 
-def _replayed(message: Message) -> Place | None:
-    """The place of the letter that this record says has landed."""
+def _replayed(message: Message) -> Coordinates | None:
+    """The coordinates of the dead letter whose replay this record marks; None for any other record."""
     headers = _headers(message)
-    return _place(headers) if REPLAYED in headers else None
+    return _coordinates(headers) if REPLAYED in headers else None
 
 
 def _headers(message: Message) -> dict[str, str]:
     return {str(item[0]): bytes(item[1] or b"").decode(errors="replace") for item in list(message.headers() or [])}  # type: ignore[arg-type]
 
 
-def _place(headers: dict[str, str]) -> Place:
+def _coordinates(headers: dict[str, str]) -> Coordinates:
     return headers["topic"], int(headers["generation"]), int(headers["partition"]), int(headers["offset"])
 
 
-def _entry(message: Message, marks: dict[Place, int]) -> DeadLetter | Foreign:
+def _entry(message: Message, replayed_at: dict[Coordinates, int]) -> DeadLetter | ForeignRecord:
     headers, offset = _headers(message), int(message.offset() or 0)
     try:
-        place = _place(headers)
+        coordinates = _coordinates(headers)
         schema_id = int(headers["schema_id"]) if headers["schema_id"] else None
-        landed = marks.get(place, -1) > offset
-        return DeadLetter(*place, schema_id, headers["reason"], message.timestamp()[1], message.value() or b"", landed)
+        landed = replayed_at.get(coordinates, -1) > offset
+        return DeadLetter(*coordinates, schema_id, headers["reason"], message.timestamp()[1], message.value() or b"", landed)
     except (KeyError, ValueError):
-        return Foreign(f"{message.topic()}[{message.partition()}]@{offset}")
+        return ForeignRecord(f"{message.topic()}[{message.partition()}]@{offset}")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from consumers.applied import Applied
-from consumers.target import Difference, Live, difference, respelled
+from consumers.applied_contracts import Applied
+from consumers.planner import Difference, Live, difference, keys_change
 from schemas import privacy as p
 from schemas import types as t
 from schemas.render.clickhouse import all_columns, sorting_key
@@ -15,7 +15,7 @@ INT = t.Int(32)
 
 
 def table(key: t.Type = INT, *names: str, number: t.Type = INT) -> Table:
-    columns = [optional(place, name, number, p.PUBLIC) for place, name in enumerate(names, 2)]
+    columns = [optional(position, name, number, p.PUBLIC) for position, name in enumerate(names, 2)]
     return Table("orders", Shards("*"), ("id",), Latest(), (immutable(1, "id", key, p.PUBLIC), *columns))
 
 
@@ -36,7 +36,7 @@ def test_a_column_that_keeps_its_id_is_renamed() -> None:
 
 
 def test_a_column_that_the_contract_had_is_gone() -> None:
-    assert found(table(INT, "a", "b"), table(INT, "a")).gone == ("b",)
+    assert found(table(INT, "a", "b"), table(INT, "a")).removed == ("b",)
 
 
 @pytest.mark.parametrize(("old", "new", "narrows"), [(32, 64, False), (64, 32, True)])
@@ -45,7 +45,7 @@ def test_only_a_narrower_column_can_lose_values(old: int, new: int, narrows: boo
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "respelled_too"),
+    ("old", "new", "keys_change_too"),
     [
         (t.Int(32), t.Int(64), False),
         (t.Int(32), t.UInt(64), False),
@@ -53,7 +53,7 @@ def test_only_a_narrower_column_can_lose_values(old: int, new: int, narrows: boo
         (t.DateTime(3), t.DateTime(6), True),
     ],
 )
-def test_another_key_rebuilds_and_only_integers_keep_the_bytes_of_the_records_keys(old: t.Type, new: t.Type, respelled_too: bool) -> None:
+def test_another_key_rebuilds_and_only_integers_keep_the_bytes_of_the_records_keys(old: t.Type, new: t.Type, keys_change_too: bool) -> None:
     change = found(table(old), table(new))
-    assert change.rebuild
-    assert respelled(table(new), live(table(old)), change) is respelled_too
+    assert change.copy_and_swap
+    assert keys_change(table(new), live(table(old)), change) is keys_change_too

@@ -1,4 +1,4 @@
-"""The contract of each table as it was last applied: it tells a dropped or renamed column from one that nobody described."""
+"""The contract of each table as last applied: it distinguishes a dropped or renamed column from one that was never described."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from schemas.table import Table
 
 @dataclass(frozen=True)
 class Applied:
-    """`columns` goes from a column's permanent id to the name it had."""
+    """`columns` maps a column's permanent id to its name at that time."""
 
     fingerprint: str
     columns: dict[int, str]
 
 
-NEVER = Applied("", {})
+UNAPPLIED = Applied("", {})
 
 
 def fingerprint(table: Table) -> str:
@@ -29,13 +29,14 @@ def fingerprint(table: Table) -> str:
 
 
 def applied(control: ControlDatabase) -> dict[str, Applied]:
-    """By table name. Blocks on the control database."""
+    """Returns the applied contracts by table name. Blocks on the control database."""
     with control.session() as session:
         rows = session.scalars(select(AppliedContract))
         return {row.table_name: Applied(row.fingerprint, {int(key): name for key, name in row.contract["columns"].items()}) for row in rows}
 
 
-def remember(control: ControlDatabase, table: Table) -> None:
+def save(control: ControlDatabase, table: Table) -> None:
+    """Stores the table's contract as the applied one. Blocks on the control database."""
     columns = {str(column.id): column.name for column in table.columns}
     values = {"fingerprint": fingerprint(table), "contract": {"columns": columns, "declared": repr(table)}, "applied_at": utc_now()}
     with control.session() as session:

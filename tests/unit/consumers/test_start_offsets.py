@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_INVALID, TopicPartition
 
-from consumers.beginnings import begins, stands
 from consumers.gaps import Gap
+from consumers.start_offsets import committed_offset, start_offset
 
 
 def committed(offset: int, metadata: str | None) -> TopicPartition:
@@ -18,8 +18,8 @@ def committed(offset: int, metadata: str | None) -> TopicPartition:
     [(7, "2", 7), (7, "1", 0), (7, None, 7), (7, "", 7), (OFFSET_INVALID, None, 0)],
     ids=["this generation", "an older one", "none is told", "none is told either", "never committed"],
 )
-def test_it_stands_at_what_was_committed_in_this_generation(offset: int, metadata: str | None, wanted: int) -> None:
-    assert stands(committed(offset, metadata), 2) == wanted
+def test_it_starts_at_what_was_committed_in_this_generation(offset: int, metadata: str | None, wanted: int) -> None:
+    assert committed_offset(committed(offset, metadata), 2) == wanted
 
 
 @pytest.mark.parametrize(
@@ -34,8 +34,8 @@ def test_it_stands_at_what_was_committed_in_this_generation(offset: int, metadat
     ids=["none", "accepted here", "passed long ago", "of another partition", "of another generation"],
 )
 def test_a_gap_is_passed_only_from_where_it_was_accepted(gap: Gap | None, wanted: int) -> None:
-    assert begins(committed(7, "2"), 2, gap) == wanted
+    assert start_offset(committed(7, "2"), 2, gap) == wanted
 
 
 def test_a_group_that_has_never_committed_passes_the_gap_that_was_accepted_for_it() -> None:
-    assert begins(committed(OFFSET_INVALID, None), 1, Gap(1, 1, {3: 0})) == OFFSET_BEGINNING
+    assert start_offset(committed(OFFSET_INVALID, None), 1, Gap(1, 1, {3: 0})) == OFFSET_BEGINNING
