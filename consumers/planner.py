@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
@@ -74,12 +75,23 @@ class ClickHousePlanner:
         self._catalog = catalog
         self._control = control
 
-    def plan(self) -> list[Step]:
-        client = clickhouse.connect(self._endpoint)
-        live, before = _live_tables(client), applied(self._control)
-        return [step for table in self._catalog for step in self._steps(table, live, before.get(table.name, UNAPPLIED))]
+    @cached_property
+    def _client(self) -> Client:
+        """One for all: opening a client takes ten times as long as a small query."""
+        return clickhouse.connect(self._endpoint)
 
-    def _steps(self, table: Table, live: dict[str, Live], before: Applied) -> Iterator[Step]:
+    def plan(self) -> list[Step]:
+        live = _live_tables(self._client)
+        views = _views(self._client)
+        before = applied(self._control)
+        steps: list[Step] = []
+        for table in self._catalog:
+            view = views.get((render.read_database(table), table.name))
+            steps += self._steps(table, live, view, before.get(table.name, UNAPPLIED))
+        return steps
+
+    def _steps(self, table: Table, live: dict[str, Live], view: str | None, before: Applied) -> Iterator[Step]:
+        """`view` is the query of the table's reading view, None if there is no view."""
         if physical_name(table) not in live:
             summary = f"{len(table.columns)} columns, ordered by {', '.join(render.sorting_key(table))}"
             yield Step(20, self.name, "create", table.name, summary)
@@ -105,24 +117,13 @@ class ClickHousePlanner:
         if found.removed:
             lines = tuple(f"- {name}" for name in found.removed)
             yield Step(22, self.name, "drop", table.name, "columns that the contract no longer has", lines, destroys=True)
-        if self._view_is_stale(table):
+        if view is not None and _is_stale(table, view):
             yield Step(23, self.name, "run", table.name, f"its view follows generation {table.generation}, which is in force")
         elif not found.removed and not found.lines and before.fingerprint != fingerprint(table):
             yield Step(23, self.name, "run", table.name, "store the contract; its table matches it")
 
-    def _view_is_stale(self, table: Table) -> bool:
-        """Whether a swap of generations was interrupted between the pointer and the view."""
-        if not isinstance(table.source, Computed):
-            return False
-        client, condition = (
-            clickhouse.connect(self._endpoint),
-            f"database = '{render.read_database(table)}' AND name = {ch_string(table.name)}",
-        )
-        views = client.query(f"SELECT as_select FROM system.tables WHERE {condition}").result_rows
-        return bool(views) and f"FROM {render.rows_table(table)} FINAL".replace("`", "") not in views[0][0].replace("`", "")
-
     def apply(self, step: Step) -> None:
-        client = clickhouse.connect(self._endpoint)
+        client = self._client
         try:
             self._apply(client, step)
         except ClickHouseError as error:
@@ -173,8 +174,9 @@ class ClickHousePlanner:
 
     def _add_columns(self, table: Table, landed: Table) -> dict[str, tuple[str, str]]:
         """Adds and widens the columns beyond the contract; returns the rest of `Difference.retyped`."""
-        client = clickhouse.connect(self._endpoint)
-        extra, name = landed.columns[len(table.columns) :], physical_name(table)
+        client = self._client
+        extra = landed.columns[len(table.columns) :]
+        name = physical_name(table)
         for column in extra:
             client.command(render.add_column(landed, column))
         if name not in (live := _live_tables(client, name)):
@@ -195,10 +197,8 @@ class ClickHousePlanner:
         The applied contract may be newer than `table`, which the lander loaded when it started: its columns must stay readable.
         """
         with self._control.alone(_view_lock(table)):
-            live, before = (
-                _live_tables(client, physical_name(table)).get(physical_name(table)),
-                applied(self._control).get(table.name, UNAPPLIED),
-            )
+            live = _live_tables(client, physical_name(table)).get(physical_name(table))
+            before = applied(self._control).get(table.name, UNAPPLIED)
             if live is None:
                 return  # dropped meanwhile: the INSERT reports it
             described = table.names if before.fingerprint in ("", fingerprint(table)) else tuple(before.columns.values())
@@ -231,6 +231,17 @@ def _refuse_narrower(table: Table, narrower: Mapping[str, tuple[str, str]]) -> N
         f"table {table.name!r}: {lines}",
         "run `switchboard apply`" if described else "describe it in the contract, then `switchboard apply`",
     )
+
+
+def _views(client: Client) -> dict[tuple[str, str], str]:
+    """Returns the query of each view by database and name."""
+    views = client.query("SELECT database, name, as_select FROM system.tables WHERE engine = 'View'").result_rows
+    return {(str(database), str(name)): str(query) for database, name, query in views}
+
+
+def _is_stale(table: Table, view: str) -> bool:
+    """Whether a swap of generations was interrupted between the pointer and the view."""
+    return isinstance(table.source, Computed) and f"FROM {_unquoted(render.rows_table(table))} FINAL" not in _unquoted(view)
 
 
 def _live_tables(client: Client, name: str | None = None) -> dict[str, Live]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import pkgutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -56,10 +56,10 @@ class Catalog:
         """With computed tables in the generation given, those of which none is given as they are."""
         return Catalog(tuple(replace(table, generation=generations.get(table.name, table.generation)) for table in self.tables))
 
-    def beside(self, generations: Callable[[str], Iterable[int]]) -> Catalog:
-        """With every generation of each computed table that `generations` tells of."""
-        made = (replace(table, generation=number) for table in self.computed for number in generations(table.name))
-        return Catalog((*self.captured, *made))
+    def with_all_generations(self, generations: Mapping[str, Iterable[int]]) -> Catalog:
+        """Returns it with each computed table in every generation of `generations`, by table name; in its first without an entry."""
+        computed = (replace(table, generation=number) for table in self.computed for number in generations.get(table.name, (1,)))
+        return Catalog((*self.captured, *computed))
 
     def chosen(self, names: Iterable[str]) -> tuple[Table, ...]:
         """The named tables, or all of them if none is named."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Any
 
 from clickhouse_connect.driver.client import Client
@@ -41,13 +42,18 @@ class Timelines:
     def __init__(self, endpoint: ClickHouseEndpoint) -> None:
         self._endpoint = endpoint
 
+    @cached_property
+    def _client(self) -> Client:
+        """One for all threads: opening a client takes several times as long as the queries."""
+        return clickhouse.connect(self._endpoint, read_timeout=10)
+
     def of(self, tenant: int, agent: int, back: dt.timedelta) -> pb.TimelineResponse:
         """Oldest first; neighbours of one state are one span. Blocks on ClickHouse, 10 s a query at most."""
         since = dt.datetime.now(dt.UTC).replace(tzinfo=None) - back
         parameters = {"tenant": tenant, "agent": agent, "since": since, "earliest": since - LOOK_BACK}
-        client = clickhouse.connect(self._endpoint, read_timeout=10)
-        states = _states(client, parameters)
-        contacts = client.query(CONTACTS, parameters).result_rows[::-1]
+        with clickhouse.answering(self._endpoint):
+            states = _states(self._client, parameters)
+            contacts = self._client.query(CONTACTS, parameters).result_rows[::-1]
         newest = max((row[-1] for row in (*states, *contacts)), default=None)
         return pb.TimelineResponse(spans=spans(states), contacts=[contact(*row) for row in contacts], known_at=messages.moment(newest))
 

@@ -73,7 +73,12 @@ def point(control: ControlDatabase, table: str, generation: int) -> None:
         session.execute(insert(ResultPointer).values(table_name=table, **values).on_duplicate_key_update(**values))
 
 
-def beside(control: ControlDatabase, table: str) -> list[int]:
-    """The generations of a table whose topic and table stand, the one in force among them."""
-    known = {found.number: found.state for found in generations(control, table)}
-    return sorted(number for number in {1, *known} if known.get(number, READY) in (RUNNING, READY))
+def materialised_generations(control: ControlDatabase) -> dict[str, list[int]]:
+    """Returns, by table, the generations that have a topic and a table; a table that was never backfilled, which has its first, is absent.
+
+    Blocks on the control database, for one query.
+    """
+    states: dict[str, dict[int, str]] = {}
+    for found in generations(control):
+        states.setdefault(found.table, {1: READY})[found.number] = found.state
+    return {table: sorted(number for number, state in known.items() if state in (RUNNING, READY)) for table, known in states.items()}

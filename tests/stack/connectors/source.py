@@ -31,6 +31,8 @@ from schemas.table import Latest, Metadata, Shards, Table, immutable, optional
 from switchboard.plan import plan as planning
 from tests.pipeline import eventually
 
+CHUNK_ROWS = 1_000
+"""Of a snapshot: few, so that few rows make several chunks."""
 DDL = "CREATE TABLE {} (id BIGINT NOT NULL PRIMARY KEY, note VARCHAR(50))"
 
 
@@ -146,7 +148,8 @@ def decode(value: bytes, schemas: dict[int, Any], registry: Registry) -> dict[st
 @contextmanager
 def create_test_source(stack: Endpoints, name: str) -> Iterator[Source]:
     """A source whose MySQL server, databases, tables and topics are called `name` or begin with it and ``_``."""
-    endpoints = stack.model_copy(update={"mysql": (stack.mysql[0].model_copy(update={"name": name}),)})
+    server = stack.mysql[0].model_copy(update={"name": name, "snapshot_chunk_rows": CHUNK_ROWS})
+    endpoints = stack.model_copy(update={"mysql": (server,)})
     control = ControlDatabase(endpoints.mysql[0], f"{name}_control")
     control.migrate()
     source = Source(endpoints, control)

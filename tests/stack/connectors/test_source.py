@@ -19,11 +19,12 @@ from schemas import types as t
 from schemas.render.connect import connector_name
 from schemas.table import Latest, Metadata, Shards, Table, immutable, required
 from tests.pipeline import eventually
-from tests.stack.connectors.source import DDL, Source, contract, create_test_source
+from tests.stack.connectors.source import CHUNK_ROWS, DDL, Source, contract, create_test_source
 
 NAME = "ct"
 SHARDS = ("ct_1", "ct_2")
-ROWS = 20_000
+ROWS = 2 * CHUNK_ROWS + 100
+"""Read in three chunks."""
 """Three chunks of a snapshot."""
 
 
@@ -182,7 +183,7 @@ def test_only_the_rows_that_match_the_condition_are_read_again(source: Source) -
 def test_snapshots_are_paused_resumed_and_stopped(source: Source) -> None:
     kafka, tracker = source.endpoints.kafka, SnapshotTracker(source.endpoints, source.control)
     source.sql("ct_1", "TRUNCATE TABLE ct_later")
-    source.fill("ct_1", "ct_later", 1000, 80_000)
+    source.fill("ct_1", "ct_later", 1000, 10 * CHUNK_ROWS)
     before = kinds(source)
     tracker.request(NAME, ["ct_1.ct_later"])
     pause_snapshots(kafka, NAME)

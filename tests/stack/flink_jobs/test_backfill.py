@@ -15,7 +15,7 @@ from sqlalchemy import select
 from consumers.consumer_lag import horizon
 from core.clients.kafka import admin, producer
 from core.control.models import Run
-from core.control.results import beside, pointer
+from core.control.results import materialised_generations, pointer
 from core.errors import MisconfiguredError
 from flink_jobs.backfill import Backfills
 from flink_jobs.jobs import job_named
@@ -119,14 +119,14 @@ def test_killed_at_any_step_it_is_resumed_by_repeating_it(jobs: Flink, centre: C
     assert "generation 2 is in force" in backfill(pipeline, "swap", job)
     assert "landed.agent_sessions__g2 FINAL" in reads(pipeline, "structured.agent_sessions")
     assert pointer(pipeline.control, job).generation == 2
-    assert beside(pipeline.control, job) == [1, 2]
+    assert materialised_generations(pipeline.control)[job] == [1, 2]
     backfill(pipeline, "revert", job)
     cut_off(pipeline, "landed.agent_sessions__g2")
     assert "generation 1 is in force" in backfill(pipeline, "revert", job)
     assert "landed.agent_sessions FINAL" in reads(pipeline, "structured.agent_sessions")
     backfill(pipeline, "drop", job)
     assert sessions(centre) is not None
-    assert beside(pipeline.control, job) == [1]
+    assert materialised_generations(pipeline.control)[job] == [1]
     assert runs(pipeline, job) >= {("backfill run", "RUNNING"), ("backfill run", "COMPLETED"), ("backfill drop", "COMPLETED")}
 
 
