@@ -19,6 +19,8 @@ from core.settings import ClickHouseEndpoint
 from streamer.refusals import RefusalError
 
 CHUNK = 1 << 20
+RECEIVE_BUFFER = 1 << 20
+"""Bytes. Linux lets the buffer grow to tens of megabytes by itself: a reader that stops would not stop its query before that."""
 CONNECT_SECONDS = 5.0
 MOST_SECONDS = 300
 SETTINGS = {
@@ -67,6 +69,7 @@ class RunningQuery:
         if stopped:
             raise ConnectionAbortedError("stopped before it was asked")
         self._socket.settimeout(MOST_SECONDS)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         parameters = {**SETTINGS, **{f"param_{name}": value for name, value in values.items()}, "query_id": self.id}
         login = f"{self._endpoint.user}:{self._endpoint.password.get_secret_value()}".encode()
         headers = {"Authorization": f"Basic {b64encode(login).decode()}"}
