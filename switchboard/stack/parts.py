@@ -10,7 +10,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 from core.errors import MisconfiguredError
-from switchboard.stack import flink, seaweedfs
+from switchboard.stack import class_data, flink, seaweedfs
 from switchboard.stack.program import HOST, UNHURRIED, Make, Program, Tools, java_command, log4j, properties
 from switchboard.stack.state import State, write_private
 
@@ -28,9 +28,16 @@ PORTS_OF = {
     "seaweedfs": seaweedfs.PORTS,
     "flink-jobmanager": ("flink", "flink_rpc"),
 }
+JARS_OF = {"kafka": "kafka", "connect": "kafka", "registry": "registry"}
+"""Of the servers with a class-data archive, the folder of the jars on their class path."""
 CDC_PASSWORD = "SWITCHBOARD_MYSQL_MAIN_CDC_PASSWORD"
 KEEP_ALIVE_SECONDS = 2.0
 """Shorter than in production, as verify on an idle server waits for 80% of it."""
+
+
+def archive_of(server: str, tools: Tools) -> Path:
+    """Returns the file of the server's class-data archive."""
+    return class_data.archive(tools.artefacts, server, tools.java, (tools.artefacts / "jars" / JARS_OF[server]).glob("*.jar"))
 
 
 def mysql(home: Path, state: State, tools: Tools) -> Program:
@@ -89,7 +96,8 @@ def kafka(home: Path, state: State, tools: Tools) -> Program:
     write_private(folder / "server.properties", properties(_kafka_settings(folder, state)))
     if not (folder / "data" / "meta.properties").exists():
         _format_kafka(folder, state, tools, log)
-    command = java_command(tools, ("kafka",), "640m", log, "kafka.Kafka", str(folder / "server.properties"))
+    flags = class_data.flags(archive_of("kafka", tools), tools.java)
+    command = java_command(tools, ("kafka",), "640m", *flags, log, "kafka.Kafka", str(folder / "server.properties"))
     return Program("kafka", command, folder)
 
 
@@ -126,7 +134,8 @@ def _kafka_settings(folder: Path, state: State) -> dict[str, object]:
 
 def _format_kafka(folder: Path, state: State, tools: Tools, log: str) -> None:
     arguments = ("format", "-t", state.cluster_id, "-c", str(folder / "server.properties"), "--ignore-formatted")
-    command = java_command(tools, ("kafka",), "256m", log, "kafka.tools.StorageTool", *arguments)
+    flags = class_data.flags(archive_of("kafka", tools), tools.java)
+    command = java_command(tools, ("kafka",), "256m", *flags, log, "kafka.tools.StorageTool", *arguments)
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     if done.returncode != 0:
         detail = (done.stderr + done.stdout).strip().splitlines()[-1:]
@@ -148,7 +157,8 @@ def registry(home: Path, state: State, tools: Tools) -> Program:
         '-Dquarkus.log.category."io.apicurio".level=WARN',
         "-Dquarkus.http.access-log.enabled=false",
     )
-    command = (str(tools.java), "-Xmx384m", "-XX:+UseSerialGC", UNHURRIED, *flags, "-jar", str(runner))
+    archive = class_data.flags(archive_of("registry", tools), tools.java)
+    command = (str(tools.java), "-Xmx384m", "-XX:+UseSerialGC", UNHURRIED, *archive, *flags, "-jar", str(runner))
     return Program("registry", command, folder, stop_seconds=5)  # all that it has is in Kafka, and while it starts it does not listen
 
 
@@ -190,7 +200,8 @@ def connect(home: Path, state: State, tools: Tools) -> Program:
     }
     write_private(folder / "connect.properties", properties(settings))
     main = "org.apache.kafka.connect.cli.ConnectDistributed"
-    command = java_command(tools, ("kafka",), "768m", log4j(folder), main, str(folder / "connect.properties"))
+    flags = class_data.flags(archive_of("connect", tools), tools.java)
+    command = java_command(tools, ("kafka",), "768m", *flags, log4j(folder), main, str(folder / "connect.properties"))
     environment = {CDC_PASSWORD: state.passwords["mysql_cdc"]}
     return Program("connect", command, folder, environment, stop_seconds=10)  # it ends only once it has started
 

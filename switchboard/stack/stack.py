@@ -26,7 +26,7 @@ from core.settings import (
     RegistryEndpoint,
 )
 from flink_jobs.client import FlinkClient
-from switchboard.stack import flink, jars, java, mysql, parts, plugins, seaweedfs, starting, state
+from switchboard.stack import class_data, flink, jars, java, mysql, parts, plugins, seaweedfs, starting, state
 from switchboard.stack.program import HOST, Program, Tools
 from switchboard.stack.progress import Progress
 from switchboard.stack.state import PortTakenError, State
@@ -79,6 +79,7 @@ def _bring_up(home: Path, tools: Tools, wanted: tuple[str, ...], progress: Progr
     missing = [name for name in wanted if name not in running]
     kept = [parts.MAKERS[name](home, chosen, tools) for name in running]
     _start(home, chosen, tools, supervisor, missing, kept, progress)
+    _store_class_data(home, tools, missing, progress)
     for name in set(wanted) & running:
         _wait(home, chosen, name)
     known = endpoints(home)
@@ -111,6 +112,22 @@ def _start(
                 progress.say(f"  {name} is up ({time.monotonic() - started:.1f} s)")
         kept = [*kept, *programs]
         missing = [name for name in missing if name not in wave]
+
+
+def _store_class_data(home: Path, tools: Tools, started: list[str], progress: Progress) -> None:
+    """Of the servers that have just started, those without an archive write theirs, for later starts."""
+    files = {name: parts.archive_of(name, tools) for name in started if name in parts.JARS_OF}
+    recording = {status.name: status.pid for status in statuses(home) if status.name in files and not files[status.name].exists()}
+    if not recording or not class_data.is_possible(tools.java):
+        return
+    began = time.monotonic()
+    with ThreadPoolExecutor(len(recording)) as pool:
+        results = pool.map(lambda name: class_data.store(files[name], tools.java, recording[name]), recording)
+        failures = {name: reason for name, reason in zip(recording, results, strict=True) if reason}
+    for name, reason in failures.items():
+        progress.say(f"  {name} goes without a class-data archive: {reason}")
+    if not failures:
+        progress.say(f"  later starts are quicker: classes stored ({time.monotonic() - began:.1f} s)")
 
 
 def down(home: Path) -> None:
