@@ -132,7 +132,7 @@ def _landing(rows: int, medians: dict[str, dict[str, float]]) -> Shown:
         python = [f"{item['python_cpu']:.1f}" if way != race.ENGINE else "-"]
         peak = f"{item['python_peak_mb']:.0f}" if way != race.ENGINE else "-"
         speeds = [f"{item['rows_per_second']:,.0f}", f"{item['steady']:,.0f}" if "steady" in item else "-"]
-        times = "" if way == race.OURS else f"{item['ours_to_this']:.1f} times as fast"
+        times = "" if way == race.SWITCHBOARD_CONNECTOR else f"{item['ours_to_this']:.1f} times as fast"
         shown.add_row(way, f"{item['rows']:,.0f}", f"{item['seconds']:.1f}", *speeds, times, *python, f"{item['clickhouse_cpu']:.1f}", peak)
     return shown
 

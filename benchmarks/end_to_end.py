@@ -18,7 +18,7 @@ from core.errors import SwitchboardError, TransientError
 from core.settings import Endpoints, Settings
 from schemas.catalog import Catalog
 from schemas.catalog import load as load_catalog
-from schemas.render.clickhouse import rows_table
+from schemas.render.clickhouse import storage_table
 from simulator.traffic import Traffic
 
 SHARDS = ("acc_1", "acc_2")
@@ -97,7 +97,7 @@ def _under_traffic(endpoints: Endpoints, settings: Settings, process: BaseProces
 def _read(endpoints: Endpoints, catalog: Catalog, seconds: int, committed: int) -> Lags:
     lag = "dateDiff('millisecond', _committed_at, _landed_at) AS lag"
     where = f"WHERE _landed_at > now64(3) - {seconds}"
-    union = " UNION ALL ".join(f"SELECT {lag} FROM {rows_table(table)} {where}" for table in catalog)
+    union = " UNION ALL ".join(f"SELECT {lag} FROM {storage_table(table)} {where}" for table in catalog)
     query = f"SELECT count(), quantile(0.5)(lag), quantile(0.99)(lag), max(lag) FROM ({union})"
     landed, p50, p99, most = clickhouse.connect(endpoints.clickhouse).query(query).result_rows[0]
     tables = [vars(item) for item in freshness.measure(endpoints.clickhouse, catalog, seconds) if item.landed]

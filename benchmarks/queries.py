@@ -25,7 +25,7 @@ from core.settings import ClickHouseEndpoint
 from schemas.catalog import Catalog
 from schemas.render.analytics import TENANT as OF_TENANT
 from schemas.render.analytics import queries
-from schemas.render.clickhouse import rows_table
+from schemas.render.clickhouse import storage_table
 from schemas.table import Table
 from streamer.gen.switchboard.v1 import live_pb2 as pb
 
@@ -56,7 +56,7 @@ def measure(served: Served, bearer: str, endpoint: ClickHouseEndpoint, table: Ta
     The same query in each way, and the first way once more for all rows. Raises SwitchboardError where one gives other rows.
     """
     client = clickhouse.connect(endpoint)
-    name = rows_table(table)
+    name = storage_table(table)
     counts = ", ".join(f"number % {item}" for item in range(7, 7 + len(table.names) - 3))
     newest = dt.datetime.now(dt.UTC).replace(second=0, microsecond=0)
     client.command(

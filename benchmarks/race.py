@@ -22,7 +22,7 @@ from core.settings import Endpoints
 from schemas.names import topic_of
 from schemas.render import clickhouse as render
 
-OURS, ENGINE, DECODER = "this lander", "ClickHouse's Kafka engine", "AvroDeserializer + inserts"
+SWITCHBOARD_CONNECTOR, ENGINE, DECODER = "this lander", "ClickHouse's Kafka engine", "AvroDeserializer + inserts"
 LIMIT_SECONDS = 900.0
 POLL_SECONDS = 0.05
 SETTLE_SECONDS = 2.0
@@ -89,7 +89,7 @@ class Race:
     def _running(self, way: str) -> Running:
         if way == ENGINE:
             return self._in_server
-        return lambda: self._in_process(ways.land if way == OURS else ways.decode)
+        return lambda: self._in_process(ways.land if way == SWITCHBOARD_CONNECTOR else ways.decode)
 
     @contextmanager
     def _in_server(self) -> Any:
@@ -122,7 +122,7 @@ class Race:
         """((when, rows) first seen, (when, rows) at the end). Raises TransientError as soon as the process that lands has ended."""
         first: tuple[float, int] | None = None
         while time.monotonic() - started < LIMIT_SECONDS:
-            count = int(client.query(f"SELECT count() FROM {render.rows_table(self._table)}").result_rows[0][0])
+            count = int(client.query(f"SELECT count() FROM {render.storage_table(self._table)}").result_rows[0][0])
             now = time.monotonic()
             if count and first is None:
                 first = (now, count)
@@ -136,20 +136,20 @@ class Race:
 
     def _prove(self, client: Client, rows: int, *, exact: bool) -> None:
         """Every record is there, none twice: a race that loses rows is not won."""
-        distinct = int(client.query(f"SELECT uniqExact(_partition, _offset) FROM {render.rows_table(self._table)}").result_rows[0][0])
+        distinct = int(client.query(f"SELECT uniqExact(_partition, _offset) FROM {render.storage_table(self._table)}").result_rows[0][0])
         if distinct < rows or (exact and distinct != rows):
             raise TransientError(f"{distinct:,} of {rows:,} records landed", "see the lander's log")
 
 
 def _order(number: int) -> list[str]:
-    entered = [OURS, ENGINE, DECODER]
+    entered = [SWITCHBOARD_CONNECTOR, ENGINE, DECODER]
     return entered if number % 2 == 0 else entered[::-1]
 
 
 def medians(laps: list[Lap]) -> dict[str, dict[str, float]]:
     """Way -> the median of each figure, and how many times as fast ours was, round by round."""
     found: dict[str, dict[str, float]] = {}
-    ours = {lap.round: lap.rows_per_second for lap in laps if lap.way == OURS}
+    ours = {lap.round: lap.rows_per_second for lap in laps if lap.way == SWITCHBOARD_CONNECTOR}
     for way in dict.fromkeys(lap.way for lap in laps):
         mine = [lap for lap in laps if lap.way == way]
         names = ("rows", "seconds", "rows_per_second", "python_cpu", "python_peak_mb", "clickhouse_cpu")

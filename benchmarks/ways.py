@@ -62,7 +62,7 @@ def decode(endpoints: Endpoints, control_name: str, table: Table, ready: Flag, s
         for message in reader.consume(5_000, 0.2):
             rows.append(_row(table, deserialize(message.value(), context), message.partition() or 0, message.offset() or 0))
         if len(rows) >= BLOCK:
-            client.insert(table.name, rows, column_names=names, database=render.ROWS)
+            client.insert(table.name, rows, column_names=names, database=render.STORAGE_DATABASE)
             rows = []
     reader.close()
     used.put(_used())
@@ -89,7 +89,7 @@ def _used() -> tuple[float, float]:
 def engine(endpoints: Endpoints, table: Table, schema: dict[str, Any]) -> Iterator[None]:
     """ClickHouse's own Kafka engine, with the very conversions of our landing query in a materialized view."""
     client = clickhouse.connect(endpoints.clickhouse)
-    source, view = f"{render.ROWS}.`{table.name}_queue`", f"{render.ROWS}.`{table.name}_view`"
+    source, view = f"{render.STORAGE_DATABASE}.`{table.name}_queue`", f"{render.STORAGE_DATABASE}.`{table.name}_view`"
     for name in (view, source):
         client.command(f"DROP TABLE IF EXISTS {name} SYNC")
     client.command(_queue(endpoints, table, schema, source))
@@ -121,4 +121,4 @@ def _view(table: Table, schema: dict[str, Any], source: str, view: str) -> str:
     query = landing_query(table, schema, generation=1)
     values = query[query.index("SELECT\n") : query.index("\nFROM (SELECT *")]
     image = f"SELECT *, _offset, _partition, toUInt8(op = 'd') AS gone, if(gone, before, after) AS image FROM {source}"
-    return f"CREATE MATERIALIZED VIEW {view} TO {render.rows_table(table)} AS {values} FROM ({image})"
+    return f"CREATE MATERIALIZED VIEW {view} TO {render.storage_table(table)} AS {values} FROM ({image})"

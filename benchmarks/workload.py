@@ -140,15 +140,15 @@ def make_topic(endpoints: Endpoints, control: ControlDatabase, table: Table) -> 
 def make_table(endpoints: Endpoints, table: Table) -> None:
     """The table, empty."""
     client = clickhouse.connect(endpoints.clickhouse)
-    client.command(f"CREATE DATABASE IF NOT EXISTS {render.ROWS}")
-    client.command(f"DROP TABLE IF EXISTS {render.rows_table(table)} SYNC")
-    client.command(render.create_rows_table(table))
+    client.command(f"CREATE DATABASE IF NOT EXISTS {render.STORAGE_DATABASE}")
+    client.command(f"DROP TABLE IF EXISTS {render.storage_table(table)} SYNC")
+    client.command(render.create_storage_table(table))
 
 
 def drop(endpoints: Endpoints, control: ControlDatabase, table: Table) -> None:
     """Leaves nothing of the benchmark behind: table, topic, subject, and what the control database remembers."""
     topic = topic_of(table)
-    clickhouse.connect(endpoints.clickhouse).command(f"DROP TABLE IF EXISTS {render.rows_table(table)} SYNC")
+    clickhouse.connect(endpoints.clickhouse).command(f"DROP TABLE IF EXISTS {render.storage_table(table)} SYNC")
     admin = AdminClient({"bootstrap.servers": endpoints.kafka.bootstrap})
     if topic in admin.list_topics(timeout=15).topics:
         admin.delete_topics([topic])[topic].result(30)

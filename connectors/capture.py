@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from core.control import ControlDatabase
 from core.control.models import Run, utc_now
-from schemas.render.connect import TABLES, takes
+from schemas.render.connect import TABLES, captures
 
 CAPTURE = "capture"
 TableName = tuple[str, str]
@@ -35,8 +35,8 @@ def capture_changes(
     stopped: list[TableName] = []
     resumed: list[TableName] = []
     for database, table in sorted(tables):
-        was = takes(before, database, table)
-        will = takes(wanted, database, table)
+        was = captures(before, database, table)
+        will = captures(wanted, database, table)
         if was and not will:
             stopped.append((database, table))
         if will and not was and f"{database}.{table}" in loaded:

@@ -162,7 +162,7 @@ def snapshot(
     chosen = load_catalog(context.settings.contracts).captured[table]
     absent = {(item.server, item.database) for item in list_quarantined(_control(context))}
     for server in context.endpoints.mysql:
-        present = [name for name in mysql.databases(server) if chosen.source.holds(name) and (server.name, name) not in absent]
+        present = [name for name in mysql.databases(server) if chosen.source.matches(name) and (server.name, name) not in absent]
         collections = [f"{database}.{table}" for database in present]
         if collections:
             tracker_of(context).request(server.name, collections, where)

@@ -68,7 +68,7 @@ def observe(server: MySqlServer, catalog: Catalog, quarantined: Container[tuple[
     deadline = time.monotonic() + seconds
     variables = {str(name): str(value) for name, value in mysql.rows(server, "SHOW GLOBAL VARIABLES")}
     databases = tuple(mysql.databases(server))
-    wanted = [(database, table.name) for database in databases for table in catalog if table.source.holds(database)]
+    wanted = [(database, table.name) for database in databases for table in catalog if table.source.matches(database)]
     chosen = {table_name for table_name in wanted if (server.name, table_name[0]) not in quarantined}
     tables = {}
     for table_name, columns in _columns(server, chosen).items():

@@ -23,8 +23,8 @@ from core.errors import MisconfiguredError, TransientError
 from core.settings import Endpoints, MySqlServer
 from schemas.catalog import Catalog
 from schemas.names import topic_of
+from schemas.plan_step import Step
 from schemas.render.connect import TABLES, connector_name, source_config
-from schemas.steps import Step
 from schemas.table import Table
 
 RESTART_SECONDS = 10.0
@@ -237,7 +237,7 @@ def _drop_steps(server: str, found: CaptureChanges) -> Iterator[Step]:
     for table in sorted({table for _, table in found.stopped}):
         lines = tuple(f"- {database}.{name}" for database, name in found.stopped if name == table)
         summary = f"no longer captured in {len(lines)} databases: their changes from now on will be missing"
-        yield Step(29, ConnectPlanner.name, "drop", f"{server}/{table}", summary, lines, destroys=True)
+        yield Step(29, ConnectPlanner.name, "drop", f"{server}/{table}", summary, lines, destructive=True)
 
 
 def _failures(states: list[dict[str, str]]) -> list[str]:
@@ -254,7 +254,7 @@ def _reason(snapshot: LatestSnapshot | None, backfill: TableCondition | None) ->
 
 
 def _describes(table: Table, database: str, name: str) -> bool:
-    return table.name == name and table.source.holds(database)
+    return table.name == name and table.source.matches(database)
 
 
 def _diff(live: dict[str, str], wanted: dict[str, str]) -> tuple[str, ...]:

@@ -143,7 +143,7 @@ def _shared_names(servers: Iterable[ServerFacts], catalog: Catalog) -> Iterator[
     servers_with: dict[str, list[str]] = {}
     for server in servers:
         for database in server.databases:
-            if any(table.source.holds(database) for table in catalog):
+            if any(table.source.matches(database) for table in catalog):
                 servers_with.setdefault(database, []).append(server.name)
     for database, names in servers_with.items():
         if len(names) > 1:

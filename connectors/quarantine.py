@@ -66,6 +66,6 @@ class Quarantine:
         return self._endpoints.mysql_named(server)
 
     def _tables(self, server: str, database: str) -> list[Table]:
-        if not any(table.source.holds(database) for table in self._catalog):
+        if not any(table.source.matches(database) for table in self._catalog):
             raise MisconfiguredError(f"no contract reads database {database!r}", "name a shard as `SHOW DATABASES` prints it")
         return [table for name, table in self._planner.collections(self._endpoints.mysql_named(server)) if name == database]

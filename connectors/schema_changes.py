@@ -55,7 +55,7 @@ def record_schema_changes(kafka: KafkaEndpoint, control: ControlDatabase, catalo
     last = cursor
     for change in changes(_history(kafka, server)):
         last = max(last, change.offset)
-        tables = [table.name for table in catalog if table.name == change.table and table.source.holds(change.database)]
+        tables = [table.name for table in catalog if table.name == change.table and table.source.matches(change.database)]
         if change.offset > cursor and change.state is not None and tables:
             set_condition(control, change.table, change.database, change.state, change.reason)
             new.append(change)

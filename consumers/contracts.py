@@ -6,7 +6,7 @@ import sys
 
 from consumers.applied_contracts import applied, fingerprint
 from core import logging
-from core.control import ControlDatabase, results
+from core.control import ControlDatabase, result_versions
 from schemas.catalog import Catalog, load
 
 log = logging.get("lander")
@@ -32,7 +32,7 @@ class Contracts:
                 if table.name in current and current[table.name] not in (self._applied.get(table.name), fingerprint(table)):
                     log.warning("the applied contract differs from the one that is loaded here", table=table.name, contracts=self._package)
             self._applied = current
-        return self._catalog.with_all_generations(results.materialised_generations(self._control))
+        return self._catalog.with_all_generations(result_versions.materialised_generations(self._control))
 
     def _fingerprints(self) -> dict[str, str]:
         return {name: contract.fingerprint for name, contract in applied(self._control).items()}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from confluent_kafka import KafkaError, Message, Producer
 
-from core.clients.kafka import admin, producer, whole
+from core.clients.kafka import admin, producer, read_topic
 from core.errors import TransientError
 from core.settings import KafkaEndpoint
 from core.wire import confluent
@@ -106,9 +106,11 @@ def entries(kafka: KafkaEndpoint, topic: str | None = None) -> Iterator[DeadLett
     for name in sorted(admin(kafka).list_topics(timeout=10).topics):
         if name.startswith(DLQ_PREFIX) and topic in (None, name[len(DLQ_PREFIX) :]):
             replayed_at = {
-                coordinates: int(message.offset() or 0) for message in whole(kafka, name) if (coordinates := _replayed(message)) is not None
+                coordinates: int(message.offset() or 0)
+                for message in read_topic(kafka, name)
+                if (coordinates := _replayed(message)) is not None
             }
-            for message in whole(kafka, name):
+            for message in read_topic(kafka, name):
                 if _replayed(message) is None:
                     yield _entry(message, replayed_at)
 

@@ -14,7 +14,7 @@ from core.errors import TransientError
 from core.settings import ClickHouseEndpoint, KafkaEndpoint
 from schemas.catalog import Catalog
 from schemas.names import ch_string, topic_of
-from schemas.render.clickhouse import rows_table
+from schemas.render.clickhouse import storage_table
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def measure(endpoint: ClickHouseEndpoint, catalog: Catalog, seconds: int) -> lis
     columns of every table. Raises TransientError (away) or MisconfiguredError (refused, or a table is missing).
     """
     tables = list(catalog)
-    selects = [MEASURE.format(name=ch_string(table.name), seconds=int(seconds), rows=rows_table(table)) for table in tables]
+    selects = [MEASURE.format(name=ch_string(table.name), seconds=int(seconds), rows=storage_table(table)) for table in tables]
     with clickhouse.answering(endpoint):
         rows = clickhouse.connect(endpoint).query("UNION ALL".join(selects)).result_rows if tables else ()
     by_name = {str(row[0]): _freshness(*row) for row in rows}

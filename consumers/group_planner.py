@@ -18,7 +18,7 @@ from core.errors import TransientError
 from core.settings import Endpoints
 from schemas.catalog import Catalog
 from schemas.names import topic_of
-from schemas.steps import Step
+from schemas.plan_step import Step
 from schemas.table import Computed, Table
 
 

@@ -19,8 +19,8 @@ from core.errors import SwitchboardError, TransientError
 from core.settings import Endpoints
 from schemas.catalog import Catalog
 from schemas.names import ch_string, physical_name
+from schemas.plan_step import Step
 from schemas.render import clickhouse as render
-from schemas.steps import Step
 from schemas.table import Computed, Table
 
 KEYS_CHANGE = (
@@ -86,7 +86,7 @@ class ClickHousePlanner:
         before = applied(self._control)
         steps: list[Step] = []
         for table in self._catalog:
-            view = views.get((render.read_database(table), table.name))
+            view = views.get((render.view_database(table), table.name))
             steps += self._steps(table, live, view, before.get(table.name, UNAPPLIED))
         return steps
 
@@ -116,7 +116,7 @@ class ClickHousePlanner:
             yield Step(21, self.name, "change", table.name, f"{len(found.lines)} columns", found.lines, found.narrows)
         if found.removed:
             lines = tuple(f"- {name}" for name in found.removed)
-            yield Step(22, self.name, "drop", table.name, "columns that the contract no longer has", lines, destroys=True)
+            yield Step(22, self.name, "drop", table.name, "columns that the contract no longer has", lines, destructive=True)
         if view is not None and _is_stale(table, view):
             yield Step(23, self.name, "run", table.name, f"its view follows generation {table.generation}, which is in force")
         elif not found.removed and not found.lines and before.fingerprint != fingerprint(table):
@@ -127,21 +127,21 @@ class ClickHousePlanner:
         try:
             self._apply(client, step)
         except ClickHouseError as error:
-            raise clickhouse.named(self._endpoint, error) from error
+            raise clickhouse.classify(self._endpoint, error) from error
 
     def _apply(self, client: Client, step: Step) -> None:
         table = self._catalog[step.subject]
-        for database in (render.ROWS, render.read_database(table)):
+        for database in (render.STORAGE_DATABASE, render.view_database(table)):
             client.command(f"CREATE DATABASE IF NOT EXISTS {database}")
         if step.action == "create":
-            client.command(render.create_rows_table(table))
+            client.command(render.create_storage_table(table))
         live = _live_tables(client)
         before = applied(self._control).get(table.name, UNAPPLIED)
         found = difference(table, live[physical_name(table)], before)
         if step.action == "change":
             self._change(client, table, found, before, resumed=scratch_name(table) in live and not found.copy_and_swap)
         with self._control.alone(_view_lock(table)):
-            client.command(render.create_read_view(table, (*table.names, *found.kept)))
+            client.command(render.create_current_view(table, (*table.names, *found.kept)))
             if step.action == "drop":
                 for name in found.removed:
                     client.command(render.drop_column(table, name))
@@ -204,7 +204,7 @@ class ClickHousePlanner:
             described = table.names if before.fingerprint in ("", fingerprint(table)) else tuple(before.columns.values())
             excluded = {*described, *(name for name, _ in render.META_COLUMNS)}
             others = (name for name in live.columns if name not in excluded)
-            client.command(render.create_read_view(table, (*described, *others)))
+            client.command(render.create_current_view(table, (*described, *others)))
 
     def _classified(self, table: Table, error: Exception) -> SwitchboardError:
         """Returns the error as that of an INSERT: changes by `apply` meanwhile, and ClickHouse's own failures, must not end a lander."""
@@ -212,7 +212,7 @@ class ClickHousePlanner:
         if code in STRUCTURE_ERRORS:
             return UnfitTableError(f"table {table.name!r}: {clickhouse.first_line(error)}", "run `switchboard apply`")
         if code is None or code in clickhouse.AUTHENTICATION_FAILED:
-            return clickhouse.named(self._endpoint, error)
+            return clickhouse.classify(self._endpoint, error)
         return TransientError(f"table {table.name!r}: {clickhouse.first_line(error)}")
 
 
@@ -241,13 +241,13 @@ def _views(client: Client) -> dict[tuple[str, str], str]:
 
 def _is_stale(table: Table, view: str) -> bool:
     """Whether a swap of generations was interrupted between the pointer and the view."""
-    return isinstance(table.source, Computed) and f"FROM {_unquoted(render.rows_table(table))} FINAL" not in _unquoted(view)
+    return isinstance(table.source, Computed) and f"FROM {_unquoted(render.storage_table(table))} FINAL" not in _unquoted(view)
 
 
 def _live_tables(client: Client, name: str | None = None) -> dict[str, Live]:
     """Returns live tables by name: all, or the given one."""
     columns: dict[str, dict[str, str]] = {}
-    chosen = f"database = '{render.ROWS}'"
+    chosen = f"database = '{render.STORAGE_DATABASE}'"
     one = "" if name is None else f" AND {{}} = {ch_string(name)}"
     query = f"SELECT table, name, type FROM system.columns WHERE {chosen}{one.format('table')} ORDER BY table, position"
     for table, column, kind in client.query(query).result_rows:

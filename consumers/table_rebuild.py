@@ -31,12 +31,12 @@ def copy_and_swap(client: Client, table: Table, renamed: Mapping[str, str], *, r
 
     `renamed` maps old names of columns to new ones. Columns that the contract does not describe are kept.
     """
-    live, scratch = render.rows_table(table), f"{render.ROWS}.{ch_name(scratch_name(table))}"
+    live, scratch = render.storage_table(table), f"{render.STORAGE_DATABASE}.{ch_name(scratch_name(table))}"
     since = "0"
     if not resumed:
         since = str(client.query(f"SELECT toUnixTimestamp(now()) - {MARGIN_SECONDS}").result_rows[0][0])
         client.command(f"DROP TABLE IF EXISTS {scratch} SYNC")
-        client.command(render.create_rows_table(table, scratch))
+        client.command(render.create_storage_table(table, scratch))
         for name, kind in _undescribed_columns(client, table, live, renamed):
             client.command(f"ALTER TABLE {scratch} ADD COLUMN {ch_name(name)} {kind}")
         _copy(client, live, scratch, renamed, "0")

@@ -13,8 +13,8 @@ from core.control.table_health import ALL_SHARDS, NEEDS_SNAPSHOT, NEEDS_VERIFICA
 from core.settings import Endpoints, TopicSettings
 from schemas.catalog import Catalog
 from schemas.names import dlq_of, topic_of
+from schemas.plan_step import Step
 from schemas.render.connect import internal_topics
-from schemas.steps import Step
 from schemas.table import Metadata, Table
 
 UNLIMITED = "-1"
@@ -64,7 +64,7 @@ class TopicPlanner:
                 steps.append(Step(10, self.name, "create", name, f"{partitions} partitions"))
             elif (current := len(live[name].partitions)) != partitions:
                 summary = f"recreate as the next generation: {current} partitions -> {partitions}; records that have not landed are lost"
-                steps.append(Step(10, self.name, "change", name, summary, destroys=True))
+                steps.append(Step(10, self.name, "change", name, summary, destructive=True))
         steps += self._retentions([table for table in self._catalog if topic_of(table) in live])
         for table in self._catalog:
             topic = topic_of(table)
@@ -80,7 +80,7 @@ class TopicPlanner:
             topic, current = resource.name, future.result(15)["retention.ms"].value
             if current != wanted[topic]:
                 summary = f"keep records {_duration(wanted[topic])}, not {_duration(current)}"
-                steps.append(Step(RETAIN, self.name, "change", topic, summary, destroys=_is_shorter(wanted[topic], current)))
+                steps.append(Step(RETAIN, self.name, "change", topic, summary, destructive=_is_shorter(wanted[topic], current)))
         return steps
 
     def _is_bound(self, topic: str) -> bool:

@@ -1,4 +1,4 @@
-"""The clock, injected wherever time is read, so that tests own it."""
+"""The clock, injected wherever time decides something, so that tests control it."""
 
 from __future__ import annotations
 

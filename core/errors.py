@@ -1,13 +1,13 @@
-"""What can go wrong, sorted by what to do about it: retry, set the record aside, or ask a person.
+"""The platform's errors, by the required reaction: retry, write a dead letter, or let an operator act.
 
-Every error is one line for a person (``str(error)``) and a line of remedy; `switchboard.cli` prints both and no trace.
+Every error has a message of one line (``str(error)``) and a remedy; `switchboard.cli` prints both without a traceback.
 """
 
 from __future__ import annotations
 
 
 class SwitchboardError(Exception):
-    """The root. `what` tells what happened and where; `remedy` tells what to do."""
+    """The base class. `what` says what happened and where; `remedy` says what to do."""
 
     def __init__(self, what: str, remedy: str = "") -> None:
         super().__init__(what)
@@ -16,7 +16,7 @@ class SwitchboardError(Exception):
 
 
 class TransientError(SwitchboardError):
-    """Something is away or busy; the same call may go through later."""
+    """A server is unavailable or busy; the same call may succeed later."""
 
 
 class PoisonError(SwitchboardError):
@@ -24,16 +24,16 @@ class PoisonError(SwitchboardError):
 
 
 class MisconfiguredError(SwitchboardError):
-    """A person has to change something; trying again does not help."""
+    """An operator must change something; a retry does not help."""
 
 
 class ContractError(MisconfiguredError):
-    """A contract contradicts itself, or a target cannot express it."""
+    """A contract is inconsistent, or cannot be rendered for a target."""
 
 
 class RefusedError(MisconfiguredError):
-    """The step would lose data and was not named by its user."""
+    """A step would lose data and was not approved."""
 
 
 class StoppedError(SwitchboardError):
-    """A table or shard was stopped so that nothing is lost; it goes on once a person has decided."""
+    """A table or shard was stopped so that nothing is lost; it resumes once an operator has decided."""

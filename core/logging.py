@@ -1,4 +1,4 @@
-"""Structured logs: one line an event, on standard error; no secret is ever a field."""
+"""Structured logs on standard error, one line for each event; secrets are masked."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
 
 def configure(*, json: bool | None = None, level: int = logging.INFO, stream: TextIO | None = None) -> None:
-    """JSON where nobody watches, coloured lines on a terminal, unless `json` says which."""
+    """Logs JSON, or coloured lines on a terminal, unless `json` decides."""
     out = stream or sys.stderr
     as_json = not out.isatty() if json is None else json
     renderer = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()

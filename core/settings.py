@@ -1,4 +1,4 @@
-"""Settings and servers, resolved once at the edge into frozen values; nothing below it reads the environment."""
+"""Settings and endpoints: frozen values, resolved once by the command; no other module reads the environment."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class MySqlServer(Frozen):
     connect_password: str = ""
     """How Kafka Connect reads the password: a config-provider reference such as ``${env:CDC_PASSWORD}``."""
     snapshot_chunk_rows: int = Field(8192, ge=1)
-    """Rows that an incremental snapshot reads in one query: fewer burden the server less, and take longer. It is the only
-    throttle that Debezium has, which never waits between chunks; `connectors snapshots pause` holds one by hand."""
+    """Rows that an incremental snapshot reads in one query: fewer are less load on the server, and take longer. It is the only
+    throttle that Debezium has, which does not wait between chunks; `connectors snapshots pause` pauses one."""
     keep_alive_seconds: float = Field(10.0, ge=1)
-    """Debezium reconnects after so long without an event. MySQL sends a heartbeat after 80% of it; on an idle server, verify and
-    each chunk of a snapshot wait for that heartbeat."""
+    """Debezium reconnects after this time without an event. MySQL sends a heartbeat after 80% of it; on an idle server,
+    `verify` and each chunk of a snapshot wait for that heartbeat."""
 
 
 class KafkaEndpoint(Frozen):
@@ -59,7 +59,7 @@ APICURIO_CONVERTER = "io.apicurio.registry.utils.converter.AvroConverter"
 class ConnectEndpoint(Frozen):
     url: str
     value_converter: str = APICURIO_CONVERTER
-    """The class that writes values: this one, or one derived from it that Connect has as a plugin (see `connectors/plugin`)."""
+    """The converter class of values: this one, or a subclass that Connect has as a plugin (see `connectors/plugin`)."""
 
 
 class ClickHouseEndpoint(Frozen):
@@ -89,7 +89,7 @@ class FlinkEndpoint(Frozen):
 
 
 class Endpoints(Frozen):
-    """Every server this process may talk to. The last three are None until their rooms are enabled (`up --all`)."""
+    """Every server that a process may use. The last three are None unless the stack runs with `up --all`."""
 
     mysql: tuple[MySqlServer, ...]
     kafka: KafkaEndpoint
@@ -155,34 +155,34 @@ class ConnectorSettings(Frozen):
 
 
 class StreamerSettings(Frozen):
-    """Who may watch, and where. In the local profile a secret is made where none is named; production takes none."""
+    """Settings of the streamer: tokens, addresses, limits. Only the local profile generates a secret if none is set."""
 
     audience: str = "switchboard"
     issuer: str | None = None
-    """What a token's `iss` has to be; not looked at where none is named."""
+    """The required `iss` of tokens; not checked if unset."""
     jwt_secret: SecretStr | None = None
     """Signs and checks HS256 tokens, for local use."""
     jwks_url: str | None = None
-    """Where an identity provider publishes its keys; tokens by the secret are refused then."""
+    """The URL of an identity provider's keys; if set, tokens signed by the secret are refused."""
     host: str = "127.0.0.1"
     port: int = 8090
     grpc_port: int = 8091
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     tls_by_proxy: bool = False
-    """A proxy ends TLS before it: only then are other addresses than loopback served without a certificate."""
+    """A proxy terminates TLS: only then are addresses other than loopback served without a certificate."""
     most_streams: int = Field(5000, ge=1)
-    """Calls and connections at once, of each port."""
+    """Concurrent calls and connections of each port."""
     most_queries: int = Field(16, ge=1)
     most_queries_of_tenant: int = Field(4, ge=1)
     drain_lead_seconds: float = Field(1.0, ge=0)
-    """How long health is NOT_SERVING before streams are ended, so that a balancer sends nobody here any more."""
+    """How long health is NOT_SERVING before streams end, so that a load balancer sends no new clients."""
     drain_seconds: float = Field(3.0, gt=0)
 
     @model_validator(mode="after")
     def _pair(self) -> Self:
         if (self.tls_certificate is None) != (self.tls_key is None):
-            raise ValueError("tls_certificate and tls_key are named together or not at all")
+            raise ValueError("tls_certificate and tls_key must be set together")
         return self
 
 
@@ -191,8 +191,7 @@ class Settings(Frozen):
     contracts: str = "schemas.contracts"
     """A package name, or a folder of contract files."""
     home: Path = Path(".switchboard")
-    """Where the local stack keeps its servers, data and logs."""
-    source_prefix: str = "mysql"
+    """The folder of the local stack: its servers, data and logs."""
     topics: TopicSettings = TopicSettings()
     landing: LandingSettings = LandingSettings()
     connectors: ConnectorSettings = ConnectorSettings()
@@ -201,12 +200,12 @@ class Settings(Frozen):
     metadata_database: str = "metadata"
     control_database: str = "switchboard_control"
     endpoints: Endpoints | None = None
-    """Named in production; None in the local profile, where the running stack tells them."""
+    """Required in production; None in the local profile, where they are those of the running stack."""
 
 
 @dataclass(frozen=True)
 class Context:
-    """What a command is handed: the settings, and where the servers are, resolved when first asked."""
+    """The settings, and the endpoints, which are resolved when first used."""
 
     settings: Settings
     resolve_endpoints: Callable[[], Endpoints]

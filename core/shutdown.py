@@ -1,7 +1,7 @@
-"""The end of a long-running process: a signal asks for it, and a limit guarantees it.
+"""Shutdown of long-running processes: on a signal, within a time limit.
 
-Every process of the platform may be killed at any moment without loss, so one that still waits for a server when the limit is
-reached ends without the answer.
+Every process of the platform may be killed at any moment without loss, so one that still waits for a server at the limit
+ends without the answer.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import threading
 from core import logging
 
 LIMIT_SECONDS = 4.5
-"""Process managers send SIGKILL some time after SIGTERM; ours ends within 5 s by itself."""
+"""Process managers send SIGKILL some time after SIGTERM; a process of ours ends within 5 s."""
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 log = logging.get("process")
 

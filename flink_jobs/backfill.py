@@ -20,7 +20,18 @@ from consumers.topic_planner import TopicPlanner
 from core.clients import clickhouse
 from core.clients.kafka import admin
 from core.control import ControlDatabase
-from core.control.results import DROPPED, PLANNED, READY, RUNNING, Generation, generations, point, pointer, pointers, remember
+from core.control.result_versions import (
+    DROPPED,
+    PLANNED,
+    READY,
+    RUNNING,
+    Generation,
+    activate,
+    active_version,
+    active_versions,
+    generations,
+    save,
+)
 from core.control.runs import recorded
 from core.errors import MisconfiguredError, TransientError
 from core.settings import Endpoints, Settings
@@ -31,7 +42,7 @@ from flink_jobs.rest import ENDED, Flink
 from flink_jobs.submit import Submitter
 from schemas.catalog import Catalog
 from schemas.names import ch_name, dlq_of, topic_of
-from schemas.render.clickhouse import META_COLUMNS, create_read_view, create_rows_table, rows_table
+from schemas.render.clickhouse import META_COLUMNS, create_current_view, create_storage_table, storage_table
 from schemas.table import Shards, Table
 
 LANDING_SECONDS = 120.0
@@ -68,7 +79,7 @@ class Backfills:
     def status(self, job: Job) -> list[Standing]:
         """Every generation that is not dropped."""
         result = result_of(job, self._contracts)
-        live, known = pointer(self._control, result.name).generation, self._known(result)
+        live, known = active_version(self._control, result.name).generation, self._known(result)
         states = {status.name: status.state for status in reversed(self._flink.jobs())}
         return [
             Standing(found.number, found.state, found.begins, found.number == live, states.get(self._making(job, found).name, ""))
@@ -96,7 +107,7 @@ class Backfills:
         number = other.number if other is not None else max(found.number for found in self._known(result)) + 1
         planned = Generation(result.name, number, PLANNED, begins)
         with self._recorded(job, "plan", generation=number, begins=None if begins is None else begins.isoformat()):
-            remember(self._control, planned)
+            save(self._control, planned)
         return planned
 
     def _held(self, job: Job, begins: dt.datetime | None) -> None:
@@ -129,21 +140,21 @@ class Backfills:
             tell("make its topic and table", 0, 1)
             self._make(made)
             found = replace(found, state=RUNNING)
-            remember(self._control, found)
+            save(self._control, found)
         tell("start its job", 0, 1)
-        catalog = self._contracts.at(pointers(self._control))
+        catalog = self._contracts.with_generations(active_versions(self._control))
         identity = Submitter(self._endpoints, catalog, self._client, self._control).begin([made])[made.name]
         deadline = time.monotonic() + limit
         self._read_whole(made, identity, tell, deadline)
         self._landed_whole(made, tell, min(deadline, time.monotonic() + LANDING_SECONDS))
         found = replace(found, state=READY)
-        remember(self._control, found)
+        save(self._control, found)
         return found
 
     def diff(self, job: Job, rest_seconds: float) -> list[compare.Day]:
         """The result in force beside the other generation, each day since the backfill begins. See `compare.days`."""
         result, found = self._ready(job)
-        live = self._at(result, pointer(self._control, result.name).generation)
+        live = self._at(result, active_version(self._control, result.name).generation)
         with self._recorded(job, "diff", generation=found.number) as told:
             compared = compare.days(self._clickhouse(), live, self._at(result, found.number), found.begins, rest_seconds)
             told |= {"days": len(compared), "different": [f"{day.day}" for day in compared if not day.same]}
@@ -155,7 +166,7 @@ class Backfills:
         Where it is in force already, the view is made to follow, as after a swap that was cut off.
         """
         result = result_of(job, self._contracts)
-        at, newest = pointer(self._control, result.name), self._standing(result)[-1]
+        at, newest = active_version(self._control, result.name), self._standing(result)[-1]
         if at.generation != newest.number:
             self._runs(job, self._ready(job)[1])
         elif at.generation == at.previous:
@@ -165,7 +176,7 @@ class Backfills:
     def revert(self, job: Job) -> int:
         """Puts the generation before the last swap back in force; its number. Repeated, it makes the view follow."""
         result = result_of(job, self._contracts)
-        at = pointer(self._control, result.name)
+        at = active_version(self._control, result.name)
         if at.previous > at.generation:
             return self._point(job, result, at.generation, "revert")
         earlier = next((found for found in self._standing(result) if found.number == at.previous != at.generation), None)
@@ -188,8 +199,8 @@ class Backfills:
     def follow(self, job: Job) -> None:
         """Makes the view read the generation in force. Safe to repeat."""
         result = result_of(job, self._contracts)
-        live = self._at(result, pointer(self._control, result.name).generation)
-        self._clickhouse().command(create_read_view(live))
+        live = self._at(result, active_version(self._control, result.name).generation)
+        self._clickhouse().command(create_current_view(live))
 
     def drop(self, job: Job) -> list[int]:
         """Ends the jobs of the generations that are not in force and removes their tables and topics; their numbers."""
@@ -197,7 +208,7 @@ class Backfills:
         with self._recorded(job, "drop") as told:
             other = self._beside(result)
             if other is not None:
-                remember(self._control, replace(other, state=DROPPED))
+                save(self._control, replace(other, state=DROPPED))
             gone = [found for found in self._known(result) if found.state == DROPPED]
             removed = [found.number for found in gone if self._remove(self._making(job, found))]
             told |= {"generations": removed}
@@ -205,7 +216,7 @@ class Backfills:
 
     def _point(self, job: Job, result: Table, number: int, verb: str) -> int:
         with self._recorded(job, verb, generation=number):
-            point(self._control, result.name, number)
+            activate(self._control, result.name, number)
             self.follow(job)
         return number
 
@@ -217,11 +228,11 @@ class Backfills:
             for step in steps:
                 target.apply(step)
         client = self._clickhouse()
-        client.command(create_rows_table(made.result))
+        client.command(create_storage_table(made.result))
         column = time_column(made.result)
         if made.begins is not None and column is not None:
-            live = self._at(made.result, pointer(self._control, made.result.name).generation)
-            client.command(f"TRUNCATE TABLE {rows_table(made.result)}")
+            live = self._at(made.result, active_version(self._control, made.result.name).generation)
+            client.command(f"TRUNCATE TABLE {storage_table(made.result)}")
             client.command(taken_over(live, made.result, column, made.begins))
 
     def _read_whole(self, made: Making, identity: str, tell: Tell, deadline: float) -> None:
@@ -275,8 +286,8 @@ class Backfills:
             except KafkaException as error:
                 if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
                     raise TransientError(f"topic {name} cannot be deleted: {error}", "run it again") from error
-        stood = bool(client.query(f"EXISTS TABLE {rows_table(made.result)}").result_rows[0][0])
-        client.command(f"DROP TABLE IF EXISTS {rows_table(made.result)} SYNC")
+        stood = bool(client.query(f"EXISTS TABLE {storage_table(made.result)}").result_rows[0][0])
+        client.command(f"DROP TABLE IF EXISTS {storage_table(made.result)} SYNC")
         return running is not None or bool(topics) or stood
 
     def _ready(self, job: Job) -> tuple[Table, Generation]:
@@ -291,7 +302,7 @@ class Backfills:
 
     def _beside(self, result: Table) -> Generation | None:
         """The one generation that is neither in force nor dropped."""
-        live = pointer(self._control, result.name).generation
+        live = active_version(self._control, result.name).generation
         return next((found for found in self._standing(result) if found.number != live), None)
 
     def _standing(self, result: Table) -> list[Generation]:
@@ -322,6 +333,6 @@ def taken_over(live: Table, made: Table, column: str, begins: dt.datetime) -> st
     names = [ch_name(name) for name in (*live.names, *(name for name, _ in META_COLUMNS))]
     values = ["0" if name == ch_name("_version") else name for name in names]
     return (
-        f"INSERT INTO {rows_table(made)} ({', '.join(names)})\nSELECT {', '.join(values)} FROM {rows_table(live)} FINAL\n"
+        f"INSERT INTO {storage_table(made)} ({', '.join(names)})\nSELECT {', '.join(values)} FROM {storage_table(live)} FINAL\n"
         f"WHERE {ch_name(column)} < toDateTime('{begins:%Y-%m-%d %H:%M:%S}', 'UTC')"
     )

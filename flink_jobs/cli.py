@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table as Shown
 
 from core.control import ControlDatabase
-from core.control.results import pointers
+from core.control.result_versions import active_versions
 from core.settings import Context
 from flink_jobs import client
 from flink_jobs.jobs import JOBS, job_named
@@ -37,7 +37,7 @@ def _control(context: Context) -> ControlDatabase:
 def make_submitter(context: Context) -> Submitter:
     """Of every job, in the generation of its result that is in force."""
     settings, control = context.settings, _control(context)
-    catalog = load_catalog(settings.contracts).at(pointers(control))
+    catalog = load_catalog(settings.contracts).with_generations(active_versions(control))
     flink = client.load(settings.home, context.endpoints.flink, settings.flink)
     return Submitter(context.endpoints, catalog, flink, control)
 

@@ -9,7 +9,7 @@ from clickhouse_connect.driver.client import Client
 
 from flink_jobs.jobs import time_column
 from schemas.names import ch_name
-from schemas.render.clickhouse import rows_table
+from schemas.render.clickhouse import storage_table
 from schemas.table import Table
 
 ALL = dt.date(1970, 1, 1)
@@ -38,7 +38,7 @@ def days(client: Client, one: Table, other: Table, begins: dt.datetime | None, r
 def query(one: Table, other: Table, begins: dt.datetime | None, rest_seconds: float) -> str:
     keys = ", ".join(map(ch_name, one.key))
     changed = f"_committed_at >= now64(3) - toIntervalMillisecond({int(rest_seconds * 1000)})"
-    moving = " UNION ALL ".join(f"SELECT {keys} FROM {rows_table(table)} WHERE {changed}" for table in (one, other))
+    moving = " UNION ALL ".join(f"SELECT {keys} FROM {storage_table(table)} WHERE {changed}" for table in (one, other))
     at_rest = f"({keys}) NOT IN ({moving})"
     sides = "\nUNION ALL\n".join(_side(table, number, begins, at_rest) for number, table in enumerate((one, other), 1))
     return (
@@ -56,5 +56,5 @@ def _side(table: Table, number: int, begins: dt.datetime | None, condition: str)
     values = ", ".join(map(ch_name, table.names))
     return (
         f"SELECT {number} AS side, {day} AS day, sipHash64(toString(tuple({values}))) AS checksum\n"
-        f"FROM {rows_table(table)} FINAL WHERE {condition}"
+        f"FROM {storage_table(table)} FINAL WHERE {condition}"
     )

@@ -1,4 +1,4 @@
-"""Loads the contracts in force: every `Table` value that the modules of a package or folder define."""
+"""Loads contracts: every `Table` value that the modules of a package or folder define."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from schemas.table import Computed, Table
 
 @dataclass(frozen=True)
 class Catalog:
-    """The tables in force, by name. Raises ContractError if two would share a name or a topic."""
+    """The contracts, by name. Raises ContractError if two would share a name or a topic."""
 
     tables: tuple[Table, ...]
 
@@ -44,16 +44,16 @@ class Catalog:
 
     @property
     def captured(self) -> Catalog:
-        """The tables that MySQL has, without those that jobs compute."""
+        """The tables that are captured from MySQL."""
         return Catalog(tuple(table for table in self.tables if not isinstance(table.source, Computed)))
 
     @property
     def computed(self) -> Catalog:
-        """The tables that jobs compute."""
+        """The tables that Flink jobs compute."""
         return Catalog(tuple(table for table in self.tables if isinstance(table.source, Computed)))
 
-    def at(self, generations: Mapping[str, int]) -> Catalog:
-        """With computed tables in the generation given, those of which none is given as they are."""
+    def with_generations(self, generations: Mapping[str, int]) -> Catalog:
+        """Returns it with each computed table in the generation of `generations`, by table name; unchanged without an entry."""
         return Catalog(tuple(replace(table, generation=generations.get(table.name, table.generation)) for table in self.tables))
 
     def with_all_generations(self, generations: Mapping[str, Iterable[int]]) -> Catalog:
@@ -61,13 +61,13 @@ class Catalog:
         computed = (replace(table, generation=number) for table in self.computed for number in generations.get(table.name, (1,)))
         return Catalog((*self.captured, *computed))
 
-    def chosen(self, names: Iterable[str]) -> tuple[Table, ...]:
-        """The named tables, or all of them if none is named."""
+    def select(self, names: Iterable[str]) -> tuple[Table, ...]:
+        """Returns the named tables, or all tables if none is named. Raises ContractError for an unknown name."""
         return tuple(self[name] for name in names) or self.tables
 
 
 def load(where: str) -> Catalog:
-    """Reads a folder of ``*.py`` contract files, or a package by its dotted name. Runs those files."""
+    """Loads a folder of ``*.py`` contract files, or a package by its dotted name; both are executed. Raises ContractError."""
     modules = list(_folder(Path(where))) if Path(where).is_dir() else list(_package(where))
     tables = [value for module in modules for value in vars(module).values() if isinstance(value, Table)]
     if not tables:

@@ -1,4 +1,4 @@
-"""From a live MySQL schema to contracts, as a person would have begun them: exact in types, guessing in privacy."""
+"""From a live MySQL schema to draft contracts: types are exact, privacy classes are guessed from names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from core.errors import ContractError
 from schemas import privacy as p
 from schemas import types as t
 from schemas.names import avro_field, topic_part
-from schemas.table import RESERVED, Column, Latest, Source, Table, spoils_a_key
+from schemas.table import RESERVED, Column, Latest, Source, Table, unusable_key_reason
 
 COLUMNS_QUERY = """
 SELECT c.table_name, c.column_name, c.data_type, c.column_type, c.is_nullable = 'YES', c.numeric_precision, c.numeric_scale,
@@ -36,7 +36,7 @@ PRIVACY: tuple[tuple[str, p.Privacy], ...] = (
     (r"address|street|(^|_)(first|last|full|middle|sur|nick|display|user|customer|contact|agent)_?name|^name$|surname", p.REDACT),
     (r"note|comment|text|message|description|subject|body|remark|feedback|transcript|summary", p.FREE_TEXT),
 )
-"""Pattern of a column's name -> the guess. The first that is found counts."""
+"""Pattern of a column's name -> the guessed class; the first match counts."""
 
 LONGEST_IN_KEY = 65_535
 TOO_LONG = "may hold values of more than 64 KB, too long for a record's key; add a primary key"
@@ -44,11 +44,11 @@ TOO_LONG = "may hold values of more than 64 KB, too long for a record's key; add
 
 @dataclass(frozen=True)
 class Described:
-    """A column as information_schema tells it."""
+    """A column in information_schema; `declaration` is its `column_type`."""
 
     name: str
     kind: str
-    spelled: str
+    declaration: str
     nullable: bool
     precision: int
     scale: int
@@ -58,18 +58,18 @@ class Described:
 
 @dataclass(frozen=True)
 class Imported:
-    """What became of a table. It has no contract if it was refused for the `reasons`; `guessed` columns are to be reviewed."""
+    """The result for one table: no contract if it was refused for `reasons`; the classes of `guessed` columns need a review."""
 
     name: str
     contract: Table | None
     guessed: tuple[str, ...] = ()
-    odd: tuple[str, ...] = ()
+    unsupported: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Plan:
-    """`keyless` takes tables without a key as keyed by all columns. `existing` contracts keep what people have decided."""
+    """`keyless` imports tables without a key as keyed by all columns. Decisions in `existing` contracts are kept."""
 
     source: Source
     keyless: bool = False
@@ -80,11 +80,11 @@ class Plan:
 
 
 def import_tables(columns: Iterable[tuple[Any, ...]], keys: Iterable[tuple[Any, ...]], plan: Plan) -> list[Imported]:
-    """From the rows of `COLUMNS_QUERY` and `KEYS_QUERY` to a contract for each table that can have one."""
+    """Returns a result for each table, from the rows of `COLUMNS_QUERY` and `KEYS_QUERY`."""
     tables: dict[str, list[Described]] = {}
-    for table, name, kind, spelled, nullable, *numbers in columns:
+    for table, name, kind, declaration, nullable, *numbers in columns:
         precision, scale, fraction, octets = (int(number or 0) for number in numbers)
-        described = Described(name, kind.lower(), spelled.lower(), bool(nullable), precision, scale, fraction, octets)
+        described = Described(name, kind.lower(), declaration.lower(), bool(nullable), precision, scale, fraction, octets)
         tables.setdefault(table, []).append(described)
     unique = _unique(keys)
     topics: dict[str, str] = {}
@@ -92,7 +92,7 @@ def import_tables(columns: Iterable[tuple[Any, ...]], keys: Iterable[tuple[Any, 
 
 
 def _unique(keys: Iterable[tuple[Any, ...]]) -> dict[str, dict[str, tuple[str, ...]]]:
-    """Table -> index -> columns, of the unique indexes without a nullable column."""
+    """Returns table -> index -> columns, of the unique indexes without a nullable column."""
     found: dict[str, dict[str, tuple[str, ...]]] = {}
     nullable = set()
     for table, index, column, may_be_null in keys:
@@ -106,12 +106,12 @@ def _unique(keys: Iterable[tuple[Any, ...]]) -> dict[str, dict[str, tuple[str, .
 def _import(table: str, described: list[Described], unique: dict[str, tuple[str, ...]], plan: Plan, topics: dict[str, str]) -> Imported:
     typed = [(column, type_of(column)) for column in described]
     usable = [(column, kind) for column, kind in typed if kind is not None]
-    odd = tuple(f"{column.name} ({column.spelled})" for column, kind in typed if kind is None)
+    unsupported = tuple(f"{column.name} ({column.declaration})" for column, kind in typed if kind is None)
     key = unique.get("PRIMARY") or next((unique[name] for name in sorted(unique)), ())
     all_columns = not key and plan.keyless
     key = tuple(column.name for column, _ in usable) if all_columns else key
     if reasons := tuple(_reasons(table, usable, key, topics, all_columns=all_columns)):
-        return Imported(table, None, odd=odd, reasons=reasons)
+        return Imported(table, None, unsupported=unsupported, reasons=reasons)
     before = plan.before(table)
     known = {column.name: column for column in before.columns} if before is not None else {}
     guessed = tuple(column.name for column, _ in usable if column.name not in known)
@@ -119,16 +119,16 @@ def _import(table: str, described: list[Described], unique: dict[str, tuple[str,
     columns = tuple(
         _column(column, kind, known.get(column.name), numbers, immutable=column.name in key and not all_columns) for column, kind in usable
     )
-    made = {"source": plan.source, "key": key, "columns": columns, "keyed_by_all_columns": all_columns}
+    values = {"source": plan.source, "key": key, "columns": columns, "keyed_by_all_columns": all_columns}
     try:
-        contract = Table(name=table, history=Latest(), **made) if before is None else replace(before, **made)  # type: ignore[arg-type]
+        contract = Table(name=table, history=Latest(), **values) if before is None else replace(before, **values)  # type: ignore[arg-type]
     except ContractError as error:
-        return Imported(table, None, odd=odd, reasons=(error.what,))
-    return Imported(table, contract, guessed, odd)
+        return Imported(table, None, unsupported=unsupported, reasons=(error.what,))
+    return Imported(table, contract, guessed, unsupported)
 
 
 def _column(described: Described, kind: t.Type, known: Column | None, numbers: Iterator[int], *, immutable: bool) -> Column:
-    """Its id and privacy class stay for ever; a column that somebody declared immutable stays so."""
+    """Returns the column; a known one keeps its id, its privacy class and `immutable`."""
     fixed = not described.nullable and (immutable or (known is not None and known.immutable))
     privacy = known.privacy if known is not None else guessed_privacy(described.name, kind)
     return Column(known.id if known is not None else next(numbers), described.name, kind, privacy, described.nullable, fixed)
@@ -144,29 +144,29 @@ def _reasons(
         yield "no primary key and no unique key without nulls: add one, or import it with --keyless all-columns"
     for name in key:
         if name not in names:
-            yield f"key column {name!r} is of a type that no contract has"
-        elif (why := spoils_a_key(names[name])) is not None:
+            yield f"key column {name!r} has a type that contracts do not support"
+        elif (why := unusable_key_reason(names[name])) is not None:
             yield f"key column {name!r} {why}" + ("; add a primary key" if all_columns else "")
     if all_columns:
         yield from (f"column {column.name!r} {TOO_LONG}" for column, _ in usable if column.octets > LONGEST_IN_KEY)
     fields: dict[str, str] = {}
     for name in names:
         if name in RESERVED:
-            yield f"column {name!r} has a name that is ours"
+            yield f"column {name!r} has a name that landing reserves"
         if (other := fields.setdefault(avro_field(name), name)) != name:
             yield f"columns {other!r} and {name!r} are one field in Avro"
 
 
 def type_of(column: Described) -> t.Type | None:
-    """The contract's type, or None where there is none (geometry, vectors)."""
-    unsigned = "unsigned" in column.spelled
+    """Returns the contract type; None for unsupported types (geometry, vectors)."""
+    unsigned = "unsigned" in column.declaration
     bits = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
     plain: dict[str, t.Type] = {"float": t.Float(32), "double": t.Float(64), "date": t.Date(), "year": t.Year(), "json": t.Json()}
     plain |= {"enum": t.Enum(), "set": t.Set()}
     plain |= dict.fromkeys(("char", "varchar", "tinytext", "text", "mediumtext", "longtext"), t.Text())
     plain |= dict.fromkeys(("varbinary", "tinyblob", "blob", "mediumblob", "longblob"), t.Binary())
     match column.kind:
-        case "tinyint" if column.spelled == "tinyint(1)":
+        case "tinyint" if column.declaration == "tinyint(1)":
             return t.Bool()
         case kind if kind in bits:
             return t.UInt(bits[kind]) if unsigned else t.Int(bits[kind])
@@ -187,7 +187,7 @@ def type_of(column: Described) -> t.Type | None:
 
 
 def guessed_privacy(name: str, kind: t.Type) -> p.Privacy:
-    """By the column's name, else by what the type can hold."""
+    """Returns the guess by the column's name, else by its type."""
     for pattern, guess in PRIVACY:
         if re.search(pattern, name, re.IGNORECASE):
             return guess

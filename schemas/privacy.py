@@ -1,4 +1,4 @@
-"""Privacy classes: what may be known of a column outside the base tables."""
+"""Privacy classes: what may leave the base tables of a column."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Public:
-    """Tells nothing about a person."""
+    """Does not identify or describe a person."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,12 @@ class Redact:
 
 @dataclass(frozen=True)
 class FreeText:
-    """May name anyone; leaves base only after recognised entities are removed."""
+    """May contain personal data; leaves base only after recognised entities are removed."""
 
 
 @dataclass(frozen=True)
 class Unclassified:
-    """Nobody has decided yet: never leaves base."""
+    """Not classified yet: never leaves base."""
 
 
 Privacy = Public | Pseudonym | Generalise | Redact | FreeText | Unclassified

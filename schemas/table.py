@@ -17,32 +17,32 @@ RESERVED = frozenset(("_shard", "_partition", "_offset", "_version", "_deleted",
 
 @dataclass(frozen=True)
 class Shards:
-    """The table stands in each database whose name matches `pattern` (``*`` and ``?``), over all servers."""
+    """The table is in each database whose name matches `pattern` (``*`` and ``?``), on all servers."""
 
     pattern: str
 
-    def holds(self, database: str) -> bool:
+    def matches(self, database: str) -> bool:
         return fnmatch.fnmatchcase(database, self.pattern)
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """The table stands once, in the metadata database (or the one named)."""
+    """The table exists once, in the metadata database (or the given one)."""
 
     database: str = "metadata"
 
-    def holds(self, database: str) -> bool:
+    def matches(self, database: str) -> bool:
         return database == self.database
 
 
 @dataclass(frozen=True)
 class Computed:
-    """A Flink job computes the table. `tier` begins its topic's name and names the database that readers find it in."""
+    """A Flink job computes the table. `tier` is the prefix of its topic's name and the database in which readers find it."""
 
     job: str
     tier: Literal["structured", "realtime"]
 
-    def holds(self, database: str) -> bool:
+    def matches(self, database: str) -> bool:
         return False
 
 
@@ -115,8 +115,8 @@ def optional(id: int, name: str, type: t.Type, privacy: Privacy) -> Column:
 class Table:
     """One table. Raises ContractError on construction, naming every fault at once.
 
-    `keyed_by_all_columns` says that the source has no primary key and that its rows are told apart by all columns:
-    equal rows then collapse to one. Otherwise the key is any unique key of the source's, the primary one or another.
+    `keyed_by_all_columns` says that the source has no primary key and that all columns together identify a row: equal rows
+    collapse to one. Otherwise the key is any unique key of the source, primary or not.
     """
 
     name: str
@@ -129,7 +129,7 @@ class Table:
     unknown_column: UnknownColumn = "evolve"
     keyed_by_all_columns: bool = False
     generation: int = field(default=1, repr=False)
-    """Of a computed table: which making of it. Never written into a contract; the control database knows which is in force."""
+    """Of a computed table. Never written in a contract: the control database stores the active generation."""
 
     def __post_init__(self) -> None:
         faults = list(_faults(self))
@@ -145,7 +145,7 @@ class Table:
 
     @property
     def order_by(self) -> tuple[str, ...]:
-        """ClickHouse's sorting columns without `_shard`: the contract's, then the key's that it left out."""
+        """ClickHouse's sorting columns without `_shard`: those of the contract, then the other columns of the key."""
         chosen = self.clickhouse.order_by
         return chosen + tuple(name for name in self.key if name not in chosen)
 
@@ -175,19 +175,19 @@ def _key_faults(table: Table, names: set[str]) -> Iterator[str]:
             yield f"key column {name!r} does not exist"
         elif table.column(name).nullable and not table.keyed_by_all_columns:
             yield f"key column {name!r} is nullable"
-        elif (why := spoils_a_key(table.column(name).type)) is not None:
+        elif (why := unusable_key_reason(table.column(name).type)) is not None:
             yield f"key column {name!r} {why}" + ("; give the table a primary key" if table.keyed_by_all_columns else "")
     if table.tenant is not None and table.tenant not in names:
         yield f"tenant column {table.tenant!r} does not exist"
 
 
-def spoils_a_key(kind: t.Type) -> str | None:
-    """Why rows cannot be told apart by such a column: one row would have several keys, and with them partitions (decision 5)."""
+def unusable_key_reason(kind: t.Type) -> str | None:
+    """Returns why such a column cannot identify rows: one row would have several keys, and so partitions (decision 5)."""
     match kind:
         case t.Float():
-            return "is a float, which is not spelled alike everywhere"
+            return "is a float, which has several text forms"
         case t.Json():
-            return "is JSON, which snapshots and the stream space differently"
+            return "is JSON, which snapshots and the binlog format differently"
         case _:
             return None
 

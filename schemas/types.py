@@ -1,7 +1,7 @@
-"""The closed set of column types: what MySQL holds, independent of any target.
+"""The closed set of column types: those of MySQL, independent of any target.
 
 Every renderer maps all of them with ``match`` and ``assert_never``, so a type added here fails the type checker
-until each target says how it holds it.
+until every renderer maps it.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Date:
 
 @dataclass(frozen=True)
 class Time:
-    """A signed duration of up to 838 hours, to the microsecond; held as microseconds."""
+    """A signed duration of up to 838 hours, stored as microseconds."""
 
     fraction: int = 0
 
@@ -94,22 +94,22 @@ class Text:
 
 @dataclass(frozen=True)
 class Enum:
-    """ENUM; held as its text, so that a new member needs no change downstream."""
+    """ENUM; stored as its text, so that a new member needs no change downstream."""
 
 
 @dataclass(frozen=True)
 class Set:
-    """SET; held as its text, members separated by commas."""
+    """SET; stored as its text, members separated by commas."""
 
 
 @dataclass(frozen=True)
 class Json:
-    """JSON; held as text. MySQL and its binlog space it differently, so it is compared parsed."""
+    """JSON; stored as text. MySQL and its binlog format it differently, so it is compared parsed."""
 
 
 @dataclass(frozen=True)
 class Bit:
-    """BIT(length); held as an unsigned integer."""
+    """BIT(length); stored as an unsigned integer."""
 
     length: int = 1
 

@@ -1,4 +1,4 @@
-"""The sample source: a metadata database and its shards, made and seeded on one MySQL server."""
+"""The sample source: a metadata database and its shards, created and seeded on one MySQL server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAMES = ("Ada Lovelace", "José Niño", "Zoë Müller", "李小龍", "Олена
 
 
 def accounts_of(shard_index: int) -> range:
-    """The ids of a shard's accounts; they are unique over all shards."""
+    """Returns the ids of a shard's accounts; they are unique over all shards."""
     first = shard_index * ACCOUNTS_PER_SHARD + 1
     return range(first, first + ACCOUNTS_PER_SHARD)
 
@@ -34,7 +34,7 @@ def queues_of(account: int) -> range:
 
 
 def create_source(server: MySqlServer, shards: Sequence[str], metadata: str) -> None:
-    """Makes the databases and tables that are missing and seeds the metadata. Safe to repeat."""
+    """Creates missing databases and tables and seeds the metadata. Idempotent; blocks on MySQL."""
     for database, file in [(metadata, "metadata.sql"), *((shard, "shard.sql") for shard in shards)]:
         with mysql.cursor(server) as cursor:
             cursor.execute(f"CREATE DATABASE IF NOT EXISTS {mysql_name(database)}")
@@ -47,12 +47,12 @@ def create_source(server: MySqlServer, shards: Sequence[str], metadata: str) -> 
 
 def _seed(server: MySqlServer, metadata: str, accounts: Sequence[int]) -> None:
     random = Random(1)
-    made = dt.datetime(2024, 1, 1, 9, 0)
+    created = dt.datetime(2024, 1, 1, 9, 0)
     with mysql.cursor(server, metadata) as cursor:
         for account in accounts:
             cursor.execute(
                 "INSERT IGNORE INTO accounts (account_id, name, time_zone, created_at) VALUES (%s, %s, %s, %s)",
-                (account, f"Account {account}", random.choice(ZONES), made),
+                (account, f"Account {account}", random.choice(ZONES), created),
             )
             teams = [account * 10, account * 10 + 1]
             cursor.executemany(
@@ -75,7 +75,7 @@ def _seed(server: MySqlServer, metadata: str, accounts: Sequence[int]) -> None:
                         f"agent{agent}@example.com",
                         f"+49 30 {agent:07}",
                         random.choice(("sales", "support,billing", None)),
-                        made.date() - dt.timedelta(days=random.randrange(3000)),
+                        created.date() - dt.timedelta(days=random.randrange(3000)),
                     )
                     for agent in agents_of(account)
                 ],

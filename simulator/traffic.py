@@ -1,4 +1,4 @@
-"""Contact-centre traffic: interactions that live through their states, agents who change theirs, surveys, corrections."""
+"""Contact-centre traffic: interactions and agents that change their states, surveys, corrections."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ACTIVITIES = ("available", "on contact", "after-contact work", "break", "offline
 
 
 class Traffic:
-    """`rate` row changes a second over all shards, a thread and a connection each; `seed` makes runs alike."""
+    """Writes `rate` row changes a second over all shards, each with its own thread and connection; `seed` makes runs repeatable."""
 
     def __init__(self, server: MySqlServer, shards: Sequence[str], metadata: str, rate: float, seed: int = 1) -> None:
         self._server = server
@@ -41,12 +41,12 @@ class Traffic:
         self._errors: list[Exception] = []
 
     def changes(self) -> Counter[str]:
-        """Row changes committed so far, by table."""
+        """Returns the row changes committed so far, by table."""
         with self._lock:
             return Counter(self._changes)
 
     def run(self, stop: threading.Event) -> None:
-        """Blocks until `stop` is set; raises the first error that a shard's thread met."""
+        """Blocks until `stop` is set; raises the first error of a shard's thread."""
         threads = [
             threading.Thread(target=self._guarded, args=(index, shard, stop), name=f"traffic-{shard}")
             for index, shard in enumerate(self._shards)
@@ -91,12 +91,12 @@ class Traffic:
 
 
 def close_leftovers(cursor: Any) -> None:
-    """A run that ended left contacts open, which nobody minds any more."""
+    """Closes interactions that an earlier run left open."""
     cursor.execute("UPDATE interactions SET state = 'closed', ended_at = NOW(3) WHERE state NOT IN ('closed', 'abandoned')")
 
 
 class ShardTraffic:
-    """What goes on in one shard. Ids grow from the clock, so that a later run never meets an earlier one's."""
+    """The traffic of one shard. Ids start at the clock's time, so that runs never share one."""
 
     def __init__(self, index: int, random: Random, metadata: str) -> None:
         self._index = index
@@ -104,12 +104,12 @@ class ShardTraffic:
         self._metadata = metadata
         self._next_id = time.time_ns() // 1000
         self._open: dict[int, tuple[int, str, int | None]] = {}
-        """Contact -> (account, state, agent once it rings)."""
+        """Interaction -> (account, state, agent once it rings)."""
         self._agents = [(account, agent) for account in accounts_of(index) for agent in agents_of(account)]
         self._closed: list[int] = []
 
     def transaction(self, cursor: Any, budget: int) -> Counter[str]:
-        """Up to `budget` row changes (at least one) in a few statements; returns how many of each table."""
+        """Makes up to `budget` row changes (at least one) in a few statements; returns their number by table."""
         changed: Counter[str] = Counter()
         self._start(cursor, max(1, budget // 3), changed)
         self._advance(cursor, budget // 3, changed)
@@ -213,7 +213,7 @@ class ShardTraffic:
             changed["interactions"] += int(cursor.rowcount)
 
     def _move(self, cursor: Any, changed: Counter[str]) -> None:
-        """An agent changes the team: seldom, as every version of an agent is kept beside the contacts."""
+        """Moves an agent to another team: rarely, as every version of an agent is kept."""
         account = self._random.choice(accounts_of(self._index))
         cursor.execute(
             f"UPDATE `{self._metadata}`.agents SET team_id = %s WHERE agent_id = %s",

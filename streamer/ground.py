@@ -15,7 +15,7 @@ from core.clients.topic_identity import TopicDescriber
 from core.control import ControlDatabase
 from core.control.models import TopicGeneration
 from core.control.quarantine_store import list_quarantined
-from core.control.results import pointers
+from core.control.result_versions import active_versions
 from core.errors import SwitchboardError, TransientError
 from core.settings import Endpoints
 from schemas.names import topic_of
@@ -57,7 +57,7 @@ class Ground:
 
     def footing(self, tables: Sequence[Table]) -> Footing:
         with _answering():
-            chosen = pointers(self._control)
+            chosen = active_versions(self._control)
         there = tuple(replace(table, generation=chosen.get(table.name, 1)) for table in tables)
         return Footing(there, self._makings([topic_of(table) for table in there]))
 

@@ -17,7 +17,7 @@ from core.clients.registry import Registry
 from core.settings import Endpoints
 from core.wire import confluent
 from schemas.names import topic_of
-from schemas.render.clickhouse import rows_table
+from schemas.render.clickhouse import storage_table
 from schemas.render.result_record import envelope
 from schemas.table import Table
 from streamer.alerts import Alert, Subject
@@ -55,7 +55,7 @@ class Ledger:
         text = envelope(self._table)
         self._id = self._registry.register(f"{topic_of(self._table)}-value", text)
         self._schema = fastavro.parse_schema(text)
-        client, rows = clickhouse.connect(self._endpoints.clickhouse), rows_table(self._table)
+        client, rows = clickhouse.connect(self._endpoints.clickhouse), storage_table(self._table)
         with clickhouse.answering(self._endpoints.clickhouse):
             landed = client.query(f"SELECT _partition, max(_offset) FROM {rows} GROUP BY _partition").result_rows
             found = client.query(f"SELECT {', '.join(COLUMNS)} FROM {rows} FINAL WHERE cleared_at IS NULL").result_rows

@@ -9,7 +9,7 @@ from clickhouse_connect.driver.client import Client
 from core.clients import clickhouse
 from core.settings import ClickHouseEndpoint
 from schemas.names import ch_name
-from schemas.render.clickhouse import rows_table
+from schemas.render.clickhouse import storage_table
 from schemas.table import Table
 from streamer.state import KEPT, Change
 from streamer.tenant import ACTIVITIES, MINUTES
@@ -32,10 +32,10 @@ def changes(endpoint: ClickHouseEndpoint, tables: Sequence[Table]) -> Iterator[C
 def _rows(client: Client, table: Table) -> Iterator[Change]:
     names, key = (", ".join(map(ch_name, chosen)) for chosen in (table.names, table.key))
     recent = f"minute > now() - {int(KEPT.total_seconds())}" if table.name == MINUTES else "true"
-    gone = f"SELECT {key}, max(_version) FROM {rows_table(table)} WHERE _deleted = 1 AND {recent} GROUP BY {key}"
+    gone = f"SELECT {key}, max(_version) FROM {storage_table(table)} WHERE _deleted = 1 AND {recent} GROUP BY {key}"
     for *parts, version in client.query(gone).result_rows:
         yield Change(table.name, tuple(parts), None, version, 0)
-    standing = f"SELECT {names}, _version, {TOLD} FROM {rows_table(table)} FINAL WHERE {recent}"
+    standing = f"SELECT {names}, _version, {TOLD} FROM {storage_table(table)} FINAL WHERE {recent}"
     for *values, version, committed in client.query(standing).result_rows:
         row = dict(zip(table.names, values, strict=True))
         yield Change(table.name, tuple(row[name] for name in table.key), row, version, committed)
@@ -45,7 +45,7 @@ def _activities(client: Client, table: Table) -> Iterator[Change]:
     """Those of the time that is kept, and of each agent the last before: a state that has lasted for a week counts for nothing."""
     begins = f"now() - {int(KEPT.total_seconds())}"
     columns = f"account_id, agent_id, activity_id, state, occurred_at, {TOLD} AS told, _shard"
-    select = f"SELECT {columns} FROM {rows_table(table)} FINAL WHERE occurred_at"
+    select = f"SELECT {columns} FROM {storage_table(table)} FINAL WHERE occurred_at"
     last = f"{select} BETWEEN {begins} - {WEEK} AND {begins} ORDER BY occurred_at DESC, activity_id DESC LIMIT 1 BY account_id, agent_id"
     kept = f"{select} > {begins} ORDER BY occurred_at, activity_id"
     for query in (last, kept):

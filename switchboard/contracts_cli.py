@@ -59,7 +59,7 @@ def _rendered(context: Context, catalog: Catalog, table: Table, target: Target) 
 
     match target:
         case Target.clickhouse:
-            return clickhouse.create_rows_table(table) + ";\n\n" + clickhouse.create_read_view(table) + ";"
+            return clickhouse.create_storage_table(table) + ";\n\n" + clickhouse.create_current_view(table) + ";"
         case Target.landing:
             return _landing(context, table)
         case Target.iceberg:
@@ -112,7 +112,7 @@ def import_(
     into.mkdir(parents=True, exist_ok=True)
     for item in found:
         if item.contract is not None:
-            (into / files[item.name]).write_text(contract_file(item.contract, item.guessed, item.odd))
+            (into / files[item.name]).write_text(contract_file(item.contract, item.guessed, item.unsupported))
     _report(found, [str(row[0]) for row in mysql.rows(server, importer.VIEWS_QUERY, (database,))], into)
 
 
@@ -133,7 +133,7 @@ def _report(found: list[Imported], views: list[str], into: Path) -> None:
     console = Console(soft_wrap=True)
     shown = Shown("table", "columns", "key", "left out or refused", box=None)
     for item in found:
-        said = "refused: " + "; ".join(item.reasons) if item.reasons else ", ".join(item.odd)
+        said = "refused: " + "; ".join(item.reasons) if item.reasons else ", ".join(item.unsupported)
         columns = (str(len(item.contract.columns)), ", ".join(item.contract.key)) if item.contract is not None else ("", "")
         shown.add_row(escape(item.name), columns[0], escape(columns[1]), escape(said))
     console.print(shown)

@@ -12,7 +12,7 @@ from connectors.binlog import unread_since
 from connectors.rest import KafkaConnect
 from consumers import freshness
 from core.control import ControlDatabase
-from core.control.results import pointers
+from core.control.result_versions import active_versions
 from core.control.table_health import REMEDIES, conditions
 from core.settings import Context, MySqlServer
 from schemas.catalog import Catalog
@@ -26,7 +26,7 @@ def lag(ctx: typer.Context, seconds: Annotated[int, typer.Option(help="Over how 
     console = Console(soft_wrap=True)
     control = ControlDatabase(context.endpoints.mysql[0], context.settings.control_database)
     control.migrate()
-    console.print(_tables(context, load_catalog(context.settings.contracts).at(pointers(control)), seconds))
+    console.print(_tables(context, load_catalog(context.settings.contracts).with_generations(active_versions(control)), seconds))
     connect = KafkaConnect(context.endpoints.connect)
     for server in context.endpoints.mysql:
         console.print(f"MySQL {server.name} to Kafka: {_source(connect, server)}", markup=False, highlight=False)

@@ -91,7 +91,7 @@ class Pipeline:
         return planning.apply(rooms, frozenset(allowed), lambda step: None)
 
     def verify(self, *tables: str) -> list[TableResult]:
-        return list(verify(self.endpoints, self.settings.landing.group, self.catalog.captured.chosen(tables)))
+        return list(verify(self.endpoints, self.settings.landing.group, self.catalog.captured.select(tables)))
 
     def decided(self, *tables: str, shards: tuple[str, ...] = ()) -> list[TableResult]:
         """Verify's results (of these shards) once none is inconclusive: the pipeline may be behind a moment longer than verify waits."""

@@ -51,7 +51,7 @@ def verify(
     control = ControlDatabase(context.endpoints.mysql[0], context.settings.control_database)
     control.migrate()
     started = utc_now()
-    results = _compare(context, catalog.chosen(tables or ()), console, quiet=as_json)
+    results = _compare(context, catalog.select(tables or ()), console, quiet=as_json)
     if repair:
         results = _repair(context, control, catalog, results, console, wait, dropped=dropped)
     record(control, results, started)

@@ -21,7 +21,7 @@ from core.wire import confluent
 from schemas import types as t
 from schemas.names import avro_field
 from schemas.render.avro import AvroSchema, Field, row_fields
-from schemas.render.landing import OURS
+from schemas.render.landing import SWITCHBOARD_CONNECTOR
 from schemas.table import Column, Table
 from verify.results import Values
 
@@ -97,8 +97,8 @@ def delete_record(schema_id: int, envelope: AvroSchema, table: Table, values: Va
     `before` holds the key, sorting and partition columns; every other field is null or zero.
     """
     source = {
-        "connector": OURS,
-        "name": OURS,
+        "connector": SWITCHBOARD_CONNECTOR,
+        "name": SWITCHBOARD_CONNECTOR,
         "db": shard,
         "table": table.name,
         "pos": version,

@@ -61,7 +61,7 @@ class Engine:
             holders = {shard: [] for shard in self.target.shards(table)}
         for source in self.sources:
             for database in source.databases_with(table):
-                if table.source.holds(database):
+                if table.source.matches(database):
                     holders.setdefault(database, []).append(source)
         return holders
 

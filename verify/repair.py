@@ -14,7 +14,7 @@ from core.clients.registry import Registry
 from core.errors import MisconfiguredError, TransientError
 from core.settings import Endpoints
 from schemas.names import topic_of
-from schemas.render.checksum import HASHES, Chunk, Scope, in_full, mysql_key_is, mysql_place_is, mysql_present, mysql_within
+from schemas.render.checksum import HASHES, Chunk, Scope, in_full, mysql_key_is, mysql_present, mysql_storage_key_is, mysql_within
 from schemas.render.landing import storage_key_columns
 from schemas.table import Table
 from verify.deletes import delete_record, key_bytes
@@ -84,7 +84,7 @@ def _delete(endpoints: Endpoints, source: MySqlReader, scope: Scope, unmatched: 
 
     def still_missing() -> Iterator[Observed]:
         for values, version in unmatched:
-            if not source.query(mysql_present(scope, mysql_place_is(scope, _named(scope, values)))):
+            if not source.query(mysql_present(scope, mysql_storage_key_is(scope, _named(scope, values)))):
                 yield values, version
 
     return _send(endpoints, scope, still_missing(), now) if unmatched else 0

@@ -144,7 +144,7 @@ class ClickHouseReader:
         try:
             answer = self.client.query(text, query_formats={"String": "bytes"})
         except (ClickHouseError, OSError) as error:
-            raise clickhouse.named(self.endpoint, error) from error
+            raise clickhouse.classify(self.endpoint, error) from error
         return [tuple(row) for row in answer.result_rows]
 
     def columns(self, table: Table) -> frozenset[str]:

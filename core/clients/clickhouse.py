@@ -1,4 +1,4 @@
-"""Connections to ClickHouse over HTTP, and which of its errors a record can cause."""
+"""Connections to ClickHouse over HTTP, and the classification of its errors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ AUTHENTICATION_FAILED = (193, 194, 516)
 
 
 def connect(endpoint: ClickHouseEndpoint, *, read_timeout: float = 300) -> Client:
-    """Opens a client (one per thread). Raises TransientError (away) or MisconfiguredError (refused)."""
+    """Opens a client; threads may share it. Blocks up to 10 s. Raises TransientError (unavailable) or MisconfiguredError (refused)."""
     try:
         return clickhouse_connect.get_client(
             host=endpoint.host,
@@ -31,35 +31,35 @@ def connect(endpoint: ClickHouseEndpoint, *, read_timeout: float = 300) -> Clien
             compress=False,
         )
     except (ClickHouseError, OSError) as error:
-        raise named(endpoint, error) from error
+        raise classify(endpoint, error) from error
 
 
 @contextmanager
 def answering(endpoint: ClickHouseEndpoint) -> Iterator[None]:
-    """What a client's call within raises comes out as TransientError (away) or MisconfiguredError (refused)."""
+    """Raises errors of a client within the block as TransientError (unavailable) or MisconfiguredError (refused)."""
     try:
         yield
     except (ClickHouseError, HTTPError, OSError) as error:
-        raise named(endpoint, error) from error
+        raise classify(endpoint, error) from error
 
 
 def error_code(error: Exception) -> int | None:
-    """ClickHouse's own error number, or None where the server never answered."""
+    """Returns ClickHouse's error number, or None if the server did not answer."""
     found = re.search(r"(?:Code: |error code |code: )(\d+)", str(error))
     return int(found.group(1)) if found else None
 
 
-def named(endpoint: ClickHouseEndpoint, error: Exception) -> SwitchboardError:
-    place = f"ClickHouse at {endpoint.host}:{endpoint.http_port}"
+def classify(endpoint: ClickHouseEndpoint, error: Exception) -> SwitchboardError:
+    address = f"ClickHouse at {endpoint.host}:{endpoint.http_port}"
     code = error_code(error)
     if code in AUTHENTICATION_FAILED:
-        return MisconfiguredError(f"{place} refused user {endpoint.user!r}", "check the user and password in the settings")
+        return MisconfiguredError(f"{address} refused user {endpoint.user!r}", "check the user and password in the settings")
     if code is None:
-        return TransientError(f"{place} does not answer", "is it running? `switchboard status` tells")
-    return MisconfiguredError(f"{place}: {first_line(error)}", "see the error's number in ClickHouse's documentation")
+        return TransientError(f"{address} does not answer", "is it running? `switchboard status` tells")
+    return MisconfiguredError(f"{address}: {first_line(error)}", "see the error's number in ClickHouse's documentation")
 
 
 def first_line(error: Exception) -> str:
-    """The error's first line without the server's version and stack."""
+    """Returns the error's first line, without the server's version and stack trace."""
     text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return re.sub(r"\s*\(version [^)]*\)+.*", "", text)[:500]

@@ -1,4 +1,4 @@
-"""The child process of `core.clients.topic_identity`: answers which topics a cluster holds, one line of JSON each.
+"""The child process of `core.clients.topic_identity`: it describes topics, one line of JSON for each request.
 
     python -m core.clients.describe_topics
 
@@ -28,10 +28,10 @@ Described = dict[str, tuple[str, str, int]]
 
 
 def describe(admin: AdminClient, topics: Sequence[str]) -> Described:
-    """The topics of these that exist. Blocks up to 16 s; raises KafkaException if Kafka does not answer for each one.
+    """Returns the existing ones of these topics. Blocks up to 16 s; raises KafkaException if Kafka does not answer for each one.
 
     librdkafka aborts the calling process (assertion `rko_result`) if the metadata reply names no broker, as it does while
-    the brokers are fenced: call it in a process that may be lost.
+    the brokers are fenced: call it only in a process that may die.
     """
     cluster = admin.describe_cluster(request_timeout=REQUEST_SECONDS).result().cluster_id
     futures = admin.describe_topics(TopicCollection(list(topics)), request_timeout=REQUEST_SECONDS)
@@ -53,7 +53,7 @@ def answer(admin: AdminClient, line: str) -> dict[str, Any]:
 def _read(lines: TextIO, requests: queue.SimpleQueue[str]) -> None:
     for line in lines:
         requests.put(line)
-    os._exit(0)  # the parent is gone or has closed the pipe; a request in progress has nobody to answer to
+    os._exit(0)  # the parent is gone or has closed the pipe; nobody waits for an answer
 
 
 def main() -> None:

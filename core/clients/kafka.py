@@ -1,4 +1,4 @@
-"""Kafka clients with the settings on which the platform's guarantees rest."""
+"""Kafka clients with the settings that the platform's guarantees require."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def producer(endpoint: KafkaEndpoint, **more: Any) -> Producer:
 
 
 def consumer(endpoint: KafkaEndpoint, group: str, **more: Any) -> Consumer:
-    """A consumer of committed records that never commits by itself and never skips what it cannot find."""
+    """A consumer of committed records that never commits by itself and never skips missing records."""
     return Consumer(
         {
             "bootstrap.servers": endpoint.bootstrap,
@@ -62,19 +62,19 @@ def consumer(endpoint: KafkaEndpoint, group: str, **more: Any) -> Consumer:
 
 
 def partition_reader(endpoint: KafkaEndpoint, group: str = "switchboard-readers") -> Consumer:
-    """A consumer for assigned partitions that reports the end of each at once. It joins no group; `group` names whose commits it reads."""
+    """A consumer for assigned partitions that reports the end of each at once. It joins no group, but reads the offsets of `group`."""
     bounded = {"enable.partition.eof": True, "auto.offset.reset": "earliest", "fetch.wait.max.ms": END_WAIT_MILLISECONDS}
     return consumer(endpoint, group, **bounded)
 
 
 @contextmanager
 def answering(endpoint: KafkaEndpoint) -> Iterator[None]:
-    """What a client's call within raises comes out as TransientError."""
+    """Raises errors of a client within the block as TransientError."""
     try:
         yield
     except KafkaException as error:
-        place = f"Kafka at {endpoint.bootstrap}"
-        raise TransientError(f"{place} does not answer: {error}", "is it running? `switchboard status` tells") from error
+        address = f"Kafka at {endpoint.bootstrap}"
+        raise TransientError(f"{address} does not answer: {error}", "is it running? `switchboard status` tells") from error
 
 
 def partition_offsets(
@@ -85,9 +85,9 @@ def partition_offsets(
     isolation: IsolationLevel = IsolationLevel.READ_COMMITTED,
     limit: float = 15,
 ) -> dict[tuple[str, int], int]:
-    """(topic, partition) -> its offset by `spec`: EARLIEST, or LATEST, the one after its last record.
+    """Returns (topic, partition) -> offset by `spec`: EARLIEST, or LATEST, the one after the last record.
 
-    One request to each broker, on the admin client's own connections: `Consumer.get_watermark_offsets` takes a request for each
+    One request to each broker, on the admin client's own connections: `Consumer.get_watermark_offsets` sends a request for each
     partition, which waits behind a fetch once partitions are assigned. Blocks up to `limit` seconds; raises KafkaException.
     """
     wanted = {TopicPartition(*partition): spec for partition in partitions}
@@ -97,8 +97,8 @@ def partition_offsets(
     return {(found.topic, found.partition): int(answer.result(limit).offset) for found, answer in answers.items()}
 
 
-def whole(endpoint: KafkaEndpoint, topic: str) -> Iterator[Message]:
-    """Every record of a topic, in order in each partition, up to its end. Raises TransientError on 10 s of silence."""
+def read_topic(endpoint: KafkaEndpoint, topic: str) -> Iterator[Message]:
+    """Yields every record of a topic, in order in each partition, up to its end. Raises TransientError after 10 s without an answer."""
     reader = partition_reader(endpoint)
     try:
         waiting = set(reader.list_topics(topic, timeout=10).topics[topic].partitions)

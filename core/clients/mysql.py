@@ -17,11 +17,11 @@ from core.settings import MySqlServer
 
 ACCESS_DENIED = (1044, 1045, 1142, 1143, 1227, 1698)
 AWAY = (0, 1040, 1053, 1203, 2002, 2003, 2006, 2013, 2014, 2055, 4031)
-"""The connection is lost, or there is none to be had; pymysql's own 0 tells of one that was closed before."""
+"""The connection is lost, or none can be opened; pymysql's 0 is for one that was closed before."""
 
 
 class _Connection(pymysql.Connection):
-    """One TLS context serves all: each connection would read every certificate of the system, 40 ms, and then trust none of them."""
+    """Connections share a TLS context: each would load every certificate of the system, 40 ms, and then not verify any."""
 
     def _create_ssl_ctx(self, _: object) -> ssl.SSLContext:
         return _shared_context()
@@ -29,7 +29,7 @@ class _Connection(pymysql.Connection):
 
 @cache
 def _shared_context() -> ssl.SSLContext:
-    """What pymysql makes where no certificate is named: encrypted where the server can, verified by nobody."""
+    """As pymysql's without a certificate: encrypted if the server supports it, not verified."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -39,9 +39,9 @@ def _shared_context() -> ssl.SSLContext:
 def connect(
     server: MySqlServer, database: str | None = None, *, autocommit: bool = True, found_rows: bool = False, read_timeout: float = 600
 ) -> pymysql.Connection[Cursor]:
-    """Opens one connection. Blocks up to 10 s. Raises TransientError (away) or MisconfiguredError (refused).
+    """Opens one connection. Blocks up to 10 s. Raises TransientError (unavailable) or MisconfiguredError (refused).
 
-    With `found_rows`, an UPDATE's `rowcount` counts the rows that it found, else those that it changed.
+    With `found_rows`, an UPDATE's `rowcount` counts matched rows instead of changed ones.
     """
     try:
         return _Connection(
@@ -58,49 +58,49 @@ def connect(
             init_command="SET time_zone = '+00:00', group_concat_max_len = 1048576",
         )
     except pymysql.err.OperationalError as error:
-        raise (named(server, error) or _away(server, error)) from error
+        raise (classify(server, error) or _away(server, error)) from error
 
 
-def named(server: MySqlServer, error: BaseException | None) -> TransientError | MisconfiguredError | None:
-    """What a driver's error says of the server; None if it says something of the statement instead."""
+def classify(server: MySqlServer, error: BaseException | None) -> TransientError | MisconfiguredError | None:
+    """Returns the driver's error as ours if it concerns the server; None if it concerns the statement."""
     code = error.args[0] if isinstance(error, pymysql.err.MySQLError) and error.args else None
     if code in ACCESS_DENIED:
-        return MisconfiguredError(f"{_place(server)} refused user {server.user!r}", "check the user and password in the settings")
+        return MisconfiguredError(f"{_address(server)} refused user {server.user!r}", "check the user and password in the settings")
     return _away(server, error) if code in AWAY else None
 
 
 def _away(server: MySqlServer, error: BaseException | None) -> TransientError:
     detail = error.args[1] if error is not None and len(error.args) > 1 else error
-    return TransientError(f"{_place(server)} does not answer: {detail}", "is it running? `switchboard status` tells")
+    return TransientError(f"{_address(server)} does not answer: {detail}", "is it running? `switchboard status` tells")
 
 
-def _place(server: MySqlServer) -> str:
+def _address(server: MySqlServer) -> str:
     return f"MySQL server {server.name!r} at {server.host}:{server.port}"
 
 
 @contextmanager
 def cursor(server: MySqlServer, database: str | None = None) -> Iterator[Cursor]:
-    """A cursor of a connection of its own, closed at the end. A server that goes away meanwhile raises TransientError."""
+    """Opens a connection and yields a cursor. Raises TransientError if the server is or becomes unavailable."""
     connection = connect(server, database)
     try:
         with connection.cursor() as opened:
             yield opened
     except (pymysql.err.OperationalError, pymysql.err.InterfaceError) as error:
-        if (said := named(server, error)) is not None:
-            raise said from error
+        if (classified := classify(server, error)) is not None:
+            raise classified from error
         raise
     finally:
         connection.close()
 
 
 def rows(server: MySqlServer, query: str, arguments: tuple[Any, ...] | None = None) -> list[tuple[Any, ...]]:
-    """Runs one query and returns all of its rows. Raises TransientError (away) or MisconfiguredError (refused)."""
+    """Runs one query and returns its rows. Raises TransientError (unavailable) or MisconfiguredError (refused)."""
     with cursor(server) as opened:
         opened.execute(query, arguments)
         return list(opened.fetchall())
 
 
 def databases(server: MySqlServer) -> list[str]:
-    """The user databases of the server, in the order of their names."""
+    """Returns the user databases of the server, sorted by name."""
     system = {"information_schema", "mysql", "performance_schema", "sys"}
     return sorted(str(name) for (name,) in rows(server, "SHOW DATABASES") if name not in system)

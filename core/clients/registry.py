@@ -1,4 +1,4 @@
-"""The schema registry's Confluent API, as much of it as we need."""
+"""The part of the schema registry's Confluent API that the platform uses."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from core.settings import RegistryEndpoint
 
 T = TypeVar("T")
 TIMEOUT = (5, 10)
-SETTLE_SECONDS = 5.0
-"""A registry that keeps its schemas in Kafka answers before it has read them all: it knows the first ids, and not yet the last."""
+STARTUP_SECONDS = 5.0
+"""A registry that stores its schemas in Kafka answers before it has read all of them: it does not know the latest ids yet."""
 
 
 class Registry:
-    """Blocks up to `retry_timeout` seconds a call while the registry is away, or until `stopping`, then raises TransientError."""
+    """Each call retries for `retry_timeout` seconds, or until `stopping`, then raises TransientError."""
 
     def __init__(
         self,
@@ -35,28 +35,28 @@ class Registry:
         self._stopping = stopping
         self._clock = clock
         self._away_at = clock()
-        """When it did not answer last; it may have been started just before its first answer, too."""
+        """When it last did not answer; initially now, as it may have been started just before its first answer."""
 
     def schema(self, schema_id: int, retry_timeout: float | None = None) -> str | None:
-        """The schema's text, or None if the registry does not know the id. `retry_timeout` for this call alone.
+        """Returns the schema's text, or None if the registry does not know the id. `retry_timeout` applies to this call.
 
-        A registry that was away within the last `SETTLE_SECONDS` may yet come to know the id: it counts as away.
+        If it was unavailable within the last `STARTUP_SECONDS`, an unknown id is retried: it may still be reading its storage.
         """
-        return self._again(lambda: self._schema(schema_id), retry_timeout)
+        return self._retried(lambda: self._schema(schema_id), retry_timeout)
 
     def _schema(self, schema_id: int) -> str | None:
         answer = self._once(f"/schemas/ids/{schema_id}")
-        if answer is None and self._clock() < self._away_at + SETTLE_SECONDS:
+        if answer is None and self._clock() < self._away_at + STARTUP_SECONDS:
             raise TransientError(f"the schema registry does not know schema id {schema_id}, and may still be starting")
         return None if answer is None else str(answer["schema"])
 
     def latest(self, subject: str) -> tuple[int, dict[str, Any]] | None:
-        """(id, schema) of the newest version of a subject, or None if there is none."""
+        """Returns (id, schema) of the newest version of a subject, or None if there is none."""
         answer = self._get(f"/subjects/{subject}/versions/latest")
         return None if answer is None else (int(answer["id"]), json.loads(answer["schema"]))
 
     def versions(self, subject: str) -> list[tuple[int, dict[str, Any]]]:
-        """(id, schema) of every version of a subject, oldest first. One request each."""
+        """Returns (id, schema) of every version of a subject, oldest first. One request for each."""
         numbers = self._get(f"/subjects/{subject}/versions") or []
         found = (self._get(f"/subjects/{subject}/versions/{number}") for number in sorted(numbers))
         return [(int(answer["id"]), json.loads(answer["schema"])) for answer in found if answer is not None]
@@ -65,12 +65,12 @@ class Registry:
         return list(self._get("/subjects") or [])
 
     def register(self, subject: str, schema: dict[str, Any]) -> int:
-        """The schema's id, the same for a schema that stands already. Raises MisconfiguredError if the registry refuses it."""
-        return int(self._again(lambda: self._posted(f"/subjects/{subject}/versions", {"schema": json.dumps(schema)})))
+        """Registers the schema and returns its id; idempotent. Raises MisconfiguredError if the registry refuses it."""
+        return int(self._retried(lambda: self._posted(f"/subjects/{subject}/versions", {"schema": json.dumps(schema)})))
 
     def _posted(self, path: str, body: dict[str, str]) -> int:
         headers = {"Content-Type": "application/vnd.schemaregistry.v1+json"}
-        response = self._answered(lambda: self._session.post(self._endpoint.confluent + path, json=body, headers=headers, timeout=TIMEOUT))
+        response = self._response(lambda: self._session.post(self._endpoint.confluent + path, json=body, headers=headers, timeout=TIMEOUT))
         if 400 <= response.status_code < 500:
             raise MisconfiguredError(
                 f"the schema registry refuses a schema for {path}: {response.text[:300]}", "is it compatible with the last?"
@@ -78,23 +78,23 @@ class Registry:
         return int(_read(response, path)["id"])
 
     def _get(self, path: str) -> Any:
-        return self._again(lambda: self._once(path))
+        return self._retried(lambda: self._once(path))
 
-    def _again(self, call: Callable[[], T], retry_timeout: float | None = None) -> T:
+    def _retried(self, call: Callable[[], T], retry_timeout: float | None = None) -> T:
         delay = stop_after_delay(self._retry_timeout if retry_timeout is None else retry_timeout)
-        again = retry(
+        retrying = retry(
             retry=retry_if_exception_type(TransientError),
             stop=lambda state: delay(state) or self._stopping(),
             wait=wait_exponential(multiplier=0.2, max=5),
             reraise=True,
         )
-        return again(call)()
+        return retrying(call)()
 
     def _once(self, path: str) -> Any:
-        response = self._answered(lambda: self._session.get(self._endpoint.confluent + path, timeout=TIMEOUT))
+        response = self._response(lambda: self._session.get(self._endpoint.confluent + path, timeout=TIMEOUT))
         return None if response.status_code == 404 else _read(response, path)
 
-    def _answered(self, call: Callable[[], requests.Response]) -> requests.Response:
+    def _response(self, call: Callable[[], requests.Response]) -> requests.Response:
         try:
             answer = call()
         except requests.RequestException as error:

@@ -1,4 +1,4 @@
-"""Which topic a name stands for: asked of Kafka by a child process, which may die without harm.
+"""The identities of topics, requested from Kafka by a child process, which may die without harm.
 
 librdkafka's DescribeCluster and DescribeTopics abort the whole process, with nothing in our log, if the metadata reply names
 no broker (`rdkafka_admin.c`: ``Assertion 'rko_result' failed``; seen in 2.16.0 while a broker was fenced). No other module
@@ -27,7 +27,7 @@ from core.settings import KafkaEndpoint
 
 COMMAND = (sys.executable, "-P", "-m", "core.clients.describe_topics")
 ATTEMPTS = 2
-"""A child that dies is replaced and asked once more."""
+"""A child that dies is replaced, and the request repeated once."""
 ANSWER_SECONDS = 20.0
 """Longer than the child's own two request timeouts."""
 POLL_SECONDS = 0.1
@@ -46,17 +46,17 @@ class ChildEndedError(Exception):
 
 
 class TopicDescriber:
-    """Thread-safe. Starts its child process at the first question, and again whenever it has died."""
+    """Thread-safe. Starts its child process at the first request, and again after it has died."""
 
     def __init__(self, endpoint: KafkaEndpoint, stopping: Callable[[], bool] = lambda: False) -> None:
-        """`stopping` is asked every 0.1 s while a question waits; once it says so, the question raises TransientError."""
+        """`stopping` is called every 0.1 s while a request waits; once it returns true, the request raises TransientError."""
         self._endpoint = endpoint
         self._stopping = stopping
         self._lock = threading.Lock()
         self._child: _Child | None = None
 
     def identities(self, topics: Iterable[str]) -> dict[str, TopicIdentity]:
-        """The identity of each of these topics that exists.
+        """Returns the identities of the existing ones of these topics.
 
         Blocks up to 20 s per attempt. Raises TransientError if Kafka does not answer for each of the topics.
         """
@@ -71,11 +71,11 @@ class TopicDescriber:
         return {name: TopicIdentity(*found) for name, found in answer["topics"].items()}
 
     def identity(self, topic: str) -> TopicIdentity | None:
-        """None if the topic does not exist. Blocks and raises as `identities` does."""
+        """Returns the topic's identity, None if it does not exist. Blocks and raises as `identities`."""
         return self.identities([topic]).get(topic)
 
     def close(self) -> None:
-        """Ends the child process. A later question starts another."""
+        """Ends the child process. A later request starts another."""
         with self._lock:
             self._discard()
 
@@ -90,7 +90,7 @@ class TopicDescriber:
                 ended = str(error)
                 log.warning("the process that describes topics ended; it is started again", status=ended)
                 self._discard()
-            except BaseException:  # its answer may still come, and would be taken for the next question's
+            except BaseException:  # its answer may still come, and would be read as the next request's
                 self._discard()
                 raise
         raise TransientError(f"topics cannot be described: the process that asks Kafka ended by {ended}", "is Kafka healthy?")
@@ -111,7 +111,7 @@ class _Child:
         self._configured = False
 
     def ask(self, topics: list[str], stopping: Callable[[], bool]) -> dict[str, Any]:
-        """Blocks up to 20 s. Raises ChildEndedError, or TransientError if no answer came or `stopping` says so."""
+        """Blocks up to 20 s. Raises ChildEndedError, or TransientError without an answer or once `stopping` returns true."""
         lines = [topics] if self._configured else [{"bootstrap.servers": self._endpoint.bootstrap, **QUIET}, topics]
         self._send("".join(json.dumps(line) + "\n" for line in lines).encode())
         self._configured = True
@@ -141,7 +141,7 @@ class _Child:
         return received
 
     def _status(self) -> str:
-        """How the process ended; its pipe is closed, so that it has or is about to."""
+        """Returns how the process ended; its pipe is closed, so that it has ended or is about to."""
         try:
             status = self._process.wait(5)
         except subprocess.TimeoutExpired:

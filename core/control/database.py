@@ -1,4 +1,4 @@
-"""Opens the control database, making and migrating it as needed."""
+"""Sessions on the control database, its creation and its migrations."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from core.settings import MySqlServer
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 NEWEST = max(file.name[:4] for file in (MIGRATIONS / "versions").glob("[0-9]*.py"))
-"""A revision is called as its file begins."""
+"""A revision has the first four characters of its file name."""
 LOCK_SECONDS = 120
-"""For so long one command waits for another that does the same."""
+"""How long a command waits for a lock that another holds."""
 
 
 class ControlDatabase:
-    """Sessions on the control database. Connections are made when first used and checked before each use."""
+    """Sessions on the control database. Connections are opened when first used and checked before each use."""
 
     def __init__(self, server: MySqlServer, database: str) -> None:
         self._server = server
@@ -32,19 +32,19 @@ class ControlDatabase:
         self.engine: Engine = create_engine("mysql+pymysql://", creator=self._connect, pool_pre_ping=True, pool_recycle=600)
 
     def _connect(self) -> pymysql.Connection[Cursor]:
-        # SQLAlchemy takes a row that was found but not changed for one that is gone, unless all that are found are counted.
+        # SQLAlchemy reads rowcount as matched rows: with changed rows it takes an unchanged row for a deleted one.
         return mysql.connect(self._server, self._database, autocommit=False, found_rows=True)
 
     def migrate(self) -> None:
-        """Makes the database if it is missing and brings it to the newest revision. Safe to repeat, to interrupt, and
-        to call by several commands at once.
+        """Creates the database if it does not exist and upgrades it to the newest revision. Blocks. Idempotent; may be
+        interrupted, and called by several commands at once.
 
-        MySQL commits each DDL by itself, so every revision is written to be repeated from any place in its middle.
+        MySQL commits each DDL statement by itself, so every revision can be repeated from any statement.
         """
         self._create()
         if self._revision() == NEWEST:
             return
-        from alembic import command  # takes a second to load, and is seldom needed
+        from alembic import command  # imported late: it takes a second, and is rarely needed
         from alembic.config import Config
 
         config = Config()
@@ -54,7 +54,7 @@ class ControlDatabase:
             command.upgrade(config, "head")
 
     def _revision(self) -> str | None:
-        """None where nothing was made yet."""
+        """Returns the revision, None before the first migration."""
         with self._named(), self.engine.connect() as connection:
             try:
                 found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
@@ -64,31 +64,31 @@ class ControlDatabase:
 
     @contextmanager
     def alone(self, what: str) -> Iterator[Connection]:
-        """A connection whose command is the only one to do `what`; should it break, the server lets the next one in.
+        """Holds the lock `what` for the block and yields its connection; a lost connection releases the lock.
 
-        Waits for another command's, `LOCK_SECONDS` at most, then raises TransientError.
+        Blocks up to `LOCK_SECONDS` while another command holds it, then raises TransientError.
         """
         lock = f"{self._database}.{what}"[-64:]
         with self._named(), self.engine.connect() as connection:
             if connection.scalar(select(func.get_lock(lock, LOCK_SECONDS))) != 1:
-                told = f"control database {self._database!r}: another command has held its lock {what!r} for {LOCK_SECONDS} s"
-                raise TransientError(told, "let it end, then try again")
+                message = f"control database {self._database!r}: another command has held its lock {what!r} for {LOCK_SECONDS} s"
+                raise TransientError(message, "let it end, then try again")
             try:
                 yield connection
                 connection.commit()
             finally:
-                if not connection.invalidated:  # else the lock went with it
+                if not connection.invalidated:  # else the lock is gone with it
                     connection.scalar(select(func.release_lock(lock)))
 
     def _create(self) -> None:
         if self._database in mysql.databases(self._server):
-            return  # the statement would stand in the binlog even then, as one more transaction to read
+            return  # the statement would be in the binlog even then
         with mysql.cursor(self._server) as cursor:
             cursor.execute(f"CREATE DATABASE IF NOT EXISTS `{self._database}`")
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """A transaction: committed at the end, rolled back on an error. Raises TransientError where the server is away."""
+        """Opens a transaction: committed at the end, rolled back on an error. Raises TransientError if the server is unavailable."""
         with self._named(), Session(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
 
@@ -97,8 +97,8 @@ class ControlDatabase:
         try:
             yield
         except DBAPIError as error:
-            if (said := mysql.named(self._server, error.orig)) is not None:
-                raise said from error
+            if (classified := mysql.classify(self._server, error.orig)) is not None:
+                raise classified from error
             raise
 
     def close(self) -> None:

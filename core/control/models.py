@@ -1,4 +1,4 @@
-"""The control database: what the platform must remember that no server remembers for it."""
+"""Tables of the control database: state of the platform that no server stores."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Base(DeclarativeBase):
 
 
 class TopicGeneration(Base):
-    """Which making of a topic this is. A lander that meets a (cluster, topic id) that is not here stops."""
+    """The generation of a topic's identity. A lander stops the table of an identity that is not here."""
 
     __tablename__ = "topic_generations"
     __table_args__ = (UniqueConstraint("topic", "cluster_id", "topic_id"),)
@@ -33,7 +33,7 @@ class TopicGeneration(Base):
 
 
 class AppliedContract(Base):
-    """The contract as it was last applied, so that a plan can tell what changed in it."""
+    """The contract as last applied, by which a plan finds its changes."""
 
     __tablename__ = "applied_contracts"
 
@@ -44,7 +44,7 @@ class AppliedContract(Base):
 
 
 class KnownSchema(Base):
-    """What a registry id meant when a lander first met it in this making of a topic; one that changes its meaning stops the table."""
+    """The schema of a registry id when it first came in this generation of a topic; another meaning stops the table."""
 
     __tablename__ = "known_schemas"
 
@@ -69,7 +69,7 @@ class TableState(Base):
 
 
 class ExportWatermark(Base):
-    """How far the pull connector has read a table of a shard. Without that connector, which is to come, nobody writes it."""
+    """How far the pull connector, which does not exist yet, has read a table of a shard."""
 
     __tablename__ = "export_watermarks"
 
@@ -85,7 +85,7 @@ class ExportWatermark(Base):
 
 
 class Run(Base):
-    """One run of a command that changes something or proves something."""
+    """One run of a command that changes or verifies something."""
 
     __tablename__ = "runs"
 
@@ -99,7 +99,7 @@ class Run(Base):
 
 
 class ResultGeneration(Base):
-    """A making of a computed table beside the first, which has no row until it is dropped: see `results`."""
+    """A generation of a computed table: see `result_versions`. The first has no row until it is dropped."""
 
     __tablename__ = "result_generations"
 
@@ -107,12 +107,12 @@ class ResultGeneration(Base):
     generation: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     state: Mapped[str] = mapped_column(String(16))
     begins: Mapped[dt.datetime | None] = mapped_column(DATETIME(fsp=3))
-    """Computed anew from this time on, taken over before it; None for all of it computed anew."""
+    """Rows are recomputed from this time on, and copied from the previous generation before it; None: all are recomputed."""
     changed_at: Mapped[dt.datetime] = mapped_column(DATETIME(fsp=6), default=utc_now, onupdate=utc_now)
 
 
 class ResultPointer(Base):
-    """The generation that views, landers, jobs and streamer follow; a table without a row is in its first."""
+    """The active generation, which views, landers, jobs and the streamer use; a table without a row is in its first."""
 
     __tablename__ = "result_pointers"
 
@@ -123,7 +123,7 @@ class ResultPointer(Base):
 
 
 class JobPlan(Base):
-    """A job as it was submitted to Flink: what of its plan its state hangs on (`flink_jobs.plans`)."""
+    """A job as submitted to Flink: the parts of its plan that its state depends on (`flink_jobs.plans`)."""
 
     __tablename__ = "job_plans"
 
@@ -131,7 +131,7 @@ class JobPlan(Base):
     name: Mapped[str] = mapped_column(String(200), index=True)
     operators: Mapped[dict[str, str]] = mapped_column(JSON)
     topics: Mapped[dict[str, int] | None] = mapped_column(JSON)
-    """Each topic that it reads -> the generation of that topic which it was submitted for."""
+    """Each topic that it reads -> the generation of that topic at submission."""
     stopped_at: Mapped[str | None] = mapped_column(Text)
-    """Where the savepoint is at which it was stopped."""
+    """The path of the savepoint with which it was stopped."""
     submitted_at: Mapped[dt.datetime] = mapped_column(DATETIME(fsp=6), default=utc_now)

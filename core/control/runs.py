@@ -1,4 +1,4 @@
-"""What commands did: a row of `runs` from their first step on, so that one that was killed is seen, too."""
+"""A record of what commands did: a row of `runs` from the first step on, so that a killed command is visible too."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ RUNNING, COMPLETED, FAILED = "RUNNING", "COMPLETED", "FAILED"
 
 @contextmanager
 def recorded(control: ControlDatabase, kind: str, subject: str, **detail: Any) -> Iterator[dict[str, Any]]:
-    """RUNNING while the block runs, then COMPLETED, or FAILED with the error, which goes on. The block may add to the detail given.
+    """Records a run: RUNNING during the block, then COMPLETED, or FAILED with the error, which is re-raised.
 
-    A run that stays RUNNING was killed, or lost the control database. Blocks on the control database.
+    Yields the detail, which the block may extend. A run that stays RUNNING was killed, or lost the control database.
+    Blocks on the control database.
     """
     with control.session() as session:
         run = Run(kind=kind, subject=subject, status=RUNNING, detail=dict(detail))

@@ -1,4 +1,4 @@
-"""Avro's binary spelling, as much as it takes to build a block around datums that nobody decodes.
+"""Avro's binary encoding, as far as needed to build a block around datums that are not decoded.
 
 Formats: the Avro 1.12 specification, "Binary encoding" and "Object container files".
 """
@@ -10,13 +10,13 @@ from functools import lru_cache
 from typing import Any
 
 SYNC = bytes.fromhex("5357495443484244e29a8fa1c3b7d90e")
-"""Any 16 bytes serve; no reader ever searches for it."""
+"""Any 16 bytes will do: no reader searches for it."""
 
 _LOW_BYTES = tuple(bytes((value,)) for value in range(256))
 
 
 def long(value: int) -> bytes:
-    """A zig-zag variable-length integer of at most 64 bits."""
+    """Returns a zig-zag variable-length integer of at most 64 bits."""
     rest = (value << 1) ^ (value >> 63)
     out = bytearray()
     while rest > 0x7F:
@@ -28,9 +28,9 @@ def long(value: int) -> bytes:
 
 @lru_cache(maxsize=256)
 def longs_of_run(base: int) -> tuple[bytes, ...]:
-    """The spellings of the 64 integers from `base` on, where `base` is a non-negative multiple of 64.
+    """Returns the encodings of 64 consecutive integers from `base`, a non-negative multiple of 64.
 
-    They differ in their first byte only, so one call serves 64 consecutive offsets.
+    They differ only in their first byte, so one call encodes 64 consecutive offsets.
     """
     high = base >> 6
     if high == 0:
@@ -45,7 +45,7 @@ def longs_of_run(base: int) -> tuple[bytes, ...]:
 
 
 def container_header(schema: dict[str, Any]) -> bytes:
-    """The start of an object container file without compression."""
+    """Returns the header of an object container file without compression."""
     name, codec = b"avro.schema", b"avro.codec"
     text = json.dumps(schema, separators=(",", ":")).encode()
     entries = _bytes(name) + _bytes(text) + _bytes(codec) + _bytes(b"null")

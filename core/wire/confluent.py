@@ -9,7 +9,7 @@ HEADER_SIZE = HEADER.size
 
 
 def schema_id(value: bytes) -> int | None:
-    """The schema id of a framed value, or None where it is not framed."""
+    """Returns the schema id of a framed value, or None if it is not framed."""
     if len(value) < HEADER_SIZE or value[0] != 0:
         return None
     return int.from_bytes(value[1:5], "big")

@@ -1,4 +1,4 @@
-"""Debezium's schema history: a record for each DDL statement, with the columns that its tables had after it."""
+"""Debezium's schema history: a record for each DDL statement, with the columns of its tables after it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ TableName = tuple[str, str]
 
 
 def table_name(identity: str, database: str) -> TableName:
-    """The name in an id such as ``"acc_1"."calls"``, whose inner quotes are doubled; in `database` if the id names none."""
+    """Returns the name in an id such as ``"acc_1"."calls"``, whose inner quotes are doubled; in `database` if the id names none."""
     parts = [part.replace('""', '"') for part in identity.strip('"').split('"."')]
     return (parts[0], parts[-1]) if len(parts) > 1 else (database, parts[0])
 
 
 def columns(item: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The columns of one item of a record's ``tableChanges``, by name."""
+    """Returns the columns of one item of a record's ``tableChanges``, by name."""
     return {column["name"]: column for column in (item.get("table") or {}).get("columns", ())}

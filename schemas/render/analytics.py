@@ -1,4 +1,4 @@
-"""Contract -> the named queries that a tool may ask for: always of one tenant, parameterised, and never of unclassified columns."""
+"""Contract -> named queries for tools: of one tenant, parameterised, and never with unclassified columns."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ from schemas import privacy as p
 from schemas import types as t
 from schemas.catalog import Catalog
 from schemas.names import ch_name
-from schemas.render.clickhouse import read_view
+from schemas.render.clickhouse import current_view
 from schemas.table import Table
 
 TENANT, TEAMS = "tenant", "teams"
-"""The parameters that no request sets: they come from the token."""
+"""Parameters that a request cannot set: they come from the token."""
 TEAM, AGENT = "team_id", "agent_id"
-"""The columns, by the names that the live views' tables give them, that lead from a row to a team."""
+"""The columns by which a row belongs to a team, as the tables of the live views name them."""
 
 
 @dataclass(frozen=True)
 class Query:
-    """`parameters` are those that a request has to set, by name with ClickHouse's type."""
+    """`parameters` are those that a request must set: name -> ClickHouse type."""
 
     public: str
-    """The columns that tell nothing about a person; empty if there are none."""
+    """The public columns; empty if there are none."""
     clear: str
-    """Those of every class but the unknown."""
+    """The columns of every class except unclassified."""
     rows: str
     """FROM and WHERE."""
     of_teams: str | None
-    """A condition more, by which only rows of the token's teams are shown; None where nothing leads from a row to a team."""
+    """A condition that restricts rows to the token's teams; None if rows do not belong to teams."""
     after: str
     parameters: Mapping[str, str]
 
     def sql(self, *, clear: bool, teams: bool) -> str:
-        """`teams` narrows the rows down to those of the parameter `TEAMS`."""
+        """Returns the query; with `teams` only rows of the teams in parameter `TEAMS`."""
         narrowed = f" AND {self.of_teams}" if teams else ""
         return f"SELECT {self.clear if clear else self.public} FROM {self.rows}{narrowed}{self.after}"
 
 
 def queries(catalog: Catalog) -> dict[str, Query]:
-    """``TABLE.rows`` of every table that has a tenant; ``TABLE.by_day`` too where it has a time."""
+    """Returns ``TABLE.rows`` for every table with a tenant, and ``TABLE.by_day`` if it has a time."""
     found = {}
     for table in catalog:
         if table.tenant is None:
@@ -53,19 +53,19 @@ def queries(catalog: Catalog) -> dict[str, Query]:
 
 
 def _time(table: Table) -> str | None:
-    """The column of the time at which a row happened: the one that partitions it."""
+    """Returns the time column of a row: the one that partitions the table."""
     return None if table.clickhouse.partition_by is None else table.clickhouse.partition_by.column
 
 
 def _rows(table: Table, time: str | None, of_teams: str | None) -> Query:
     public = [column.name for column in table.columns if column.privacy == p.PUBLIC] if _narrows_openly(table, time) else []
     clear = [column.name for column in table.columns if column.privacy != p.UNCLASSIFIED]
-    source = f"{read_view(table)} WHERE {_scope(table, time)}"
+    source = f"{current_view(table)} WHERE {_scope(table, time)}"
     return Query(_listed(public), _listed(clear), source, of_teams, "", {} if time is None else _between(table, time))
 
 
 def _narrows_openly(table: Table, time: str | None) -> bool:
-    """Whether the rows are chosen by a public column: choosing by another one tells its values."""
+    """Whether rows are filtered by a public column: a filter on another would reveal its values."""
     return time is None or table.column(time).privacy == p.PUBLIC
 
 
@@ -75,13 +75,13 @@ def _listed(columns: list[str]) -> str:
 
 def _by_day(table: Table, time: str, of_teams: str | None) -> Query:
     shown = f"toDate({ch_name(time)}) AS day, count() AS rows"
-    source = f"{read_view(table)} WHERE {_scope(table, time)}"
+    source = f"{current_view(table)} WHERE {_scope(table, time)}"
     public = shown if _narrows_openly(table, time) else ""
     return Query(public, shown, source, of_teams, " GROUP BY day ORDER BY day", _between(table, time))
 
 
 def _members(catalog: Catalog) -> Table | None:
-    """A table that tells each agent's team."""
+    """Returns the table with each agent's team."""
     return next((table for table in catalog if TEAM in table.names and table.tenant and {*table.key} - {table.tenant} == {AGENT}), None)
 
 
@@ -90,7 +90,7 @@ def _of_teams(table: Table, members: Table | None) -> str | None:
         return f"{ch_name(TEAM)} IN {{{TEAMS}:Array(UInt64)}}"
     if AGENT not in table.names or members is None:
         return None
-    agents = f"SELECT {ch_name(AGENT)} FROM {read_view(members)} WHERE {_of_tenant(members)} AND {_of_teams(members, None)}"
+    agents = f"SELECT {ch_name(AGENT)} FROM {current_view(members)} WHERE {_of_tenant(members)} AND {_of_teams(members, None)}"
     return f"{ch_name(AGENT)} IN ({agents})"
 
 

@@ -1,4 +1,4 @@
-"""The record's schema, as its writer registered it: which columns it brings, and in which Avro types.
+"""The record's schema, as its writer registered it: its columns and their Avro types.
 
 Kafka Connect names a column's meaning in ``connect.name`` (``io.debezium.time.Date``); Avro's own types are too few.
 """
@@ -30,19 +30,19 @@ class Field:
 
 
 def row_fields(envelope: AvroSchema) -> tuple[Field, ...]:
-    """The columns of the `after` image. Raises ContractError if this is not a Debezium envelope."""
+    """Returns the columns of the row image. Raises ContractError if this is not a Debezium envelope."""
     tops = {field["name"]: field["type"] for field in envelope.get("fields", ())}
     if not {"before", "after", "source", "op"} <= tops.keys():
         raise ContractError(
             f"schema {envelope.get('name')!r} is not a change record: it lacks before, after, source or op",
-            "only change topics of this platform's connectors can be landed",
+            "only change topics of Switchboard's connectors can be landed",
         )
     row, _ = _without_null(tops["before"])
     return tuple(_field(field) for field in row["fields"])
 
 
 def structure(schema: Any, named: dict[str, Any] | None = None) -> str:
-    """The ClickHouse type in which an Avro schema is read."""
+    """Returns the ClickHouse type in which an Avro schema is read."""
     named = {} if named is None else named
     inner, nullable = _without_null(schema)
     if isinstance(inner, str) and inner in named:
@@ -50,7 +50,7 @@ def structure(schema: Any, named: dict[str, Any] | None = None) -> str:
     if isinstance(inner, dict) and inner.get("type") == "array":
         return f"Array({structure(inner['items'], named)})"  # ClickHouse has no nullable array, and reads null as an empty one
     if isinstance(inner, dict) and inner.get("type") == "record":
-        _remember(inner, named)
+        _register(inner, named)
         members = ", ".join(f"{ch_name(field['name'])} {structure(field['type'], named)}" for field in inner["fields"])
         text = f"Tuple({members})"
     else:
@@ -58,7 +58,7 @@ def structure(schema: Any, named: dict[str, Any] | None = None) -> str:
     return f"Nullable({text})" if nullable else text
 
 
-def _remember(record: dict[str, Any], named: dict[str, Any]) -> None:
+def _register(record: dict[str, Any], named: dict[str, Any]) -> None:
     named[record["name"]] = record
     if "namespace" in record:
         named[f"{record['namespace']}.{record['name']}"] = record
@@ -106,12 +106,12 @@ def unknown_fields(table: Table, fields: tuple[Field, ...]) -> tuple[Field, ...]
 
 
 def landable(field: Field) -> bool:
-    """Whether a column can hold the field: a point, a geometry or a vector has no contract type."""
+    """Whether the field has a contract type; a point, a geometry or a vector has none."""
     return field.avro not in ("record", "array", "map")
 
 
 def evolved(table: Table, fields: tuple[Field, ...]) -> Table:
-    """The table with the record's unknown columns, if they can be landed: nullable, unclassified, so that they never leave base."""
+    """Returns the table with the record's unknown columns that can be landed: nullable, and unclassified, so that they never leave base."""
     unknown = tuple(field for field in unknown_fields(table, fields) if landable(field))
     if not unknown:
         return table
@@ -123,7 +123,7 @@ def evolved(table: Table, fields: tuple[Field, ...]) -> Table:
 
 
 def guessed_type(field: Field) -> t.Type:
-    """The widest contract type of a field that no contract describes."""
+    """Returns the widest contract type of an undescribed field. Raises ContractError if there is none."""
     by_logical: dict[str, t.Type] = {
         "io.debezium.time.Date": t.Date(),
         "io.debezium.time.Timestamp": t.DateTime(3),

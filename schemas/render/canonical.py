@@ -1,10 +1,9 @@
-"""One value's canonical text, spelled for MySQL and for ClickHouse so that both give the same bytes.
+"""The canonical text of a value, as expressions for MySQL and ClickHouse that return the same bytes.
 
-Integers, decimals of the column's scale, dates as days and times as microseconds since 1970, text as UTF-8, bytes as
-they are. Floats and JSON may differ in spelling where they are equal: a float enters a row's text by its bits, JSON is
-compared again, parsed.
-A FLOAT counts as what MySQL shows of it, its first six digits: more than that no snapshot can read (decision 5).
-A zero date keeps MySQL's own text, so that it equals nothing that ClickHouse can hold.
+Integers, decimals of the column's scale, dates as days and times as microseconds since the epoch, text as UTF-8, bytes
+unchanged. Equal floats and JSON may have different texts: a row's text has a float's bits, and JSON is compared again,
+parsed. A FLOAT is compared by its first six digits: a snapshot cannot read more (decision 5).
+A zero date keeps MySQL's text, which equals no date in ClickHouse.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ UNIX_DAY = 719528
 
 
 def mysql_text(column: Column) -> str:
-    """A MySQL expression: the value's canonical text as bytes, NULL for NULL. Needs a session in UTC."""
+    """Returns a MySQL expression: the value's canonical text as bytes, NULL for NULL. Requires a session in UTC."""
     name = mysql_name(column.name)
     return f"CAST({_mysql_plain(column.type, name)} AS BINARY)"
 
@@ -54,9 +53,9 @@ def _mysql_plain(kind: t.Type, name: str) -> str:
 
 
 def mysql_canonical(column: Column) -> str:
-    """What enters a row's text: the same bytes for equal values, whatever a server makes of them as text. JSON alone is excepted.
+    """Returns an expression for a row's text: equal values have equal bytes, JSON excepted.
 
-    MySQL tells a DOUBLE's bits only as the coordinate of a point; the zero has no sign.
+    MySQL returns a DOUBLE's bits only as the coordinate of a point; + 0 removes the sign of zero.
     """
     if not isinstance(column.type, t.Float):
         return mysql_text(column)
@@ -64,7 +63,7 @@ def mysql_canonical(column: Column) -> str:
 
 
 def _mysql_number(bits: int, name: str) -> str:
-    """As a DOUBLE."""
+    """Returns the value as a DOUBLE."""
     return f"CAST(CAST(CAST({name} AS FLOAT) AS CHAR) AS DOUBLE)" if bits == 32 else f"CAST({name} AS DOUBLE)"
 
 
@@ -75,13 +74,15 @@ def clickhouse_canonical(column: Column) -> str:
 
 
 def _clickhouse_number(bits: int, name: str) -> str:
-    """As a Float64."""
+    """Returns the value as a Float64."""
     return f"toFloat64(printf('%.5e', toFloat64({name})))" if bits == 32 else f"toFloat64({name})"
 
 
 def clickhouse_text(column: Column) -> str:
-    """A ClickHouse expression: the value's canonical text, NULL for NULL, which even a required column may hold: if it was
-    added unasked, until its backfill has landed."""
+    """Returns a ClickHouse expression: the value's canonical text, NULL for NULL.
+
+    A required column may be NULL too: one that landing added, until its snapshot has landed.
+    """
     name = ch_name(column.name)
     match column.type:
         case t.Int() | t.Bool() | t.UInt() | t.Year() | t.Bit() | t.Time():
@@ -107,7 +108,7 @@ JSON_STRING = r'"(?:[^"\\]|\\.)*"'
 
 
 def _spaced_as_mysql(name: str) -> str:
-    """JSON text with a space after each comma and colon outside strings, and no other: as MySQL prints it."""
+    """Returns JSON text with one space after each comma and colon outside strings, and no other, as MySQL prints it."""
     outside = ch_string(rf"(?s)({JSON_STRING})|\s+")
     until = ch_string(rf'(?s)((?:{JSON_STRING}|[^",:])*)(,|:|$)')
     one, two = ch_string(r"\1"), ch_string(r"\1\2 ")
@@ -115,9 +116,9 @@ def _spaced_as_mysql(name: str) -> str:
 
 
 def mysql_literal(column: Column, text: bytes) -> str:
-    """A MySQL literal of a canonical text, which a comparison with the column can look up in its index.
+    """Returns the MySQL literal of a canonical text; a comparison of the column with it can use an index.
 
-    Raises ContractError for floats and JSON, of which no literal is equal to each stored value.
+    Raises ContractError for floats and JSON, which have no literal that equals every stored value.
     """
     shown = text.decode(errors="replace")
     if isinstance(column.type, t.Date | t.DateTime | t.Timestamp) and "-" in shown[1:]:
@@ -138,13 +139,13 @@ def mysql_literal(column: Column, text: bytes) -> str:
         case t.Binary():
             return f"x'{text.hex()}'"
         case t.Float() | t.Json():
-            raise ContractError(f"column {column.name!r}: a {type(column.type).__name__} cannot be looked up")
+            raise ContractError(f"column {column.name!r}: a {type(column.type).__name__} has no literal")
         case _:
             assert_never(column.type)
 
 
 def mysql_is(column: Column, text: bytes | None) -> str:
-    """The condition that the column holds just this canonical value; can use an index where there can be one."""
+    """Returns the condition that the column has this canonical value; it can use an index if the type allows."""
     name = mysql_name(column.name)
     if text is None:
         return f"{name} IS NULL"

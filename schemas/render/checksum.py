@@ -1,8 +1,8 @@
-"""Contract -> the queries by which MySQL and ClickHouse are compared: one canonical text a value, the same on both sides.
+"""Contract -> the queries that compare MySQL and ClickHouse: one canonical text for each value, the same on both sides.
 
 A row's text is each value's length in bytes, a colon and the value, or ``N`` for NULL: no two rows share one. A chunk is
-a range of positions; a row's position is its key where that is one integer, else the CRC32 of its key's text. No
-comparison or grouping ever asks a collation.
+a range of positions; a row's position is its key if that is one integer, else the CRC32 of its key's text. No
+comparison or grouping uses a collation.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from schemas import types as t
 from schemas.names import ch_name, ch_string, mysql_name
 from schemas.render.canonical import clickhouse_canonical, clickhouse_text, mysql_canonical, mysql_is, mysql_text
-from schemas.render.clickhouse import READ, read_view, rows_table
+from schemas.render.clickhouse import VIEW_DATABASE, current_view, storage_table
 from schemas.render.landing import storage_key_columns
 from schemas.table import Column, Table
 
-LONG = 1024
-"""Values of unbounded types over this many bytes enter a row's text as their SHA-256, behind their true length."""
-SHOWN = 65536
-"""Longer values are fetched as their length and SHA-256, so that a chunk of large objects fits in memory."""
+MAX_RAW_BYTES = 1024
+"""Longer values of unbounded types are in a row's text as their length and SHA-256. In bytes."""
+MAX_INLINE_BYTES = 65536
+"""Longer values are fetched as their length and SHA-256, so that a chunk of large objects fits in memory. In bytes."""
 DIGEST = re.compile(rb"\d+ bytes, SHA-256 [0-9a-f]{64}")
 HASHES = 1 << 32
 
@@ -35,17 +35,17 @@ class Chunk:
     high: int
 
     def split(self, parts: int) -> tuple[Chunk, ...]:
-        """At most `parts` neighbours of about one width that cover this chunk; itself if it cannot be divided."""
+        """Returns at most `parts` chunks of about equal width that cover this one; itself if it cannot be divided."""
         width = max(1, -(-(self.high - self.low) // parts))
         return tuple(Chunk(low, min(low + width, self.high)) for low in range(self.low, self.high, width))
 
 
 @dataclass(frozen=True)
 class Scope:
-    """One shard's rows of a table, as far as they are compared.
+    """The rows of a table in one shard that are compared.
 
-    `absent` are the columns that the source does not have: landing holds NULL there. Rows before `since` are left to
-    retention.
+    `absent` are columns that the source does not have, which are NULL in ClickHouse. Rows before `since` are subject to
+    retention and not compared.
     """
 
     table: Table
@@ -55,7 +55,7 @@ class Scope:
 
     @property
     def by_integer(self) -> bool:
-        """Whether positions are the key itself, so that chunks are ranges of an index."""
+        """Whether positions are the key itself, so that chunks are ranges of its index."""
         table = self.table
         return len(table.key) == 1 and isinstance(table.column(table.key[0]).type, t.Int | t.UInt)
 
@@ -68,18 +68,18 @@ def _mysql_member(scope: Scope, column: Column) -> str:
     if column.name in scope.absent:
         return "'N'"
     text = mysql_canonical(column)
-    body = f"IF(LENGTH({text}) > {LONG}, SHA2({text}, 256), {text})" if _unbounded(column) else text
+    body = f"IF(LENGTH({text}) > {MAX_RAW_BYTES}, SHA2({text}, 256), {text})" if _unbounded(column) else text
     return f"IFNULL(CONCAT(LENGTH({text}), ':', {body}), 'N')"
 
 
 def _clickhouse_member(column: Column) -> str:
     text = clickhouse_canonical(column)
-    body = f"if(length({text}) > {LONG}, lower(hex(SHA256({text}))), {text})" if _unbounded(column) else text
+    body = f"if(length({text}) > {MAX_RAW_BYTES}, lower(hex(SHA256({text}))), {text})" if _unbounded(column) else text
     return f"ifNull(concat(toString(length({text})), ':', {body}), 'N')"
 
 
 def mysql_row(scope: Scope, names: Iterable[str]) -> str:
-    """The text of the named columns of a row."""
+    """Returns an expression for the text of these columns of a row."""
     members = ", ".join(_mysql_member(scope, scope.table.column(name)) for name in names)
     return f"CAST(CONCAT({members}) AS BINARY)"
 
@@ -90,7 +90,7 @@ def clickhouse_row(scope: Scope, names: Iterable[str]) -> str:
 
 
 def mysql_checksums(scope: Scope, chunks: Sequence[Chunk]) -> str:
-    """(chunk's index, rows, exclusive or of the rows' hashes). `chunks` are disjoint and in order."""
+    """Returns a query for (chunk's index, rows, XOR of the rows' hashes). `chunks` are disjoint and ordered."""
     index = _mysql_index(scope, chunks)
     row = mysql_row(scope, scope.table.names)
     distinct = "DISTINCT " if scope.table.keyed_by_all_columns else ""
@@ -102,18 +102,18 @@ def mysql_checksums(scope: Scope, chunks: Sequence[Chunk]) -> str:
 
 
 def clickhouse_checksums(scope: Scope, chunks: Sequence[Chunk]) -> str:
-    """The same of the rows that readers see."""
+    """Returns the query of `mysql_checksums` on the current rows in ClickHouse."""
     row = clickhouse_row(scope, scope.table.names)
     return (
         f"SELECT {_clickhouse_index('_position', chunks, 0)} AS chunk, count(),\n"
         "groupBitXor(reinterpretAsUInt64(reverse(substring(SHA256(_text), 1, 8))))\n"
         f"FROM ({_clickhouse_with(scope)}SELECT _position, {row} AS _text\n"
-        f"FROM {read_view(scope.table)}\nWHERE {_clickhouse_where(scope, chunks)})\nGROUP BY chunk"
+        f"FROM {current_view(scope.table)}\nWHERE {_clickhouse_where(scope, chunks)})\nGROUP BY chunk"
     )
 
 
 def mysql_rows(scope: Scope, chunks: Sequence[Chunk]) -> str:
-    """(key's text, canonical value of each column) of each row."""
+    """Returns a query for (key's text, canonical value of each column) of each row."""
     values = [_mysql_shown(scope, column) for column in scope.table.columns]
     distinct = "DISTINCT " if scope.table.keyed_by_all_columns else ""
     return (
@@ -123,42 +123,42 @@ def mysql_rows(scope: Scope, chunks: Sequence[Chunk]) -> str:
 
 
 def clickhouse_rows(scope: Scope, chunks: Sequence[Chunk]) -> str:
-    """(key's text, version, canonical value of each column) of each row that readers see."""
+    """Returns a query for (key's text, version, canonical value of each column) of each current row."""
     values = [_clickhouse_shown(column) for column in scope.table.columns]
     return (
         f"{_clickhouse_with(scope)}SELECT {', '.join([clickhouse_row(scope, scope.table.key), '_version', *values])}\n"
-        f"FROM {read_view(scope.table)}\nWHERE {_clickhouse_where(scope, chunks)}"
+        f"FROM {current_view(scope.table)}\nWHERE {_clickhouse_where(scope, chunks)}"
     )
 
 
 def clickhouse_versions(scope: Scope, chunks: Sequence[Chunk]) -> str:
-    """(key's text, newest version) of each key that ever landed, deleted ones too."""
+    """Returns a query for (key's text, newest version) of each key that ever landed, deleted ones included."""
     return (
         f"{_clickhouse_with(scope)}SELECT {clickhouse_row(scope, scope.table.key)} AS _text, max(_version)\n"
-        f"FROM {rows_table(scope.table)}\nWHERE {_clickhouse_where(scope, chunks)}\nGROUP BY _text"
+        f"FROM {storage_table(scope.table)}\nWHERE {_clickhouse_where(scope, chunks)}\nGROUP BY _text"
     )
 
 
 def mysql_bounds(scope: Scope) -> str:
-    """(lowest, highest) position; only where positions are the key."""
+    """Returns a query for (lowest, highest) position; only if positions are the key."""
     name = mysql_name(scope.table.key[0])
     return f"SELECT MIN({name}), MAX({name}) FROM {_mysql_table(scope)}"
 
 
 def mysql_step(scope: Scope, low: int, rows: int) -> str:
-    """The key that stands `rows` rows after `low` in the order of the key, if there are so many."""
+    """Returns a query for the key that is `rows` rows after `low` in key order, if there is one."""
     name = mysql_name(scope.table.key[0])
     return f"SELECT {name} FROM {_mysql_table(scope)} WHERE {name} >= {low} ORDER BY {name} LIMIT 1 OFFSET {rows}"
 
 
 def clickhouse_bounds(scope: Scope) -> str:
-    """(rows, lowest, highest position). Positions are zero where the key is not one integer."""
+    """Returns a query for (rows, lowest, highest position). Positions are 0 if the key is not one integer."""
     name = ch_name(scope.table.key[0]) if scope.by_integer else "0"
-    return f"SELECT count(), min({name}), max({name}) FROM {read_view(scope.table)} WHERE {_clickhouse_shard(scope)}"
+    return f"SELECT count(), min({name}), max({name}) FROM {current_view(scope.table)} WHERE {_clickhouse_shard(scope)}"
 
 
 def mysql_estimate(scope: Scope) -> str:
-    """About how many rows the table has, from MySQL's statistics."""
+    """Returns a query for the approximate number of rows, from MySQL's statistics."""
     return f"SELECT table_rows FROM information_schema.tables WHERE {_mysql_named(scope.table, scope.shard)}"
 
 
@@ -181,11 +181,11 @@ def _mysql_string(text: str) -> str:
 
 
 def clickhouse_columns(table: Table) -> str:
-    return f"SELECT name FROM system.columns WHERE database = {ch_string(READ)} AND table = {ch_string(table.name)}"
+    return f"SELECT name FROM system.columns WHERE database = {ch_string(VIEW_DATABASE)} AND table = {ch_string(table.name)}"
 
 
 def clickhouse_shards(table: Table) -> str:
-    return f"SELECT DISTINCT _shard FROM {read_view(table)}"
+    return f"SELECT DISTINCT _shard FROM {current_view(table)}"
 
 
 def _mysql_table(scope: Scope) -> str:
@@ -202,7 +202,7 @@ def _clickhouse_with(scope: Scope) -> str:
 
 
 def _mysql_index(scope: Scope, chunks: Sequence[Chunk]) -> str:
-    """INTERVAL finds the chunk by bisection."""
+    """Returns an expression for the chunk's index; INTERVAL searches by bisection."""
     starts = ", ".join(str(chunk.low) for chunk in chunks[1:])
     return f"INTERVAL({_mysql_position(scope)}, {starts})" if starts else "0"
 
@@ -217,7 +217,7 @@ def _clickhouse_index(position: str, chunks: Sequence[Chunk], first: int) -> str
 
 
 def joined(chunks: Iterable[Chunk]) -> tuple[Chunk, ...]:
-    """The same positions in as few chunks as possible."""
+    """Returns the same positions in as few chunks as possible."""
     out: list[Chunk] = []
     for chunk in sorted(chunks):
         if out and out[-1].high >= chunk.low:
@@ -228,7 +228,7 @@ def joined(chunks: Iterable[Chunk]) -> tuple[Chunk, ...]:
 
 
 def _mysql_where(scope: Scope, chunks: Sequence[Chunk]) -> str:
-    """INTERVAL evaluates a hash once; a key is compared plainly, so that its index is used."""
+    """Returns the condition. INTERVAL evaluates a hash once; a key is compared directly, so that its index is used."""
     position, bounds = _mysql_position(scope), [bound for chunk in joined(chunks) for bound in (chunk.low, chunk.high)]
     inside = _inside(position, chunks)
     if not scope.by_integer and bounds:
@@ -247,7 +247,7 @@ def _inside(position: str, chunks: Sequence[Chunk]) -> str:
 
 
 def mysql_kept(scope: Scope) -> str:
-    """Which rows retention leaves alone; empty where that is all of them."""
+    """Returns the condition of rows that are not subject to retention; empty if that is every row."""
     month = scope.table.clickhouse.partition_by
     if scope.since is None or month is None:
         return ""
@@ -263,7 +263,7 @@ def _clickhouse_shard(scope: Scope) -> str:
 
 
 def mysql_within(scope: Scope, chunks: Sequence[Chunk]) -> str:
-    """The condition that a row stands in the chunks and is not left to retention; also a snapshot's filter."""
+    """Returns the condition that a row is in the chunks and not subject to retention; also a snapshot's filter."""
     return _mysql_where(scope, chunks)
 
 
@@ -273,12 +273,12 @@ def in_full(column: Column, value: bytes | None) -> bool:
 
 
 def mysql_key_is(scope: Scope, values: Mapping[str, bytes | None]) -> str:
-    """The condition that a row has this key, by its canonical values; uses the index of the key where there can be one."""
+    """Returns the condition that a row has this key, given as canonical values; it can use the key's index."""
     return _mysql_are(scope, scope.table.key, values)
 
 
-def mysql_place_is(scope: Scope, values: Mapping[str, bytes | None]) -> str:
-    """The condition that a row has this key, and stands where ClickHouse would put these values."""
+def mysql_storage_key_is(scope: Scope, values: Mapping[str, bytes | None]) -> str:
+    """Returns the condition that a row has this key and this storage key."""
     return _mysql_are(scope, (*scope.table.key, *storage_key_columns(scope.table)), values)
 
 
@@ -296,7 +296,7 @@ def _mysql_shown(scope: Scope, column: Column) -> str:
     text = mysql_text(column)
     if not isinstance(column.type, t.Text | t.Binary):
         return text
-    return f"IF(LENGTH({text}) > {SHOWN}, CONCAT(LENGTH({text}), ' bytes, SHA-256 ', SHA2({text}, 256)), {text})"
+    return f"IF(LENGTH({text}) > {MAX_INLINE_BYTES}, CONCAT(LENGTH({text}), ' bytes, SHA-256 ', SHA2({text}, 256)), {text})"
 
 
 def _clickhouse_shown(column: Column) -> str:
@@ -304,4 +304,4 @@ def _clickhouse_shown(column: Column) -> str:
     if not isinstance(column.type, t.Text | t.Binary):
         return text
     digest = f"concat(toString(length({text})), ' bytes, SHA-256 ', lower(hex(SHA256({text}))))"
-    return f"if(length({text}) > {SHOWN}, {digest}, {text})"
+    return f"if(length({text}) > {MAX_INLINE_BYTES}, {digest}, {text})"

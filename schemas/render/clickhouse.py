@@ -1,4 +1,4 @@
-"""Contract -> ClickHouse: the table rows land in, and the view readers use."""
+"""Contract -> ClickHouse: the storage table and the view of current rows."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from schemas import types as t
 from schemas.names import ch_name, physical_name
 from schemas.table import Column, Computed, Month, Table
 
-ROWS = "landed"
-"""The database of the physical tables; readers go through the views of `READ`, which apply FINAL."""
-READ = "base"
+STORAGE_DATABASE = "landed"
+"""The database of the storage tables; readers use the views in `VIEW_DATABASE`, which apply FINAL."""
+VIEW_DATABASE = "base"
 
 META_COLUMNS: tuple[tuple[str, str], ...] = (
     ("_shard", "LowCardinality(String)"),
@@ -27,20 +27,20 @@ META_COLUMNS: tuple[tuple[str, str], ...] = (
 )
 
 
-def rows_table(table: Table) -> str:
-    return f"{ROWS}.{ch_name(physical_name(table))}"
+def storage_table(table: Table) -> str:
+    return f"{STORAGE_DATABASE}.{ch_name(physical_name(table))}"
 
 
-def read_view(table: Table) -> str:
-    return f"{read_database(table)}.{ch_name(table.name)}"
+def current_view(table: Table) -> str:
+    return f"{view_database(table)}.{ch_name(table.name)}"
 
 
-def read_database(table: Table) -> str:
-    return table.source.tier if isinstance(table.source, Computed) else READ
+def view_database(table: Table) -> str:
+    return table.source.tier if isinstance(table.source, Computed) else VIEW_DATABASE
 
 
 def plain_type(kind: t.Type) -> str:
-    """The ClickHouse type of a value that is not null."""
+    """Returns the ClickHouse type of a value that is not null."""
     match kind:
         case t.Int(bits):
             return f"Int{32 if bits == 24 else bits}"
@@ -80,7 +80,7 @@ def column_type(column: Column) -> str:
 
 
 def all_columns(table: Table) -> tuple[tuple[str, str], ...]:
-    """(name, type) of every column of the physical table, the contract's first."""
+    """Returns (name, type) of every column of the storage table, the contract's first."""
     return tuple((column.name, column_type(column)) for column in table.columns) + META_COLUMNS
 
 
@@ -88,10 +88,10 @@ def sorting_key(table: Table) -> tuple[str, ...]:
     return (*table.order_by, "_shard")
 
 
-def create_rows_table(table: Table, name: str = "") -> str:
-    """Under another qualified and quoted `name` if one is given."""
+def create_storage_table(table: Table, name: str = "") -> str:
+    """Returns the DDL, for another qualified and quoted `name` if one is given."""
     columns = ",\n".join(f"    {ch_name(name)} {kind}" for name, kind in all_columns(table))
-    parts = [f"CREATE TABLE IF NOT EXISTS {name or rows_table(table)}\n(\n{columns}\n)"]
+    parts = [f"CREATE TABLE IF NOT EXISTS {name or storage_table(table)}\n(\n{columns}\n)"]
     parts.append("ENGINE = ReplacingMergeTree(_version, _deleted)")
     if table.clickhouse.partition_by is not None:
         parts.append(f"PARTITION BY {partition_expression(table.clickhouse.partition_by)}")
@@ -118,29 +118,29 @@ def _settings(table: Table) -> str:
     return ", ".join(f"{name} = {value}" for name, value in settings.items())
 
 
-def create_read_view(table: Table, columns: Sequence[str] = ()) -> str:
-    """The newest version of each key that is not deleted. A row's partition never changes, hence the setting.
+def create_current_view(table: Table, columns: Sequence[str] = ()) -> str:
+    """Returns the DDL of the view: the newest version of each key that is not deleted.
 
-    `columns` defaults to the contract's; landing's own columns follow them.
+    `columns` defaults to the contract's; landing's columns follow. The setting is safe as a row's partition never changes.
     """
     names = ",\n".join(f"    {ch_name(name)}" for name in (*(columns or table.names), *(name for name, _ in META_COLUMNS)))
     return (
-        f"CREATE OR REPLACE VIEW {read_view(table)} AS\nSELECT\n{names}\nFROM {rows_table(table)} FINAL\n"
+        f"CREATE OR REPLACE VIEW {current_view(table)} AS\nSELECT\n{names}\nFROM {storage_table(table)} FINAL\n"
         "SETTINGS do_not_merge_across_partitions_select_final = 1"
     )
 
 
 def add_column(table: Table, column: Column) -> str:
-    return f"ALTER TABLE {rows_table(table)} ADD COLUMN IF NOT EXISTS {ch_name(column.name)} {column_type(column)}"
+    return f"ALTER TABLE {storage_table(table)} ADD COLUMN IF NOT EXISTS {ch_name(column.name)} {column_type(column)}"
 
 
 def modify_column(table: Table, column: Column) -> str:
-    return f"ALTER TABLE {rows_table(table)} MODIFY COLUMN {ch_name(column.name)} {column_type(column)}"
+    return f"ALTER TABLE {storage_table(table)} MODIFY COLUMN {ch_name(column.name)} {column_type(column)}"
 
 
 def rename_column(table: Table, old: str, new: str) -> str:
-    return f"ALTER TABLE {rows_table(table)} RENAME COLUMN IF EXISTS {ch_name(old)} TO {ch_name(new)}"
+    return f"ALTER TABLE {storage_table(table)} RENAME COLUMN IF EXISTS {ch_name(old)} TO {ch_name(new)}"
 
 
 def drop_column(table: Table, name: str) -> str:
-    return f"ALTER TABLE {rows_table(table)} DROP COLUMN IF EXISTS {ch_name(name)}"
+    return f"ALTER TABLE {storage_table(table)} DROP COLUMN IF EXISTS {ch_name(name)}"

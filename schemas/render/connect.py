@@ -1,4 +1,4 @@
-"""Contracts -> the Debezium connector of one MySQL server, and the topics that it needs beside the change topics."""
+"""Contracts -> the Debezium connector of one MySQL server, and its internal topics."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from schemas.table import Computed, Metadata, Shards, Source, Table
 
 DAY_MS = 86_400_000
 TABLES = "table.include.list"
-LETTERS_COUNT = "(?-i)"
+CASE_SENSITIVE = "(?-i)"
 
 
 def connector_name(server: str) -> str:
@@ -38,7 +38,7 @@ def heartbeat_topic(server: str) -> str:
 
 
 def internal_topics(server: str) -> dict[str, dict[str, str]]:
-    """Topic -> its settings; each has one partition. The schema history is kept for ever: without it no binlog is read."""
+    """Returns topic -> settings; each has one partition. The schema history never expires: no binlog can be read without it."""
     week = {"retention.ms": str(7 * DAY_MS)}
     return {
         signal_topic(server): week,
@@ -55,11 +55,14 @@ def source_config(
     registry: RegistryEndpoint,
     kafka: KafkaEndpoint,
     value_converter: str = APICURIO_CONVERTER,
-    put_aside: Collection[str] = (),
+    excluded_databases: Collection[str] = (),
 ) -> dict[str, str]:
-    """The whole connector config, without the databases `put_aside`. Holds a reference to the password, never the password."""
+    """Returns the connector's config. It has a reference to the password, never the password.
+
+    `excluded_databases` are not captured, whatever the contracts say.
+    """
     return {
-        **_source(catalog, server, put_aside),
+        **_source(catalog, server, excluded_databases),
         **_records(registry, value_converter),
         **_routing(server),
         **_signals(server, kafka),
@@ -67,7 +70,7 @@ def source_config(
     }
 
 
-def _source(catalog: Catalog, server: MySqlServer, put_aside: Collection[str]) -> dict[str, str]:
+def _source(catalog: Catalog, server: MySqlServer, excluded_databases: Collection[str]) -> dict[str, str]:
     catalog = catalog.captured
     patterns = sorted({_database_regex(table.source) for table in catalog})
     tables = sorted(_table_regex(table) for table in catalog)
@@ -80,7 +83,7 @@ def _source(catalog: Catalog, server: MySqlServer, put_aside: Collection[str]) -
         "database.password": server.connect_password,
         "database.server.id": str(100_000 + zlib.crc32(server.name.encode()) % 1_000_000_000),
         "topic.prefix": server.name,
-        "database.include.list": ",".join(_without(put_aside, pattern) for pattern in patterns),
+        "database.include.list": ",".join(_without(excluded_databases, pattern) for pattern in patterns),
         TABLES: ",".join(map(_listed, tables)),
         "snapshot.mode": "no_data",
         "snapshot.locking.mode": "none",
@@ -90,34 +93,34 @@ def _source(catalog: Catalog, server: MySqlServer, put_aside: Collection[str]) -
     }
 
 
-def takes(config: Mapping[str, str], database: str, table: str) -> bool:
-    """Whether a connector with this config reads the table, were its database not put aside."""
+def captures(config: Mapping[str, str], database: str, table: str) -> bool:
+    """Whether a connector with this config captures the table, if its database is not excluded."""
     patterns = config.get(TABLES, "").split(",")
-    return any(re.fullmatch(pattern.removeprefix(LETTERS_COUNT), f"{database}.{table}") for pattern in patterns)
+    return any(re.fullmatch(pattern.removeprefix(CASE_SENSITIVE), f"{database}.{table}") for pattern in patterns)
 
 
 def _listed(pattern: str) -> str:
-    """As an item of an include list, where a comma separates patterns, and which would match letters of either case.
+    """Returns the pattern as an item of an include list, in which a comma separates patterns and case is ignored by default.
 
-    A table that matches only in other letters has no topic, and would hold up every table of the server.
+    A table that matched only in another case would have no topic, and would stop every table of the server.
     """
-    return LETTERS_COUNT + pattern.replace(",", "\\x2c")
+    return CASE_SENSITIVE + pattern.replace(",", "\\x2c")
 
 
 def _without(databases: Collection[str], pattern: str) -> str:
-    """The pattern as listed, but for these databases: Debezium takes no list of exceptions beside an include list."""
+    """Returns the list item without these databases: Debezium allows no exclude list beside an include list."""
     if not databases:
         return _listed(pattern)
     return _listed(f"(?!(?:{'|'.join(map(re.escape, sorted(databases)))})$){pattern}")
 
 
 def _key_columns(table: Table) -> str:
-    """A record's key is the contract's, in its order, whichever unique key Debezium would choose and whatever an ALTER makes of it."""
+    """Returns the contract's key, in its order: whichever unique key Debezium would choose, and whatever an ALTER changes."""
     return ":".join((_part(_table_regex(table)), ",".join(_part(re.escape(name)) for name in table.key)))
 
 
 def _part(pattern: str) -> str:
-    """As a part of `message.key.columns`, which is cut at these characters and stripped of spaces."""
+    """Returns a part of `message.key.columns`, which Debezium splits at these characters and strips of spaces."""
     return re.sub(r"\\? |[,:;]", lambda found: f"\\x{ord(found[0][-1]):02x}", pattern)
 
 
@@ -128,7 +131,7 @@ def _table_regex(table: Table) -> str:
 def _database_regex(source: Source) -> str:
     match source:
         case Shards(pattern):
-            # no dot: else acc_* would take in the table "x.calls" where the contract says "calls"
+            # no dot: else acc_* would match the table "x.calls" of a contract for "calls"
             return "".join({"*": "[^.]*", "?": "[^.]"}.get(character, re.escape(character)) for character in pattern)
         case Metadata(database):
             return re.escape(database)
@@ -178,7 +181,7 @@ def _routing(server: MySqlServer) -> dict[str, str]:
 
 
 def _signals(server: MySqlServer, kafka: KafkaEndpoint) -> dict[str, str]:
-    """By default a signal is looked for every 5 s without waiting for Kafka's answer, so the first is seen after 30 s."""
+    """By default signals are polled every 5 s without waiting for Kafka's answer, so that the first is read after 30 s."""
     return {
         "read.only": "true",
         "signal.enabled.channels": "kafka",
@@ -200,7 +203,7 @@ def _signals(server: MySqlServer, kafka: KafkaEndpoint) -> dict[str, str]:
 
 
 def _delivery() -> dict[str, str]:
-    """Short producer transactions, so that one slow shard holds nobody up and landing sees records at once.
+    """Short producer transactions: a slow shard delays no other, and landers read records at once.
 
     A killed worker leaves its transaction open. Until Kafka aborts it, after a minute by default, no worker starts the task and
     consumers of committed records read nothing new (decision 32).

@@ -1,10 +1,9 @@
 """Contract -> Flink's source: the change topic as an append-only log of Debezium's envelopes.
 
-``change-record`` (flink_jobs/plugin) reads each record by its own schema and gives the fields that the DDL names. They have the types in
-which Debezium sends them (`arriving_type`), so that every record of the topic can be read, whatever its values:
+``change-record`` (flink_jobs/plugin) decodes each record by its own schema into the fields of the DDL. They have the types in
+which Debezium sends them (`arriving_type`), so that every record of the topic can be read:
 
-- every column is nullable here: a reader that insists would fail its job on the first record that lacks the column or
-  holds null in it;
+- every column is nullable: a NOT NULL column would fail the job on the first record without a value;
 - BIGINT UNSIGNED is a BIGINT that wraps;
 - DECIMAL of more than 38 digits is BYTES, the unscaled number in big-endian two's complement, as Flink's ends at 38;
 - TIME is a BIGINT of microseconds, DATETIME of 4 to 6 digits a BIGINT of microseconds since 1970 on the wall clock;
@@ -21,7 +20,7 @@ from core.errors import ContractError
 from core.settings import KafkaEndpoint, RegistryEndpoint
 from schemas import types as t
 from schemas.names import avro_field, topic_of
-from schemas.render.landing import OURS
+from schemas.render.landing import SWITCHBOARD_CONNECTOR
 from schemas.table import Table
 
 SOURCE_FIELDS = (
@@ -38,14 +37,14 @@ LATENESS = "INTERVAL '5' SECOND"
 
 
 def log_table(table: Table) -> str:
-    """The quoted name of the table's log in Flink."""
+    """Returns the quoted name of the table's log in Flink."""
     return name(f"{table.name}_log")
 
 
 def create_source(
     table: Table, kafka: KafkaEndpoint, registry: RegistryEndpoint, options: Mapping[str, str] | None = None, generation: int = 1
 ) -> str:
-    """The DDL. `options` add to the connector's or replace them; `generation` is the topic's.
+    """Returns the DDL. `options` extend or replace the connector's; `generation` is the topic's.
 
     Raises ContractError if two columns would share a field of the record.
     """
@@ -67,17 +66,17 @@ def create_source(
 
 
 def _version(generation: int) -> str:
-    """As landing has it (`schemas.render.landing.version_expression`): a compare-and-delete beats just what it saw."""
+    """Returns the version as landing computes it (`schemas.render.landing.version_expression`)."""
     return (
-        f"CASE WHEN `source`.`connector` = {text(OURS)} THEN `source`.`pos` + 1 - MOD(`source`.`pos`, 2) "
+        f"CASE WHEN `source`.`connector` = {text(SWITCHBOARD_CONNECTOR)} THEN `source`.`pos` + 1 - MOD(`source`.`pos`, 2) "
         f"ELSE CAST({generation << 48} AS BIGINT) + `offset` * 2 END"
     )
 
 
 def newest_view(table: Table) -> str:
-    """The table as it stands, for jobs to read: the newest record of each key, unless that is a delete.
+    """Returns the DDL of the view of current rows that jobs read: the newest record of each key, unless that is a delete.
 
-    The contract's columns, times as TIMESTAMP(3) in UTC, with ``db`` (the shard) and ``committed_ms`` (since 1970).
+    It has the contract's columns, times as TIMESTAMP(3) in UTC, ``db`` (the shard) and ``committed_ms`` (since the epoch).
     """
     columns = ", ".join(name(column.name) for column in table.columns)
     values = ", ".join(f"{_read(column.type, _field(table, column.name))} AS {name(column.name)}" for column in table.columns)
@@ -94,7 +93,7 @@ def newest_view(table: Table) -> str:
 
 
 def _field(table: Table, column: str) -> str:
-    """A delete has its key in `before` alone."""
+    """Returns the field's expression; a delete has its key only in `before`."""
     field = name(avro_field(column))
     return f"COALESCE(`after`.{field}, `before`.{field})" if column in table.key else f"`after`.{field}"
 
@@ -166,10 +165,10 @@ def arriving_type(kind: t.Type) -> str:
 
 
 def name(identifier: str) -> str:
-    """A quoted Flink identifier."""
+    """Returns a quoted Flink identifier."""
     return "`" + identifier.replace("`", "``") + "`"
 
 
 def text(value: str) -> str:
-    """A Flink string literal."""
+    """Returns a Flink string literal."""
     return "'" + value.replace("'", "''") + "'"

@@ -1,6 +1,6 @@
-"""Contract of a computed table -> Flink's sink: a result topic whose records are as Debezium's, so that the same landers land them.
+"""Contract of a computed table -> Flink's sink: a result topic with records like Debezium's, which the same landers land.
 
-The key is JSON, as everywhere; the value is an envelope whose `after` is the row. A row that goes is a tombstone.
+The key is JSON; the value is an envelope whose `after` is the row. A deleted row is a tombstone.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def sink_table(table: Table) -> str:
 
 
 def create_sink(table: Table, kafka: KafkaEndpoint, registry: RegistryEndpoint) -> str:
-    """Raises ContractError if the table is not computed, or has a type that no job writes."""
+    """Returns the DDL. Raises ContractError if the table is not computed, or has a type that jobs cannot write."""
     if not isinstance(table.source, Computed):
         raise ContractError(f"table {table.name!r} is not computed by a job", "only computed tables have a sink")
     columns = (
@@ -51,10 +51,10 @@ def create_sink(table: Table, kafka: KafkaEndpoint, registry: RegistryEndpoint) 
 
 
 def insert_into(table: Table, query: str, only: str = "") -> str:
-    """Sends the rows of `query` to the sink, those for which the condition `only` holds.
+    """Returns the INSERT of the rows of `query` into the sink, restricted by the condition `only`.
 
-    The query gives the contract's columns by name, and ``committed_ms``: when the newest change that they rest upon was
-    committed in MySQL, in milliseconds since 1970.
+    The query has the contract's columns by name, and ``committed_ms``: when the newest change that a row depends on was
+    committed in MySQL, in milliseconds since the epoch.
     """
     row = ", ".join(f"CAST({name(column.name)} AS {sink_type(column.type)})" for column in table.columns)
     source = "ROW('flink', '', COALESCE(`committed_ms`, 0), CAST(NULL AS STRING), '', CAST(0 AS BIGINT), 0)"
@@ -72,7 +72,7 @@ def sink_type(kind: t.Type) -> str:
         case t.DateTime(fraction) if fraction <= 3:
             return "TIMESTAMP(3)"
         case t.Timestamp() | t.DateTime() | t.Time() | t.Bit() | t.Binary():
-            raise ContractError(f"no job writes a column of type {type(kind).__name__}", "use DateTime(3), a number or text")
+            raise ContractError(f"jobs cannot write a column of type {type(kind).__name__}", "use DateTime(3), a number or text")
         case t.Int() | t.UInt() | t.Bool() | t.Year() | t.Decimal() | t.Float() | t.Date() | t.Text() | t.Enum() | t.Set() | t.Json():
             return arriving_type(kind)
         case _:

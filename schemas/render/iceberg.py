@@ -1,17 +1,17 @@
-"""Contract -> the lake's schema, as the Iceberg REST catalog takes it.
+"""Contract -> the lake's schema, for the Iceberg REST catalog.
 
-A field's id is its column's, so a renamed column stays the same field. A catalog numbers the fields of a new table as
-it likes: the schema is put in by the commit that follows (``add-schema``, ``set-current-schema``), which keeps the ids.
+A field's id is its column's, so a renamed column stays the same field. A catalog may renumber the fields of a new table:
+the schema is set by a second commit (``add-schema``, ``set-current-schema``), which keeps the ids.
 
-What Iceberg holds otherwise than MySQL:
+Types that differ from MySQL's:
 
-- BIGINT UNSIGNED and BIT(64) become ``decimal(20,0)``, as Iceberg has no unsigned numbers; narrower ones take the next
-  signed type that holds them. Widening INT UNSIGNED to BIGINT UNSIGNED is thereby no promotion that Iceberg knows.
-- DECIMAL of more than 38 digits becomes ``string``, with all its digits: no number of Iceberg's holds them.
+- BIGINT UNSIGNED and BIT(64) become ``decimal(20,0)``, as Iceberg has no unsigned numbers; narrower ones become the next
+  larger signed type. Widening INT UNSIGNED to BIGINT UNSIGNED is then no type promotion of Iceberg.
+- DECIMAL of more than 38 digits becomes ``string``, with all its digits, as Iceberg has no such number.
 - TIME becomes ``long``, in microseconds: it is a signed duration of up to 838 hours, not a time of day.
-- BOOLEAN becomes ``int``, as MySQL's holds any value of a TINYINT.
-- DATETIME becomes ``timestamp`` (no zone), TIMESTAMP ``timestamptz``; both hold microseconds.
-- BINARY(n) becomes ``binary``, as a ``fixed`` could not be widened.
+- BOOLEAN becomes ``int``, as MySQL's can have any value of a TINYINT.
+- DATETIME becomes ``timestamp`` (no zone), TIMESTAMP ``timestamptz``; both in microseconds.
+- BINARY(n) becomes ``binary``, as a ``fixed`` cannot be widened.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from schemas import types as t
 from schemas.table import Table
 
 FIRST_META_ID = 1_000_000
-"""Contract columns have ids below; Iceberg keeps the ids near 2**31 for itself."""
+"""Contract columns have smaller ids; Iceberg reserves the ids near 2**31."""
 
 META_FIELDS: tuple[tuple[str, str], ...] = (("_shard", "string"), ("_version", "long"), ("_deleted", "boolean"))
 LARGEST_DECIMAL = 38
 
 
 def table_name(table: Table) -> str:
-    """As the catalog allows it: small letters, digits, ``_`` and ``-``."""
+    """Returns a name that the catalog allows: lower-case letters, digits, ``_`` and ``-``."""
     return re.sub(r"[^a-z0-9_-]", "_", table.name.lower())
 
 
 def schema(table: Table) -> dict[str, Any]:
-    """The schema's JSON. Its identifier fields are the key and `_shard`, where Iceberg allows them to be.
+    """Returns the schema's JSON. Its identifier fields are the key and `_shard`, if Iceberg allows that.
 
-    Raises ContractError if a column's id is not one that Iceberg can take.
+    Raises ContractError if a column's id is not a valid field id.
     """
     _refuse_ids(table)
     meta = [_field(FIRST_META_ID + index, name, kind, required=True) for index, (name, kind) in enumerate(META_FIELDS)]
@@ -79,7 +79,7 @@ def _field(id: int, name: str, kind: str, *, required: bool) -> dict[str, Any]:
 
 
 def _identifiers(table: Table) -> list[int]:
-    """None for a table keyed by all columns, if one is nullable."""
+    """Returns an empty list for a table keyed by all columns, if one is nullable."""
     keys = [table.column(name) for name in table.key]
     return [*sorted(column.id for column in keys), FIRST_META_ID] if not any(column.nullable for column in keys) else []
 
@@ -87,4 +87,4 @@ def _identifiers(table: Table) -> list[int]:
 def _refuse_ids(table: Table) -> None:
     wrong = [column.name for column in table.columns if not 0 < column.id < FIRST_META_ID]
     if wrong:
-        raise ContractError(f"contract {table.name!r}: the ids of {', '.join(wrong)} are no field ids", f"use 1 to {FIRST_META_ID - 1}")
+        raise ContractError(f"contract {table.name!r}: the ids of {', '.join(wrong)} are invalid", f"use 1 to {FIRST_META_ID - 1}")

@@ -13,24 +13,24 @@ from core.errors import ContractError
 from schemas import types as t
 from schemas.names import avro_field, ch_name, ch_string
 from schemas.render.avro import AvroSchema, Field, row_fields, structure
-from schemas.render.clickhouse import META_COLUMNS, column_type, plain_type, rows_table
+from schemas.render.clickhouse import META_COLUMNS, column_type, plain_type, storage_table
 from schemas.table import Column, Table
 
-OURS = "switchboard"
-"""`source.connector` of the records that we write ourselves: compare-and-deletes."""
+SWITCHBOARD_CONNECTOR = "switchboard"
+"""`source.connector` of the platform's own records: compare-and-deletes."""
 
 SETTINGS = (
     "max_partitions_per_insert_block = 0, async_insert = 0, max_insert_threads = 1, max_insert_block_size = 8192, "
     "optimize_on_insert = 0, prefer_column_name_to_alias = 1"
 )
 """Small blocks stay in the processor's caches; replaced rows are left to merges, which saves an insert a sixth of its time.
-A column of the table may be called as a part of the envelope is: hence the last setting."""
+The last setting is for tables with a column of the same name as a field of the envelope."""
 
 ENVELOPE_COLUMNS = ("before", "after", "source", "op")
 
 
 def block_schema(envelope: AvroSchema) -> AvroSchema:
-    """The record's schema between its Kafka coordinates; `_frame` is the Confluent header, left in place."""
+    """Returns the record's schema between its Kafka coordinates; `_frame` is the Confluent header, which stays in place."""
     wrapped = copy.deepcopy(envelope)
     wrapped["fields"] = [
         {"name": "_offset", "type": "long"},
@@ -43,41 +43,41 @@ def block_schema(envelope: AvroSchema) -> AvroSchema:
 
 
 def version_expression(generation: int) -> str:
-    """``generation << 48 | offset << 1``; a compare-and-delete carries the version it saw, and beats just that."""
+    """``generation << 48 | offset << 1``; a compare-and-delete has the version that it observed, and replaces only that one."""
     return (
-        f"if(source.connector = {ch_string(OURS)}, bitOr(toUInt64(source.pos), 1), "
+        f"if(source.connector = {ch_string(SWITCHBOARD_CONNECTOR)}, bitOr(toUInt64(source.pos), 1), "
         f"bitOr(toUInt64({generation << 48}), bitShiftLeft(toUInt64(_offset), 1)))"
     )
 
 
 def landing_query(table: Table, envelope: AvroSchema, generation: int) -> str:
-    """The INSERT for one block of `block_schema(envelope)`.
+    """Returns the INSERT for one block of `block_schema(envelope)`.
 
-    A required column that the record's schema lacks becomes its type's default, as in a row from before it was added.
-    Raises ContractError if the row cannot be placed without it.
+    A required column that the record's schema lacks gets its type's default, as in a row from before it was added.
+    Raises ContractError if that column is part of the storage key.
     """
     fields = {item.name: item for item in row_fields(envelope)}
-    placing = {*table.key, *storage_key_columns(table)} & {column.name for column in missing_required_columns(table, envelope)}
-    if placing:
+    missing = {*table.key, *storage_key_columns(table)} & {column.name for column in missing_required_columns(table, envelope)}
+    if missing:
         raise ContractError(
-            f"table {table.name!r}: the record's schema lacks {', '.join(map(repr, sorted(placing)))}, which places the row",
+            f"table {table.name!r}: the record's schema lacks {', '.join(map(repr, sorted(missing)))}, a column of its storage key",
             "the source dropped or renamed it: change the contract's key or order, and apply",
         )
     rendered = [_render(column, fields.get(avro_field(column.name))) for column in table.columns]
     values = [f"    {item.value} AS {ch_name(column.name)}" for column, item in zip(table.columns, rendered, strict=True)]
     values += [f"    {expression} AS {name}" for name, expression in _meta(generation).items()]
     checks = [
-        "throwIf(_offset != _offset_again, 'the record was cut wrongly')",
-        "throwIf(isNull(image), 'the record has no row image')",
+        "throwIf(_offset != _offset_again, 'the record was split at a wrong offset')",
+        "throwIf(isNull(row_image), 'the record has no row image')",
         *(check for item in rendered for check in item.checks),
     ]
     names = ", ".join(ch_name(name) for name in (*table.names, *(name for name, _ in META_COLUMNS)))
     return "\n".join(
         [
-            f"INSERT INTO {rows_table(table)} ({names})",
+            f"INSERT INTO {storage_table(table)} ({names})",
             "SELECT",
             ",\n".join(values),
-            f"FROM (SELECT *, {_gone(table)} AS gone, if(gone, before, after) AS image",
+            f"FROM (SELECT *, {_is_delete(table)} AS is_delete, if(is_delete, before, after) AS row_image",
             f"    FROM input({ch_string(_structure(envelope))}))",
             "WHERE " + "\n  AND ".join(f"{check} = 0" for check in checks),
             f"SETTINGS {SETTINGS}",
@@ -87,7 +87,7 @@ def landing_query(table: Table, envelope: AvroSchema, generation: int) -> str:
 
 
 def tombstone_query(table: Table, generation: int) -> str:
-    """The INSERT of deletes that bring nothing but their key, as JSON in ``key``, beside ``_partition`` and ``_offset``."""
+    """Returns the INSERT of deletes that have only a key, as JSON in ``key``, with ``_partition`` and ``_offset``."""
     keys = {name: table.column(name) for name in table.key}
     values = {ch_name(name): f"JSONExtract(key, {ch_string(name)}, {ch_string(_json_type(column))})" for name, column in keys.items()}
     values |= {
@@ -101,7 +101,7 @@ def tombstone_query(table: Table, generation: int) -> str:
     }
     return "\n".join(
         [
-            f"INSERT INTO {rows_table(table)} ({', '.join(values)})",
+            f"INSERT INTO {storage_table(table)} ({', '.join(values)})",
             "SELECT " + ", ".join(values.values()),
             "FROM input('key String, _partition UInt32, _offset UInt64')",
             f"SETTINGS {SETTINGS}",
@@ -115,13 +115,13 @@ def _json_type(column: Column) -> str:
 
 
 def missing_required_columns(table: Table, envelope: AvroSchema) -> tuple[Column, ...]:
-    """The required columns that the record's schema does not have."""
+    """Returns the required columns that the record's schema does not have."""
     names = {item.name for item in row_fields(envelope)}
     return tuple(column for column in table.columns if not column.nullable and avro_field(column.name) not in names)
 
 
 def storage_key_columns(table: Table) -> tuple[str, ...]:
-    """The sorting and partition columns that are not in the key: an update of one would move the row."""
+    """Returns the sorting and partition columns that are not in the key: an update of one moves the row."""
     partition = table.clickhouse.partition_by
     names = (*table.order_by, *([partition.column] if partition is not None else []))
     return tuple(dict.fromkeys(name for name in names if name not in table.key))
@@ -134,14 +134,14 @@ def _structure(envelope: AvroSchema) -> str:
     return ", ".join(["_offset Int64", "_partition Int32", *shown, "_offset_again Int64"])
 
 
-def _gone(table: Table) -> str:
-    """1 where the row is a delete. An update that moves a row deletes it in its old place: two rows of one record."""
-    placing = storage_key_columns(table)
-    if not placing:
+def _is_delete(table: Table) -> str:
+    """Returns an expression: 1 for a delete. An update that moves a row also deletes it at its old storage key: two rows of one record."""
+    columns = storage_key_columns(table)
+    if not columns:
         return "toUInt8(op = 'd')"
     moved = " OR ".join(
         f"ifNull(tupleElement(before, {name}) != tupleElement(after, {name}), 0)"
-        for name in (ch_string(avro_field(column)) for column in placing)
+        for name in (ch_string(avro_field(column)) for column in columns)
     )
     return f"arrayJoin(if(op = 'u' AND ({moved}), [1, 0], [toUInt8(op = 'd')]))"
 
@@ -152,7 +152,7 @@ def _meta(generation: int) -> dict[str, str]:
         "_partition": "toUInt32(_partition)",
         "_offset": "toUInt64(_offset)",
         "_version": version_expression(generation),
-        "_deleted": "gone",
+        "_deleted": "is_delete",
         "_committed_at": "fromUnixTimestamp64Milli(source.ts_ms, 'UTC')",
         "_file": "source.file",
         "_pos": "toUInt64(source.pos)",
@@ -170,7 +170,7 @@ class _Value:
 def _render(column: Column, writer: Field | None) -> _Value:
     if writer is None:
         return _Value("NULL" if column.nullable else f"defaultValueOfTypeName({ch_string(column_type(column))})")
-    raw = f"tupleElement(image, {ch_string(writer.name)})"
+    raw = f"tupleElement(row_image, {ch_string(writer.name)})"
     target = column_type(column)
     exact, converted = _converted(column.type, writer, raw)
     value = f"{exact}({converted}, {ch_string(target)})"
@@ -182,7 +182,7 @@ def _render(column: Column, writer: Field | None) -> _Value:
 
 
 def _converted(kind: t.Type, writer: Field, raw: str) -> tuple[str, str]:
-    """(the casting function, the expression it casts). accurateCast raises where a number does not fit."""
+    """Returns (casting function, expression to cast). accurateCast raises if a number does not fit."""
     match kind:
         case t.UInt(64) if writer.avro == "long":
             return "CAST", f"toUInt64({raw})"
@@ -210,7 +210,7 @@ def _integer_cast(kind: t.Type, writer: Field) -> str:
 
 
 def _may_lose(kind: t.Type, writer: Field) -> bool:
-    """Whether the cast could round silently, so that the result must be compared with what was sent."""
+    """Whether the cast could round silently, so that the result must be compared with the record's value."""
     match kind:
         case t.Decimal(precision, scale):
             known = writer.logical == "decimal"
@@ -224,7 +224,7 @@ def _may_lose(kind: t.Type, writer: Field) -> bool:
 
 
 def _fraction(writer: Field) -> int:
-    """The digits of a second that a writer of this type could send."""
+    """Returns the digits of a second of this field's type."""
     by_logical = {
         "io.debezium.time.Timestamp": 3,
         "io.debezium.time.MicroTimestamp": 6,
@@ -249,7 +249,7 @@ def _wide_type(writer: Field) -> str:
 
 
 def _wide(writer: Field, raw: str) -> str:
-    """The field's value with all that the writer sent."""
+    """Returns an expression for the field's value in full precision."""
     match writer.logical:
         case "io.debezium.time.Timestamp" | "timestamp-millis" | "local-timestamp-millis":
             return f"fromUnixTimestamp64Milli({raw}, 'UTC')"
@@ -258,7 +258,7 @@ def _wide(writer: Field, raw: str) -> str:
         case "io.debezium.time.ZonedTimestamp":
             if not writer.nullable:
                 return f"parseDateTime64BestEffort({raw}, 6, 'UTC')"
-            # A function is given what stands behind a NULL too, and fails for the empty text there.
+            # A function is also evaluated on the value behind a NULL, and fails for the empty text there.
             return f"if(isNull({raw}), NULL, parseDateTime64BestEffort(ifNull({raw}, '1970-01-01'), 6, 'UTC'))"
         case _:
             return raw

@@ -1,4 +1,4 @@
-"""Contract -> the Python file that declares it, as a person would have written it."""
+"""Contract -> the Python file that declares it, in the style of a hand-written one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from schemas.table import ClickHouse, Column, Computed, Metadata, Shards, Source
 
 
 def contract_file(table: Table, review: Iterable[str] = (), left_out: Iterable[str] = ()) -> str:
-    """The whole file. The privacy classes of the columns in `review` are marked as guesses; `left_out` is told in comments."""
+    """Returns the file. Privacy classes of the columns in `review` are marked for review; `left_out` columns are comments."""
     guessed = frozenset(review)
     lines = [_column(column, guessed=column.name in guessed) for column in table.columns]
     key = ", ".join(map(quoted, table.key)) + ("," if len(table.key) == 1 else "")
@@ -37,7 +37,7 @@ def contract_file(table: Table, review: Iterable[str] = (), left_out: Iterable[s
             f"    history={type(table.history).__name__}(),",
             "    columns=(",
             *lines,
-            *(f"        # left out, as no contract type holds it: {quoted(name)}" for name in left_out),
+            *(f"        # left out, as its type is not supported: {quoted(name)}" for name in left_out),
             "    ),",
             *more,
             ")",
@@ -52,27 +52,27 @@ def _imports(table: Table) -> list[str]:
         classes.add("ClickHouse")
     if table.clickhouse.partition_by is not None:
         classes.add("Month")
-    return [*sorted(classes), *sorted({_word(column) for column in table.columns})]
+    return [*sorted(classes), *sorted({_constructor(column) for column in table.columns})]
 
 
-def _word(column: Column) -> str:
+def _constructor(column: Column) -> str:
     if column.nullable:
         return "optional"
     return "immutable" if column.immutable else "required"
 
 
 def _column(column: Column, *, guessed: bool) -> str:
-    values = f"{column.id}, {quoted(column.name)}, t.{_call(column.type)}, {spelled_privacy(column.privacy)}"
-    return f"        {_word(column)}({values}),{'  # review' if guessed else ''}"
+    values = f"{column.id}, {quoted(column.name)}, t.{_call(column.type)}, {privacy_expression(column.privacy)}"
+    return f"        {_constructor(column)}({values}),{'  # review' if guessed else ''}"
 
 
 def _call(value: t.Type) -> str:
-    """Such as ``Decimal(18, 4)``."""
+    """Returns the expression, such as ``Decimal(18, 4)``."""
     arguments = ", ".join(str(argument) for argument in vars(value).values() if argument is not None)
     return f"{type(value).__name__}({arguments})"
 
 
-def spelled_privacy(privacy: p.Privacy) -> str:
+def privacy_expression(privacy: p.Privacy) -> str:
     match privacy:
         case p.Public():
             return "p.PUBLIC"
@@ -113,18 +113,18 @@ def _clickhouse(storage: ClickHouse) -> str:
 
 
 def quoted(text: str) -> str:
-    """A Python string literal in double quotes; whatever stands in the text, nothing of it is code."""
+    """Returns a Python string literal in double quotes; no text can end it."""
     return json.dumps(text, ensure_ascii=not text.isprintable())
 
 
 def identifier(table: str) -> str:
-    """A Python name, and a file's, for a table of any name."""
+    """Returns an identifier, also used as a file name, for a table of any name."""
     name = re.sub(r"\W+", "_", table, flags=re.ASCII).strip("_").lower() or "table"
     return f"table_{name}" if name[0].isdigit() or keyword.iskeyword(name) or name in ("p", "t") else name
 
 
 def file_names(tables: Iterable[str]) -> dict[str, str]:
-    """Table -> the name of its file, each only once."""
+    """Returns table -> file name, without duplicates."""
     taken: set[str] = set()
     names = {}
     for table in tables:

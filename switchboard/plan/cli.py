@@ -8,11 +8,11 @@ import typer
 from rich.console import Console
 
 from core.control import ControlDatabase
-from core.control.results import pointers
+from core.control.result_versions import active_versions
 from core.control.runs import recorded
 from core.settings import Context
 from schemas.catalog import load as load_catalog
-from schemas.steps import Step
+from schemas.plan_step import Step
 from switchboard.plan import plan as planning
 
 MARKS = {"create": "[green]+[/green]", "change": "[yellow]~[/yellow]", "drop": "[red]-[/red]", "run": "[cyan]>[/cyan]"}
@@ -30,7 +30,7 @@ def _control(ctx: Context) -> ControlDatabase:
 
 
 def _over(ctx: Context, control: ControlDatabase) -> list[planning.Target]:
-    catalog = load_catalog(ctx.settings.contracts).at(pointers(control))
+    catalog = load_catalog(ctx.settings.contracts).with_generations(active_versions(control))
     return planning.targets(ctx.endpoints, ctx.settings, catalog, control)
 
 
@@ -50,7 +50,7 @@ def apply(ctx: typer.Context, allow: Annotated[list[str] | None, typer.Option(he
 
         def tell(step: Step) -> None:
             show(step)
-            detail["steps"].append(f"{step.word} {step.action}")
+            detail["steps"].append(f"{step.approval_token} {step.action}")
 
         count = planning.apply(_over(ctx.obj, control), frozenset(allow or ()), tell)
     Console().print("nothing to do" if not count else f"{count} steps done")
@@ -61,5 +61,5 @@ def show(step: Step) -> None:
     console.print(f"{MARKS[step.action]} {step.target} [bold]{step.subject}[/bold]: {step.summary}", highlight=False)
     for line in step.diff:
         console.print(f"    {line}", highlight=False, markup=False)
-    if step.destroys:
-        console.print(f"    [red]loses data[/red]: allow it by --allow {step.word}", highlight=False)
+    if step.destructive:
+        console.print(f"    [red]loses data[/red]: allow it by --allow {step.approval_token}", highlight=False)

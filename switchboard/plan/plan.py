@@ -13,7 +13,7 @@ from core.control import ControlDatabase
 from core.errors import RefusedError
 from core.settings import Endpoints, Settings
 from schemas.catalog import Catalog
-from schemas.steps import Step
+from schemas.plan_step import Step
 
 
 class Target(Protocol):
@@ -46,10 +46,12 @@ def apply(rooms: Sequence[Target], allowed: frozenset[str], tell: Callable[[Step
     by_name = {room.name: room for room in rooms}
     done: list[Step] = []
     while steps := [step for step in plan(rooms) if step not in done]:
-        refused = [step for step in steps if step.destroys and step.word not in allowed]
+        refused = [step for step in steps if step.destructive and step.approval_token not in allowed]
         if refused:
-            words = " ".join(f"--allow {step.word}" for step in refused)
-            raise RefusedError(f"{len(refused)} steps would lose data: {', '.join(s.word for s in refused)}", f"allow them by {words}")
+            words = " ".join(f"--allow {step.approval_token}" for step in refused)
+            raise RefusedError(
+                f"{len(refused)} steps would lose data: {', '.join(s.approval_token for s in refused)}", f"allow them by {words}"
+            )
         for step in steps:
             tell(step)
             by_name[step.target].apply(step)

@@ -6,7 +6,7 @@ from confluent_kafka import ConsumerGroupTopicPartitions
 
 from core.clients.kafka import admin
 from schemas.names import topic_of
-from schemas.render.clickhouse import rows_table
+from schemas.render.clickhouse import storage_table
 from tests.faults.running import SAMPLE, Running, away, held, made, settled
 from tests.pipeline import Pipeline, end, eventually
 
@@ -66,8 +66,8 @@ def unlanded(pipeline: Pipeline) -> list[tuple[str, int]]:
     answered = client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result()
     committed = {(place.topic, place.partition): place.offset for place in answered.topic_partitions}
     found = []
-    for table in pipeline.catalog.chosen(SAMPLE):
-        newest = pipeline.landed(f"SELECT _partition, max(_offset) FROM {rows_table(table)} GROUP BY _partition")
+    for table in pipeline.catalog.select(SAMPLE):
+        newest = pipeline.landed(f"SELECT _partition, max(_offset) FROM {storage_table(table)} GROUP BY _partition")
         found += [(topic_of(table), number) for number, offset in newest if committed[topic_of(table), number] <= offset]
     return found
 

@@ -10,7 +10,7 @@ from consumers.freshness import waiting
 from consumers.replay import replay
 from core.clients.kafka import admin
 from core.control.table_health import NEEDS_SNAPSHOT, NEEDS_VERIFICATION
-from schemas.render.clickhouse import rows_table
+from schemas.render.clickhouse import storage_table
 from tests.faults.changing import ID, SHARD, Changing, M, N
 from tests.pipeline import Pipeline, eventually
 
@@ -238,7 +238,7 @@ def test_records_that_went_before_they_had_landed_are_made_up_for(changing: Chan
 
 def test_an_extra_row_that_the_application_inserts_during_repair_stays(changing: Changing) -> None:
     table = changing.fresh(EXTRA)
-    pipeline, rows = changing.pipeline, rows_table(changing.pipeline.catalog[table])
+    pipeline, rows = changing.pipeline, storage_table(changing.pipeline.catalog[table])
     with pipeline.lander():
         changing.has_landed(table)
         pipeline.clickhouse.command(f"INSERT INTO {rows} SELECT * REPLACE (500 AS id) FROM (SELECT * FROM {rows} FINAL WHERE id = 1)")

@@ -14,7 +14,7 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.catalog.rest import RestCatalog
 from testcontainers.compose import DockerCompose
 
-from core.control.results import pointers
+from core.control.result_versions import active_versions
 from core.settings import Endpoints, FlinkEndpoint
 from flink_jobs.client import FlinkClient
 from flink_jobs.jobs import JOBS
@@ -113,7 +113,9 @@ def whole(servers: Servers, whole_home: Path) -> Iterator[Whole]:
 @pytest.fixture(scope="package")
 def jobs(whole: Whole, pipeline: Pipeline) -> Flink:
     """Every job, for the rest of the package; they end with their cluster."""
-    Submitter(whole.endpoints, pipeline.catalog.at(pointers(pipeline.control)), whole.client, pipeline.control).submit(JOBS)
+    Submitter(whole.endpoints, pipeline.catalog.with_generations(active_versions(pipeline.control)), whole.client, pipeline.control).submit(
+        JOBS
+    )
     return Flink(whole.flink)
 
 

@@ -25,8 +25,8 @@ from core.wire import confluent
 from schemas import privacy as p
 from schemas import types as t
 from schemas.catalog import Catalog
+from schemas.plan_step import Step
 from schemas.render.connect import connector_name, internal_topics
-from schemas.steps import Step
 from schemas.table import Latest, Metadata, Shards, Table, immutable, optional
 from switchboard.plan import plan as planning
 from tests.pipeline import eventually

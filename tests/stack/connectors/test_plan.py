@@ -35,12 +35,12 @@ def test_an_applied_catalog_has_nothing_to_do(pipeline: Pipeline) -> None:
 def test_a_wider_column_is_a_change_and_a_narrower_one_is_refused(pipeline: Pipeline) -> None:
     narrowed = targets(pipeline, with_column(pipeline, "surveys", "interaction_id", t.UInt(16)))
     steps = [step for step in planning.plan(narrowed) if step.target == "clickhouse"]
-    assert [(step.subject, step.destroys) for step in steps] == [("surveys", True)]
+    assert [(step.subject, step.destructive) for step in steps] == [("surveys", True)]
     with pytest.raises(RefusedError, match="clickhouse:surveys") as caught:
         planning.apply(narrowed, frozenset(), lambda step: None)
     assert "--allow clickhouse:surveys" in caught.value.remedy
     widened = planning.plan(targets(pipeline, with_column(pipeline, "surveys", "score", t.Int(32))))
-    assert [(step.subject, step.destroys) for step in widened] == [("surveys", False)]
+    assert [(step.subject, step.destructive) for step in widened] == [("surveys", False)]
 
 
 def test_connect_refuses_a_wrong_setting_in_one_line(pipeline: Pipeline) -> None:

@@ -10,7 +10,7 @@ from consumers.planner import ClickHousePlanner
 from schemas import privacy as p
 from schemas import types as t
 from schemas.catalog import Catalog
-from schemas.render.clickhouse import create_rows_table, rows_table
+from schemas.render.clickhouse import create_storage_table, storage_table
 from schemas.table import Latest, Shards, Table, immutable, optional
 from tests.conftest import Space
 from tests.pipeline import Pipeline, eventually
@@ -85,8 +85,8 @@ def test_a_table_that_apply_changes_while_a_column_is_added_is_unfit_for_a_momen
     table = Table(name, source, ("id",), Latest(), described)
     landed = Table(name, source, ("id",), Latest(), (*described, optional(3, "extra", t.Int(32), p.PUBLIC)))
     target = ClickHousePlanner(pipeline.endpoints, Catalog((table,)), pipeline.control)
-    pipeline.clickhouse.command(create_rows_table(table))
-    pipeline.clickhouse.command(f"ALTER TABLE {rows_table(table)} RENAME COLUMN m TO n")
+    pipeline.clickhouse.command(create_storage_table(table))
+    pipeline.clickhouse.command(f"ALTER TABLE {storage_table(table)} RENAME COLUMN m TO n")
     with pytest.raises(UnfitTableError, match=f"table '{name}': .*`m`"):
         target.prepare(table, landed)
 

@@ -46,19 +46,19 @@ class Kept:
         return ClickHousePlanner(self.pipeline.endpoints, Catalog((table,)), self.pipeline.control)
 
     def plan(self, table: Table) -> list[tuple[str, str, bool]]:
-        return [(step.action, step.summary, step.destroys) for step in self.target(table).plan()]
+        return [(step.action, step.summary, step.destructive) for step in self.target(table).plan()]
 
     def apply(self, table: Table, *allowed: str) -> None:
         planning.apply([self.target(table)], frozenset(allowed), lambda step: None)
 
     def fill(self) -> None:
         self.pipeline.clickhouse.command(
-            f"INSERT INTO {render.rows_table(self.table)} (id, `group id`, `note it`, _shard, _version, _landed_at) "
+            f"INSERT INTO {render.storage_table(self.table)} (id, `group id`, `note it`, _shard, _version, _landed_at) "
             f"SELECT number, number % 7, toString(number), if(number % 2, 'none_1', 'none_2'), number, now64(3) FROM numbers({ROWS})"
         )
 
     def sums(self, columns: str) -> list[tuple[object, ...]]:
-        return self.pipeline.landed(f"SELECT count(), {columns} FROM {render.read_view(self.table)}")
+        return self.pipeline.landed(f"SELECT count(), {columns} FROM {render.current_view(self.table)}")
 
 
 @pytest.fixture
@@ -67,9 +67,9 @@ def kept(pipeline: Pipeline, space: Space) -> Iterator[Kept]:
     changed.apply(changed.table)
     changed.fill()
     yield changed
-    for name in (render.rows_table(changed.table), f"{render.ROWS}.`{table_rebuild.scratch_name(changed.table)}`"):
+    for name in (render.storage_table(changed.table), f"{render.STORAGE_DATABASE}.`{table_rebuild.scratch_name(changed.table)}`"):
         pipeline.clickhouse.command(f"DROP TABLE IF EXISTS {name}")
-    pipeline.clickhouse.command(f"DROP VIEW IF EXISTS {render.read_view(changed.table)}")
+    pipeline.clickhouse.command(f"DROP VIEW IF EXISTS {render.current_view(changed.table)}")
 
 
 def with_columns(table: Table, *columns: Column) -> Table:
@@ -106,9 +106,9 @@ def test_a_wider_key_column_is_rebuilt_with_every_row(kept: Kept) -> None:
 
 def test_a_rebuild_keeps_renamed_columns_and_those_that_no_contract_describes(kept: Kept) -> None:
     first, group, note = kept.table.columns
-    kept.pipeline.clickhouse.command(f"ALTER TABLE {render.rows_table(kept.table)} ADD COLUMN beyond Nullable(Int64)")
+    kept.pipeline.clickhouse.command(f"ALTER TABLE {render.storage_table(kept.table)} ADD COLUMN beyond Nullable(Int64)")
     kept.pipeline.clickhouse.command(
-        f"ALTER TABLE {render.rows_table(kept.table)} UPDATE beyond = id + 1 WHERE 1 SETTINGS mutations_sync = 1"
+        f"ALTER TABLE {render.storage_table(kept.table)} UPDATE beyond = id + 1 WHERE 1 SETTINGS mutations_sync = 1"
     )
     other = with_columns(kept.table, replace(first, type=t.Int(64)), group, replace(note, name="remark"))
     kept.apply(other)
@@ -118,7 +118,7 @@ def test_a_rebuild_keeps_renamed_columns_and_those_that_no_contract_describes(ke
 
 def test_an_insert_that_began_before_the_tables_were_exchanged_is_in_the_new_one(kept: Kept) -> None:
     first, group, note = kept.table.columns
-    rows = render.rows_table(kept.table)
+    rows = render.storage_table(kept.table)
     slow = (
         f"INSERT INTO {rows} (id, `group id`, `note it`, _shard, _version, _landed_at) "
         f"SELECT {ROWS} + number, 0, '', 'none_1', 1, now64(3) FROM numbers(6) WHERE sleepEachRow(0.5) = 0 SETTINGS max_block_size = 1"
@@ -135,11 +135,11 @@ def test_an_insert_that_began_before_the_tables_were_exchanged_is_in_the_new_one
 
 def test_another_order_of_the_same_columns_loses_nothing_and_another_key_is_refused(kept: Kept) -> None:
     reordered = replace(kept.table, clickhouse=ClickHouse(order_by=("id", "group id")))
-    assert [destroys for _, _, destroys in kept.plan(reordered)] == [False]
+    assert [destructive for _, _, destructive in kept.plan(reordered)] == [False]
     kept.apply(reordered)
     assert kept.sums("sum(id)") == [(ROWS, ROWS * (ROWS - 1) // 2)]
     other = replace(kept.table, key=("group id",), clickhouse=ClickHouse())
-    assert [destroys for _, _, destroys in kept.plan(other)] == [True]
+    assert [destructive for _, _, destructive in kept.plan(other)] == [True]
 
 
 @pytest.mark.parametrize("at", ["before the copy", "after the exchange"])

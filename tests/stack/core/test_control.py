@@ -81,11 +81,11 @@ def test_commands_that_begin_at_once_migrate_once(stack: Endpoints, database: st
         "ControlDatabase(MySqlServer.model_validate_json(sys.argv[1]), sys.argv[2]).migrate()"
     )
     server = stack.mysql[0]
-    told = server.model_dump_json().replace('"**********"', f'"{server.password.get_secret_value()}"')
-    command = [sys.executable, "-c", code, told, database]
+    server_json = server.model_dump_json().replace('"**********"', f'"{server.password.get_secret_value()}"')
+    command = [sys.executable, "-c", code, server_json, database]
     begun = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) for _ in range(3)]
-    said = [process.communicate(timeout=120)[1] for process in begun]
-    assert [process.returncode for process in begun] == [0, 0, 0], said
+    output = [process.communicate(timeout=120)[1] for process in begun]
+    assert [process.returncode for process in begun] == [0, 0, 0], output
 
 
 def test_conditions_are_kept_under_their_new_names(stack: Endpoints, database: str) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from consumers.consumer_lag import horizon
 from core.clients.kafka import admin, producer
 from core.control.models import Run
-from core.control.results import materialised_generations, pointer
+from core.control.result_versions import active_version, materialised_generations
 from core.errors import MisconfiguredError
 from flink_jobs.backfill import Backfills
 from flink_jobs.jobs import job_named
@@ -118,7 +118,7 @@ def test_killed_at_any_step_it_is_resumed_by_repeating_it(jobs: Flink, centre: C
     cut_off(pipeline, "landed.agent_sessions")
     assert "generation 2 is in force" in backfill(pipeline, "swap", job)
     assert "landed.agent_sessions__g2 FINAL" in reads(pipeline, "structured.agent_sessions")
-    assert pointer(pipeline.control, job).generation == 2
+    assert active_version(pipeline.control, job).generation == 2
     assert materialised_generations(pipeline.control)[job] == [1, 2]
     backfill(pipeline, "revert", job)
     cut_off(pipeline, "landed.agent_sessions__g2")

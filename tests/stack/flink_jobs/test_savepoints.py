@@ -14,7 +14,7 @@ from sqlalchemy import select
 from consumers.generations import bind
 from core.clients.topic_identity import TopicIdentity
 from core.control.models import JobPlan
-from core.control.results import pointers
+from core.control.result_versions import active_versions
 from core.errors import MisconfiguredError
 from flink_jobs import jobs as known_jobs
 from flink_jobs.jobs import Making, job_named, result_of
@@ -32,12 +32,12 @@ JOB = job_named("queue_minutes")
 
 def name(pipeline: Pipeline) -> str:
     """In Flink: of the generation in force."""
-    return Making(JOB, result_of(JOB, pipeline.catalog.at(pointers(pipeline.control)))).name
+    return Making(JOB, result_of(JOB, pipeline.catalog.with_generations(active_versions(pipeline.control)))).name
 
 
 @pytest.fixture
 def submitter(whole: Whole, pipeline: Pipeline) -> Submitter:
-    return Submitter(whole.endpoints, pipeline.catalog.at(pointers(pipeline.control)), whole.client, pipeline.control)
+    return Submitter(whole.endpoints, pipeline.catalog.with_generations(active_versions(pipeline.control)), whole.client, pipeline.control)
 
 
 def running_id(pipeline: Pipeline, flink: Flink) -> str:

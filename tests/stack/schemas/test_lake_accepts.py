@@ -14,7 +14,7 @@ from tests.pipeline import CONTRACTS
 from tests.stack.conftest import Whole
 
 
-def made(lake: Catalog, namespace: str, contract: Table) -> Schema:
+def created(lake: Catalog, namespace: str, contract: Table) -> Schema:
     """The schema that the catalog holds once the contract's has been committed."""
     wanted = Schema.model_validate({**iceberg.schema(contract), "schema-id": 1})
     table = lake.create_table((namespace, iceberg.table_name(contract)), wanted)
@@ -27,5 +27,5 @@ def test_every_contract_s_schema_is_kept_with_its_ids(whole: Whole, space: Space
     namespace = space.name("accepts")
     whole.lake.create_namespace(namespace)
     contracts = list(load(str(CONTRACTS)))
-    kept = {contract.name: made(whole.lake, namespace, contract) for contract in contracts}
+    kept = {contract.name: created(whole.lake, namespace, contract) for contract in contracts}
     assert kept == {contract.name: Schema.model_validate(iceberg.schema(contract)) for contract in contracts}

@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from schemas import privacy as p
-from schemas.render.clickhouse import rows_table
+from schemas.render.clickhouse import storage_table
 from streamer.auth import Privacy
 from streamer.gen.switchboard.v1 import live_pb2 as pb
 from tests.pipeline import Pipeline, eventually
@@ -104,13 +104,13 @@ def filled(centre: Centre, pipeline: Pipeline) -> Iterator[dict[str, set[tuple[i
     eventually(lambda: pipeline.landed(states) == [(len(team_of),)])
     eventually(lambda: pipeline.equal(*TABLES, shards=(centre.shard, "metadata")))
     for table in TABLES:
-        place = rows_table(pipeline.catalog[table])
+        place = storage_table(pipeline.catalog[table])
         ours = f"SELECT * FROM {place} FINAL WHERE account_id = {centre.account}"
         copied = f"SELECT * REPLACE (toUInt32(account_id + {FOREIGN}) AS account_id, 'foreign' AS _shard) FROM ({ours})"
         pipeline.clickhouse.command(f"INSERT INTO {place} {copied}")
     yield rows
     for table in TABLES:
-        pipeline.clickhouse.command(f"ALTER TABLE {rows_table(pipeline.catalog[table])} DELETE WHERE _shard = 'foreign'")
+        pipeline.clickhouse.command(f"ALTER TABLE {storage_table(pipeline.catalog[table])} DELETE WHERE _shard = 'foreign'")
 
 
 def answered(call: Any, asked: Asked) -> pa.Table | grpc.StatusCode:

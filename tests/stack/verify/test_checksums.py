@@ -11,7 +11,7 @@ from schemas import privacy as p
 from schemas import types as t
 from schemas.names import mysql_name
 from schemas.render.checksum import Scope
-from schemas.render.clickhouse import rows_table
+from schemas.render.clickhouse import storage_table
 from schemas.table import ClickHouse, Column, Latest, Shards, Table, immutable, optional, required
 from tests.stack.verify.verify_bench import Bench, Space, make
 from verify.bisect import ComparisonPair, Options, scan
@@ -194,7 +194,7 @@ def test_text_keys_are_chunked_by_hash_and_values_are_masked(keyed_by_text: Benc
     rows = ", ".join(f"('k{n}', '2024-01-0{n % 9 + 1}', 'name {n}')" for n in range(count))
     bench.mysql(f"INSERT INTO {bench.mysql_table} VALUES {rows}")
     bench.clickhouse(
-        f"INSERT INTO {rows_table(bench.table)} (code, day, name, _shard, _version) SELECT concat('k', toString(number)), "
+        f"INSERT INTO {storage_table(bench.table)} (code, day, name, _shard, _version) SELECT concat('k', toString(number)), "
         f"toDate32('2024-01-01') + number % 9, concat('name ', toString(number)), '{bench.shard}', 2 FROM numbers({count})"
     )
     options = Options(chunk_rows=20, row_level_rows=2)
@@ -236,7 +236,7 @@ def large(stack: Endpoints, space: Space) -> Iterator[Bench]:
         bench.mysql("SET cte_max_recursion_depth = 20000")
         bench.mysql(f"INSERT INTO {bench.mysql_table} {numbers} * 1000003 - 5000000000, i FROM n")
         bench.clickhouse(
-            f"INSERT INTO {rows_table(table)} (id, value, _shard, _version) "
+            f"INSERT INTO {storage_table(table)} (id, value, _shard, _version) "
             f"SELECT toInt64(number) * 1000003 - 5000000000, number, '{bench.shard}', 2 FROM numbers(10000)"
         )
         yield bench
@@ -283,7 +283,7 @@ def fill_encoded(bench: Bench, source: str, target: str, count: int = 300) -> No
     numbers = f"WITH RECURSIVE n AS (SELECT 0 AS n UNION ALL SELECT n + 1 FROM n WHERE n < {count - 1})"
     bench.mysql(f"INSERT INTO {bench.mysql_table} {numbers} SELECT n, {source}, '2024-01-02' FROM n")
     bench.clickhouse(
-        f"INSERT INTO {rows_table(bench.table)} (id, number, doc, day, _shard, _version) "
+        f"INSERT INTO {storage_table(bench.table)} (id, number, doc, day, _shard, _version) "
         f"SELECT number AS n, {target}, toDate32('2024-01-02'), '{bench.shard}', 2 FROM numbers({count})"
     )
 
@@ -329,5 +329,5 @@ def test_a_deleted_row_and_a_dropped_table(large: Bench) -> None:
 
 def test_a_table_that_exists_on_neither_side_is_not_equal(large: Bench) -> None:
     large.mysql(f"DROP TABLE {large.mysql_table}")
-    large.clickhouse(f"TRUNCATE TABLE {rows_table(large.table)}")
+    large.clickhouse(f"TRUNCATE TABLE {storage_table(large.table)}")
     assert large.verify().answer == "inconclusive"

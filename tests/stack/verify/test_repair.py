@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from connectors.snapshot_tracker import SnapshotTracker
-from schemas.render.clickhouse import rows_table
+from schemas.render.clickhouse import storage_table
 from tests.conftest import Space
 from tests.pipeline import Pipeline, eventually
 from tests.stack.consumers.test_landing import interaction, landed_count, make_shard
@@ -15,7 +15,7 @@ from verify.results import TableResult
 
 def tamper(pipeline: Pipeline, shard: str, identity: int, replacing: str) -> None:
     """Writes a row that no change topic brought: a copy of row `identity` with some columns replaced."""
-    table = rows_table(pipeline.catalog["interactions"])
+    table = storage_table(pipeline.catalog["interactions"])
     row = f"SELECT * FROM {table} FINAL WHERE _shard = '{shard}' AND interaction_id = {identity}"
     pipeline.clickhouse.command(f"INSERT INTO {table} SELECT * REPLACE ({replacing}) FROM ({row})")
 

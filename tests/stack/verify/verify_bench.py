@@ -8,7 +8,14 @@ from typing import Protocol
 
 from core.settings import Endpoints
 from schemas.names import ch_name, ch_string, mysql_name
-from schemas.render.clickhouse import READ, ROWS, create_read_view, create_rows_table, read_view, rows_table
+from schemas.render.clickhouse import (
+    STORAGE_DATABASE,
+    VIEW_DATABASE,
+    create_current_view,
+    create_storage_table,
+    current_view,
+    storage_table,
+)
 from schemas.table import Table
 from verify.bisect import Options
 from verify.engine import Engine
@@ -56,7 +63,7 @@ class Bench:
     def land(self, values: dict[str, str], version: int = 2, deleted: int = 0) -> None:
         names = ", ".join(map(ch_name, [*values, "_shard", "_version", "_deleted"]))
         rest = f"{ch_string(self.shard)}, {version}, {deleted}"
-        self.clickhouse(f"INSERT INTO {rows_table(self.table)} ({names}) SELECT {', '.join(values.values())}, {rest}")
+        self.clickhouse(f"INSERT INTO {storage_table(self.table)} ({names}) SELECT {', '.join(values.values())}, {rest}")
 
 
 def make(stack: Endpoints, space: Space, table: Table, columns: str) -> Iterator[Bench]:
@@ -65,13 +72,13 @@ def make(stack: Endpoints, space: Space, table: Table, columns: str) -> Iterator
         bench = Bench(stack, source, target, shard, table)
         bench.mysql(f"CREATE DATABASE {mysql_name(shard)}")
         bench.mysql(f"CREATE TABLE {bench.mysql_table} ({columns})")
-        for database in (ROWS, READ):
+        for database in (STORAGE_DATABASE, VIEW_DATABASE):
             bench.clickhouse(f"CREATE DATABASE IF NOT EXISTS {database}")
-        bench.clickhouse(create_rows_table(table))
-        bench.clickhouse(create_read_view(table))
+        bench.clickhouse(create_storage_table(table))
+        bench.clickhouse(create_current_view(table))
         try:
             yield bench
         finally:
             bench.mysql(f"DROP DATABASE {mysql_name(shard)}")
-            bench.clickhouse(f"DROP VIEW {read_view(table)}")
-            bench.clickhouse(f"DROP TABLE {rows_table(table)}")
+            bench.clickhouse(f"DROP VIEW {current_view(table)}")
+            bench.clickhouse(f"DROP TABLE {storage_table(table)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from connectors.capture import CaptureChanges, capture_changes
-from schemas.render.connect import TABLES, takes
+from schemas.render.connect import TABLES, captures
 
 TABLES_THERE = [("acc_1", "calls"), ("acc_1", "notes"), ("acc_2", "calls"), ("crm", "a,b")]
 LOADED = ["acc_1.calls", "acc_2.calls", "crm.a,b"]
@@ -17,11 +17,11 @@ CALLS, NOTES, ODD = r"acc_[^.]*\.calls", r"acc_[^.]*\.notes", r"crm\.a\x2cb"
 
 
 def test_a_table_is_taken_as_its_pattern_says() -> None:
-    assert takes(config(CALLS, ODD), "acc_1", "calls")
-    assert takes(config(CALLS, ODD), "crm", "a,b")
-    assert not takes(config(CALLS), "ACC_1", "calls")
-    assert not takes(config(CALLS), "acc_1", "calls2")
-    assert not takes({}, "acc_1", "calls")
+    assert captures(config(CALLS, ODD), "acc_1", "calls")
+    assert captures(config(CALLS, ODD), "crm", "a,b")
+    assert not captures(config(CALLS), "ACC_1", "calls")
+    assert not captures(config(CALLS), "acc_1", "calls2")
+    assert not captures({}, "acc_1", "calls")
 
 
 def test_what_is_no_longer_taken_has_left() -> None:

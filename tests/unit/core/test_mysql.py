@@ -29,9 +29,9 @@ GONE = OperationalError(2013, "Lost connection to MySQL server during query")
     ],
 )
 def test_an_error_is_the_server_s_or_the_statement_s(error: Exception, named: type[Exception] | None) -> None:
-    said = mysql.named(SERVER, error)
-    assert type(said) is (named or type(None))
-    assert said is None or "'main' at db:1" in said.what
+    classified = mysql.classify(SERVER, error)
+    assert type(classified) is (named or type(None))
+    assert classified is None or "'main' at db:1" in classified.what
 
 
 class Connection:

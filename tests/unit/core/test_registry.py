@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from core.clients.registry import SETTLE_SECONDS, Registry
+from core.clients.registry import STARTUP_SECONDS, Registry
 from core.errors import TransientError
 from core.settings import RegistryEndpoint
 
@@ -43,11 +43,11 @@ class Clock:
 
 @pytest.fixture
 def server() -> Iterator[Known]:
-    with Known(("127.0.0.1", 0), Handler) as made:
-        thread = threading.Thread(target=made.serve_forever)
+    with Known(("127.0.0.1", 0), Handler) as registry:
+        thread = threading.Thread(target=registry.serve_forever)
         thread.start()
-        yield made
-        made.shutdown()
+        yield registry
+        registry.shutdown()
         thread.join()
 
 
@@ -60,7 +60,7 @@ def test_an_id_that_it_does_not_know_at_first_is_asked_for_again_and_then_believ
     asked = registry(server, clock)
     with pytest.raises(TransientError, match="does not know schema id 7, and may still be starting"):
         asked.schema(7)
-    clock.now += SETTLE_SECONDS
+    clock.now += STARTUP_SECONDS
     assert asked.schema(7) is None
     server.ids = frozenset({7})
     assert asked.schema(7) == "{}"
@@ -83,7 +83,7 @@ def test_one_that_was_away_is_not_believed_at_once_either(server: Known) -> None
     try:
         with pytest.raises(TransientError, match="may still be starting"):
             asked.schema(8)
-        clock.now += SETTLE_SECONDS
+        clock.now += STARTUP_SECONDS
         assert asked.schema(8) is None
     finally:
         again.shutdown()

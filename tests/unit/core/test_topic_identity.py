@@ -93,9 +93,9 @@ class Child:
 
 @pytest.fixture
 def describer() -> Iterator[TopicDescriber]:
-    made = TopicDescriber(KafkaEndpoint(bootstrap="127.0.0.1:1"))
-    yield made
-    made.close()
+    created = TopicDescriber(KafkaEndpoint(bootstrap="127.0.0.1:1"))
+    yield created
+    created.close()
 
 
 def test_one_child_answers_all_questions(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, describer: TopicDescriber) -> None:
@@ -156,7 +156,7 @@ def test_a_process_that_is_about_to_end_waits_no_longer(monkeypatch: pytest.Monk
         os.kill(child.pids[0], 0)
 
 
-def test_the_real_child_tells_why_kafka_does_not_answer() -> None:
+def test_the_real_child_reports_why_kafka_does_not_answer() -> None:
     """A wrong configuration ends it at once; its last line says what is wrong."""
     child = subprocess.run(COMMAND, input=b'{"bogus": 1}\n', capture_output=True, timeout=30, check=False)
     assert child.returncode == 1

@@ -43,7 +43,7 @@ def test_a_column_of_unknown_class_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("table", list(CATALOG), ids=lambda table: str(table.name))
-def test_what_tells_about_a_person_is_shown_to_the_scope_of_it_alone(table: Table) -> None:
+def test_personal_columns_are_shown_to_the_scope_of_them_alone(table: Table) -> None:
     query = queries(CATALOG)[f"{table.name}.rows"]
     public = query.sql(clear=False, teams=False).partition(" FROM ")[0]
     for column in table.columns:
@@ -78,7 +78,7 @@ def test_a_token_of_some_teams_is_shown_their_rows_alone(name: str, condition: s
     assert "teams:" not in shown(query)
 
 
-def test_where_nothing_leads_to_a_team_it_is_said() -> None:
+def test_a_table_without_a_way_to_a_team_says_so() -> None:
     assert {name.partition(".")[0] for name, query in queries(CATALOG).items() if query.of_teams is None} == {
         "accounts",
         "queue_minutes",

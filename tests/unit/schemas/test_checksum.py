@@ -94,7 +94,7 @@ def test_literals_of_canonical_values(kind: t.Type, text: bytes, literal: str) -
     assert mysql_literal(optional(1, "c", kind, p.PUBLIC), text) == literal
 
 
-def test_floats_are_looked_up_as_numbers() -> None:
+def test_floats_are_compared_as_numbers() -> None:
     column = optional(1, "c", t.Float(64), p.PUBLIC)
     with pytest.raises(ContractError):
         mysql_literal(column, b"0.1")

@@ -21,11 +21,11 @@ def table(name: str, source: Shards | Metadata, *, keyless: bool = False) -> Tab
     return Table(name=name, source=source, key=key, history=Latest(), columns=columns, keyed_by_all_columns=keyless)
 
 
-def config(*tables: Table, server: str = "main", put_aside: tuple[str, ...] = (), **more: float) -> dict[str, str]:
+def config(*tables: Table, server: str = "main", excluded_databases: tuple[str, ...] = (), **more: float) -> dict[str, str]:
     named = {"name": server, "host": "db", "port": 3306, "user": "u", "password": SecretStr("never"), "connect_password": "${env:PW}"}
     host = MySqlServer.model_validate(named | more)
     registry, kafka = RegistryEndpoint(url="http://registry"), KafkaEndpoint(bootstrap="kafka:9092")
-    return source_config(Catalog(tables), host, registry, kafka, put_aside=put_aside)
+    return source_config(Catalog(tables), host, registry, kafka, excluded_databases=excluded_databases)
 
 
 def taken(item: str, *tables: Table, setting: str = "table.include.list") -> bool:
@@ -45,9 +45,9 @@ def test_every_present_and_future_shard_is_taken(database: str) -> None:
 @pytest.mark.parametrize(
     ("database", "read"), [("acc_1", False), ("acc_10", True), ("xacc_1", False), ("odd,(name", False), ("oddname", True)]
 )
-def test_a_shard_put_aside_is_not_taken_and_its_neighbours_are(database: str, read: bool) -> None:
+def test_an_excluded_shard_is_not_captured_and_its_neighbours_are(database: str, read: bool) -> None:
     sources = (table("calls", Shards("acc_*")), table("agents", Shards("odd*")))
-    (rendered,) = [config(*sources, put_aside=("acc_1", "odd,(name"))["database.include.list"]]
+    (rendered,) = [config(*sources, excluded_databases=("acc_1", "odd,(name"))["database.include.list"]]
     patterns = [pattern.removeprefix("(?-i)").replace("\\x2c", ",") for pattern in rendered.split(",")]
     assert any(re.fullmatch(pattern, database) for pattern in patterns) is read
 
@@ -89,13 +89,13 @@ def test_a_server_s_id_stays_and_differs_from_another_s() -> None:
     assert all(0 < int(number) < 2**32 for number in ids)
 
 
-def test_every_topic_that_the_config_names_is_made_beforehand() -> None:
+def test_every_topic_that_the_config_names_is_created_beforehand() -> None:
     settings = config(table("calls", Shards("acc_*")))
-    made = internal_topics("main")
+    created = internal_topics("main")
     for name in ("signal.kafka.topic", "notification.sink.topic.name", "schema.history.internal.kafka.topic", "topic.prefix"):
-        assert settings[name] in made
-    assert signal_topic("main") in made
-    assert made[settings["schema.history.internal.kafka.topic"]]["retention.ms"] == "-1"
+        assert settings[name] in created
+    assert signal_topic("main") in created
+    assert created[settings["schema.history.internal.kafka.topic"]]["retention.ms"] == "-1"
 
 
 def test_what_debezium_would_lose_by_default_is_asked_for() -> None:

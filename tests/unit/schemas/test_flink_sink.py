@@ -16,7 +16,7 @@ from schemas import privacy as p
 from schemas import types as t
 from schemas.catalog import load
 from schemas.names import topic_of
-from schemas.render.clickhouse import read_view
+from schemas.render.clickhouse import current_view
 from schemas.render.flink import newest_view
 from schemas.render.flink_sink import create_sink, insert_into
 from schemas.render.landing import tombstone_query
@@ -47,7 +47,7 @@ def test_what_is_rendered_is_what_was_reviewed(name: str) -> None:
 
 def test_a_computed_table_has_a_topic_and_a_view_of_its_tier_and_no_connector() -> None:
     table = CATALOG["queue_minutes"]
-    assert (topic_of(table), read_view(table)) == ("realtime.queue_minutes", "realtime.`queue_minutes`")
+    assert (topic_of(table), current_view(table)) == ("realtime.queue_minutes", "realtime.`queue_minutes`")
     assert table not in CATALOG.captured.tables
 
 
@@ -61,15 +61,15 @@ def test_only_what_jobs_can_write_has_a_sink() -> None:
     with pytest.raises(ContractError, match="not computed by a job"):
         create_sink(CATALOG["interactions"], KAFKA, REGISTRY)
     columns = (immutable(1, "id", t.Int(32), p.PUBLIC), required(2, "clock", t.Time(), p.PUBLIC))
-    with pytest.raises(ContractError, match="no job writes a column of type Time"):
+    with pytest.raises(ContractError, match="jobs cannot write a column of type Time"):
         create_sink(Table("x", Computed("x", "realtime"), ("id",), Append(), columns), KAFKA, REGISTRY)
 
 
 @pytest.mark.parametrize("job", JOBS, ids=lambda job: job.name)
 def test_every_job_reads_what_it_names_and_writes_its_table_last(job: Job) -> None:
-    made = statements(Making(job, result_of(job, CATALOG)), CATALOG, ENDPOINTS, {})
-    assert made[-1].startswith(f"INSERT INTO `{result_of(job, CATALOG).name}_sink`")
-    text = "\n".join(made[2 * len(job.reads) :])
+    rendered = statements(Making(job, result_of(job, CATALOG)), CATALOG, ENDPOINTS, {})
+    assert rendered[-1].startswith(f"INSERT INTO `{result_of(job, CATALOG).name}_sink`")
+    text = "\n".join(rendered[2 * len(job.reads) :])
     assert [name for name in job.reads if f"{name}_log" not in text and f" {name}" not in text] == []
 
 
@@ -77,11 +77,11 @@ def test_a_backfill_reads_events_from_its_time_on_and_metadata_whole() -> None:
     job = job_named("structured_interactions")
     result = replace(result_of(job, CATALOG), generation=2)
     begins = dt.datetime(2026, 1, 2, 3, 4, 5)
-    made = Making(job, result, begins)
-    sources = dict(zip(job.reads, statements(made, CATALOG, ENDPOINTS, {}), strict=False))
+    rendered = Making(job, result, begins)
+    sources = dict(zip(job.reads, statements(rendered, CATALOG, ENDPOINTS, {}), strict=False))
     assert "'scan.startup.timestamp-millis' = '1767323045000'" in sources["interactions"]
     assert "'earliest-offset'" in sources["agents"]
-    *_, sink, insert = statements(made, CATALOG, ENDPOINTS, {"cdc.interactions": 3})
+    *_, sink, insert = statements(rendered, CATALOG, ENDPOINTS, {"cdc.interactions": 3})
     assert "'topic' = 'structured.structured_interactions__g2'" in sink
     assert insert.endswith("WHERE `started_at` >= TIMESTAMP '2026-01-02 03:04:05'")
-    assert made.name == "structured_interactions.g2"
+    assert rendered.name == "structured_interactions.g2"

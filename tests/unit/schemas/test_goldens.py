@@ -34,7 +34,7 @@ def rendered() -> dict[str, str]:
     table = catalog["interactions"]
     config = connect.source_config(catalog, SERVER, RegistryEndpoint(url="http://registry"), KafkaEndpoint(bootstrap="kafka:9092"))
     return {
-        "interactions.clickhouse.sql": clickhouse.create_rows_table(table) + ";\n\n" + clickhouse.create_read_view(table) + ";\n",
+        "interactions.clickhouse.sql": clickhouse.create_storage_table(table) + ";\n\n" + clickhouse.create_current_view(table) + ";\n",
         "interactions.landing.sql": landing.landing_query(table, envelope(), generation=1) + "\n",
         "main.connect.json": json.dumps(config, indent=1) + "\n",
     }

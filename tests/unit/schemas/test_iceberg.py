@@ -85,5 +85,5 @@ def test_every_contract_is_a_schema_to_iceberg(contract: Table) -> None:
     }
 
 
-def test_a_name_is_spelled_as_the_catalog_allows() -> None:
+def test_a_name_is_written_as_the_catalog_allows() -> None:
     assert table_name(table(name="Order items/2é")) == "order_items_2_"

@@ -22,9 +22,9 @@ from schemas.table import ClickHouse, Metadata, Month, Scd2, Table
 PLAN = Plan(Metadata("crm"))
 
 
-def column(table: str, name: str, spelled: str, *, nullable: bool = False, numbers: tuple[int, ...] = (0, 0, 0, 0)) -> tuple[Any, ...]:
-    kind = spelled.partition("(")[0].partition(" ")[0]
-    return (table, name, kind, spelled, nullable, *numbers)
+def column(table: str, name: str, declaration: str, *, nullable: bool = False, numbers: tuple[int, ...] = (0, 0, 0, 0)) -> tuple[Any, ...]:
+    kind = declaration.partition("(")[0].partition(" ")[0]
+    return (table, name, kind, declaration, nullable, *numbers)
 
 
 def imported(*columns: tuple[Any, ...], key: tuple[str, ...] = ("id",), plan: Plan = PLAN) -> Imported:
@@ -35,7 +35,7 @@ def imported(*columns: tuple[Any, ...], key: tuple[str, ...] = ("id",), plan: Pl
 
 def text(found: Imported) -> str:
     assert found.contract is not None, found.reasons
-    return contract_file(found.contract, found.guessed, found.odd)
+    return contract_file(found.contract, found.guessed, found.unsupported)
 
 
 def loaded(found: Imported, folder: Path) -> Table:
@@ -45,7 +45,7 @@ def loaded(found: Imported, folder: Path) -> Table:
 
 
 @pytest.mark.parametrize(
-    ("spelled", "numbers", "kind"),
+    ("declaration", "numbers", "kind"),
     [
         ("tinyint(1)", (3, 0, 0, 0), t.Bool()),
         ("tinyint", (3, 0, 0, 0), t.Int(8)),
@@ -67,8 +67,8 @@ def loaded(found: Imported, folder: Path) -> Table:
         ("mediumtext", (0, 0, 0, 16777215), t.Text()),
     ],
 )
-def test_a_type_is_exact(spelled: str, numbers: tuple[int, ...], kind: t.Type, tmp_path: Path) -> None:
-    found = imported(column("a", "id", "int"), column("a", "x", spelled, nullable=True, numbers=numbers))
+def test_a_type_is_exact(declaration: str, numbers: tuple[int, ...], kind: t.Type, tmp_path: Path) -> None:
+    found = imported(column("a", "id", "int"), column("a", "x", declaration, nullable=True, numbers=numbers))
     table = loaded(found, tmp_path)
     assert table.column("x").type == kind
     assert table.column("x").nullable
@@ -97,9 +97,9 @@ def test_a_table_without_a_key_is_refused_with_the_way_out(tmp_path: Path) -> No
     assert loaded(found, tmp_path).keyed_by_all_columns
 
 
-def test_an_odd_type_is_left_out_and_told(tmp_path: Path) -> None:
+def test_an_unsupported_type_is_left_out_and_reported(tmp_path: Path) -> None:
     found = imported(column("a", "id", "int"), column("a", "place", "point", nullable=True))
-    assert found.odd == ("place (point)",)
+    assert found.unsupported == ("place (point)",)
     assert "left out" in text(found)
     assert loaded(found, tmp_path).names == ("id",)
 
@@ -107,10 +107,10 @@ def test_an_odd_type_is_left_out_and_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("columns", "reason"),
     [
-        ([column("a", "id", "int"), column("a", "_offset", "int")], "a name that is ours"),
+        ([column("a", "id", "int"), column("a", "_offset", "int")], "a name that landing reserves"),
         ([column("a", "id", "int"), column("a", "x y", "int"), column("a", "x_y", "int")], "one field in Avro"),
         ([column("a", "id", "double")], "is a float"),
-        ([column("a", "id", "point")], "a type that no contract has"),
+        ([column("a", "id", "point")], "a type that contracts do not support"),
     ],
 )
 def test_what_cannot_have_a_contract_says_why(columns: list[tuple[Any, ...]], reason: str) -> None:
@@ -118,7 +118,7 @@ def test_what_cannot_have_a_contract_says_why(columns: list[tuple[Any, ...]], re
 
 
 @pytest.mark.parametrize(
-    ("spelled", "octets", "reason"),
+    ("declaration", "octets", "reason"),
     [
         ("float", 0, "is a float"),
         ("double", 0, "is a float"),
@@ -127,8 +127,8 @@ def test_what_cannot_have_a_contract_says_why(columns: list[tuple[Any, ...]], re
         ("longblob", 4_294_967_295, "more than 64 KB"),
     ],
 )
-def test_a_keyless_table_whose_rows_would_have_several_keys_is_refused(spelled: str, octets: int, reason: str) -> None:
-    columns = [column("a", "id", "int"), column("a", "odd", spelled, numbers=(0, 0, 0, octets))]
+def test_a_keyless_table_whose_rows_would_have_several_keys_is_refused(declaration: str, octets: int, reason: str) -> None:
+    columns = [column("a", "id", "int"), column("a", "odd", declaration, numbers=(0, 0, 0, octets))]
     (found,) = import_tables(columns, [], replace(PLAN, keyless=True))
     assert len(found.reasons) == 1
     assert "column 'odd'" in found.reasons[0]
@@ -141,7 +141,7 @@ def test_a_keyless_table_of_short_texts_has_a_contract() -> None:
     assert found.contract is not None
 
 
-def test_two_tables_that_would_share_a_topic_are_told_apart() -> None:
+def test_two_tables_that_would_share_a_topic_are_refused() -> None:
     columns = [column("a b", "id", "int"), column("a_b", "id", "int")]
     first, second = import_tables(columns, [("a b", "PRIMARY", "id", False), ("a_b", "PRIMARY", "id", False)], PLAN)
     assert first.contract
@@ -160,7 +160,7 @@ def test_two_tables_that_would_share_a_topic_are_told_apart() -> None:
         ("gibberish", p.UNCLASSIFIED),
     ],
 )
-def test_a_name_tells_what_may_be_known_of_a_person(name: str, guess: p.Privacy) -> None:
+def test_a_name_decides_the_privacy_class(name: str, guess: p.Privacy) -> None:
     assert guessed_privacy(name, t.Text()) == guess
 
 

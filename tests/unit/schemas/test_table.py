@@ -48,11 +48,11 @@ def test_a_good_contract_is_taken() -> None:
     assert Table(**GOOD).order_by == ("id",)
 
 
-@pytest.mark.parametrize(("change", "said"), FAULTS)
-def test_a_contradiction_is_named(change: dict[str, Any], said: str) -> None:
+@pytest.mark.parametrize(("change", "message"), FAULTS)
+def test_a_contradiction_is_named(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ContractError, match="contract 'things'") as caught:
         Table(**{**GOOD, **change})
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_every_table_of_the_sample_has_its_tenant() -> None:

@@ -49,7 +49,7 @@ class Known(dict[str, Any]):
     def __missing__(self, _: str) -> Any:
         return TABLE
 
-    def chosen(self, _: object) -> tuple[Any, ...]:
+    def select(self, _: object) -> tuple[Any, ...]:
         return (TABLE,)
 
 

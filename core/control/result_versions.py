@@ -1,4 +1,4 @@
-"""The generations of computed tables: which one is in force, by the one pointer, and which others are there."""
+"""The generations of computed tables: the active one, by a single pointer, and the others."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from core.control.database import ControlDatabase
 from core.control.models import ResultGeneration, ResultPointer, utc_now
 
 PLANNED = "PLANNED"
-"""Nothing of it stands yet."""
+"""Nothing of it exists yet."""
 RUNNING = "RUNNING"
-"""Its table and topic stand, and its job runs or is about to."""
+"""Its table and topic exist, and its job runs or is being started."""
 READY = "READY"
-"""It has caught up once: the pointer may be moved to it."""
+"""It has caught up once: it may become the active generation."""
 DROPPED = "DROPPED"
 
 
@@ -30,13 +30,13 @@ class Generation:
 
 
 @dataclass(frozen=True)
-class Pointer:
+class ActiveVersion:
     generation: int
     previous: int
 
 
 def generations(control: ControlDatabase, table: str | None = None) -> list[Generation]:
-    """Those that were ever planned, by table and number; the first of a table is named only once it is dropped."""
+    """Returns every generation ever planned, by table and number; a table's first is listed only once it is dropped."""
     chosen = select(ResultGeneration).order_by(ResultGeneration.table_name, ResultGeneration.generation)
     if table is not None:
         chosen = chosen.where(ResultGeneration.table_name == table)
@@ -44,28 +44,28 @@ def generations(control: ControlDatabase, table: str | None = None) -> list[Gene
         return [Generation(row.table_name, row.generation, row.state, row.begins) for row in session.scalars(chosen)]
 
 
-def remember(control: ControlDatabase, found: Generation) -> None:
-    values = {"state": found.state, "begins": found.begins, "changed_at": utc_now()}
+def save(control: ControlDatabase, generation: Generation) -> None:
+    values = {"state": generation.state, "begins": generation.begins, "changed_at": utc_now()}
     with control.session() as session:
-        row = insert(ResultGeneration).values(table_name=found.table, generation=found.number, **values)
+        row = insert(ResultGeneration).values(table_name=generation.table, generation=generation.number, **values)
         session.execute(row.on_duplicate_key_update(**values))
 
 
-def pointer(control: ControlDatabase, table: str) -> Pointer:
+def active_version(control: ControlDatabase, table: str) -> ActiveVersion:
     with control.session() as session:
         row = session.get(ResultPointer, table)
-        return Pointer(1, 1) if row is None else Pointer(row.generation, row.previous)
+        return ActiveVersion(1, 1) if row is None else ActiveVersion(row.generation, row.previous)
 
 
-def pointers(control: ControlDatabase) -> dict[str, int]:
-    """Table -> the generation in force, of those that are not in their first."""
+def active_versions(control: ControlDatabase) -> dict[str, int]:
+    """Returns table -> active generation; tables in their first generation may be absent."""
     with control.session() as session:
         return {row.table_name: row.generation for row in session.scalars(select(ResultPointer))}
 
 
-def point(control: ControlDatabase, table: str, generation: int) -> None:
-    """Moves the pointer, and remembers where it stood. Safe to repeat."""
-    before = pointer(control, table)
+def activate(control: ControlDatabase, table: str, generation: int) -> None:
+    """Makes the generation active and stores the previous one. Idempotent; blocks on the control database."""
+    before = active_version(control, table)
     if before.generation == generation:
         return
     values = {"generation": generation, "previous": before.generation, "moved_at": utc_now()}
@@ -79,6 +79,6 @@ def materialised_generations(control: ControlDatabase) -> dict[str, list[int]]:
     Blocks on the control database, for one query.
     """
     states: dict[str, dict[int, str]] = {}
-    for found in generations(control):
-        states.setdefault(found.table, {1: READY})[found.number] = found.state
+    for generation in generations(control):
+        states.setdefault(generation.table, {1: READY})[generation.number] = generation.state
     return {table: sorted(number for number, state in known.items() if state in (RUNNING, READY)) for table, known in states.items()}

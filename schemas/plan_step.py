@@ -1,4 +1,4 @@
-"""One step of a plan: what would change where, and whether it would lose data."""
+"""One step of a plan: what it changes, where, and whether it loses data."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Step:
-    """`target` is the room that offered the step and carries it out; `order` sorts steps over all rooms."""
+    """`target` names the planner that planned the step and applies it; `order` sorts the steps of all planners."""
 
     order: int
     target: str
@@ -16,9 +16,9 @@ class Step:
     subject: str
     summary: str
     diff: tuple[str, ...] = ()
-    destroys: bool = False
+    destructive: bool = False
 
     @property
-    def word(self) -> str:
-        """What a user names to allow a step that loses data."""
+    def approval_token(self) -> str:
+        """What a user passes to `--allow` to approve a step that loses data."""
         return f"{self.target}:{self.subject}"
