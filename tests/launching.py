@@ -138,7 +138,9 @@ def serve(channel: socket.socket) -> None:
         if channel.fileno() not in ready:
             continue
         message, received, _, _ = socket.recv_fds(channel, MESSAGE_BYTES, 3)
-        if not message:
+        if not message:  # who started it has ended, or was killed: no command may outlive the run, and meet the next one's servers
+            for pid in pipes:
+                os.kill(pid, signal.SIGKILL)
             return
         output, errors, status = received
         pid = os.fork()

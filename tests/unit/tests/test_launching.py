@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests import launching
@@ -71,3 +72,13 @@ def test_the_launcher_ends_with_whoever_started_it(environment: dict[str, str]) 
     process = launcher._process
     launcher.close()
     eventually(lambda: process.poll() == 0)
+
+
+def test_a_command_ends_with_whoever_started_the_launcher(tmp_path: Path, environment: dict[str, str]) -> None:
+    os.mkfifo(tmp_path / "settings.toml")
+    launcher = Launcher(prepared=False)
+    with tempfile.TemporaryFile() as output:
+        command = launcher.start(("plan",), environment | {"SWITCHBOARD_SETTINGS": str(tmp_path / "settings.toml")}, output)
+    eventually(lambda: os.getsid(command.pid) == command.pid)
+    launcher.close()
+    eventually(lambda: not psutil.pid_exists(command.pid) or psutil.Process(command.pid).status() == psutil.STATUS_ZOMBIE)
