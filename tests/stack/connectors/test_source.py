@@ -189,8 +189,8 @@ def test_snapshots_are_paused_resumed_and_stopped(source: Source) -> None:
     pause_snapshots(kafka, NAME)
     eventually(lambda: kinds(source)["PAUSED"] == before["PAUSED"] + 1)
     resume_snapshots(kafka, NAME)
+    pause_snapshots(kafka, NAME)  # at once, so that it is paused again before it has read everything
     eventually(lambda: kinds(source)["RESUMED"] == before["RESUMED"] + 1)
-    pause_snapshots(kafka, NAME)
     eventually(lambda: kinds(source)["PAUSED"] == before["PAUSED"] + 2)
     stop_snapshots(kafka, NAME)
     eventually(lambda: tracker.pending(NAME) == [])
