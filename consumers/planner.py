@@ -52,7 +52,7 @@ class Difference:
     """Columns that the contract does not describe, shown in the view."""
     keys: tuple[str, ...]
     """Lines that describe changes of the sorting or partition key."""
-    copy_and_swap: bool
+    needs_rebuild: bool
     narrows: bool
 
     @property
@@ -99,7 +99,7 @@ class ClickHousePlanner:
         found = difference(table, live[physical_name(table)], before)
         if scratch_name(table) in live:
             yield Step(21, self.name, "change", table.name, "finish an interrupted rebuild", found.lines)
-        elif found.copy_and_swap:
+        elif found.needs_rebuild:
             summary = "rebuild: the sorting key cannot be altered in place" + (
                 KEYS_CHANGE if keys_change(table, live[physical_name(table)], found) else ""
             )
@@ -139,7 +139,7 @@ class ClickHousePlanner:
         before = applied(self._control).get(table.name, UNAPPLIED)
         found = difference(table, live[physical_name(table)], before)
         if step.action == "change":
-            self._change(client, table, found, before, resumed=scratch_name(table) in live and not found.copy_and_swap)
+            self._change(client, table, found, before, resumed=scratch_name(table) in live and not found.needs_rebuild)
         with self._control.alone(_view_lock(table)):
             client.command(render.create_current_view(table, (*table.names, *found.kept)))
             if step.action == "drop":
@@ -149,7 +149,7 @@ class ClickHousePlanner:
                 save(self._control, table)
 
     def _change(self, client: Client, table: Table, found: Difference, before: Applied, *, resumed: bool) -> None:
-        if resumed or found.copy_and_swap:
+        if resumed or found.needs_rebuild:
             copy_and_swap(client, table, _renamed(table, before), resumed=resumed)
             return
         for old, name in found.renamed.items():
@@ -281,7 +281,7 @@ def difference(table: Table, live: Live, before: Applied) -> Difference:
         removed=tuple(removed),
         kept=tuple(name for name in undescribed if name not in removed),
         keys=keys,
-        copy_and_swap=bool(keys) or any(name in render.sorting_key(table) for name in retyped),
+        needs_rebuild=bool(keys) or any(name in render.sorting_key(table) for name in retyped),
         narrows=any(_narrows(*kinds) for kinds in retyped.values()),
     )
 
