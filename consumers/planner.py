@@ -118,7 +118,7 @@ class ClickHousePlanner:
             lines = tuple(f"- {name}" for name in found.removed)
             yield Step(22, self.name, "drop", table.name, "columns that the contract no longer has", lines, destructive=True)
         if view is not None and _is_stale(table, view):
-            yield Step(23, self.name, "run", table.name, f"its view follows generation {table.generation}, which is in force")
+            yield Step(23, self.name, "run", table.name, f"recreate its view on the active generation, {table.generation}")
         elif not found.removed and not found.lines and before.fingerprint != fingerprint(table):
             yield Step(23, self.name, "run", table.name, "store the contract; its table matches it")
 

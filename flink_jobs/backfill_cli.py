@@ -1,4 +1,4 @@
-"""`switchboard backfill`: a job's result made anew, compared and swapped in."""
+"""`switchboard backfill`: recompute a job's result, compare it and swap it in."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from flink_jobs.jobs import JOBS, job_named
 from schemas.catalog import load as load_catalog
 
 app = typer.Typer(no_args_is_help=True)
-JobName = Annotated[str, typer.Argument(help="The job whose result is made anew.")]
+JobName = Annotated[str, typer.Argument(help="The job whose result is recomputed.")]
 console = Console(soft_wrap=True, highlight=False, markup=False)
 
 
@@ -37,19 +37,19 @@ def _backfills(ctx: typer.Context) -> Backfills:
 def plan(
     ctx: typer.Context,
     job: JobName,
-    begins: Annotated[str, typer.Option("--from", help="Rows from this time on, in UTC, are computed anew; older ones taken over.")] = "",
+    start_time: Annotated[str, typer.Option("--from", help="Recompute rows from this time on, in UTC; copy older ones.")] = "",
 ) -> None:
-    """Say what `run` will do, and remember it. Nothing is changed yet."""
-    planned = _backfills(ctx).plan(job_named(job), _moment(begins) if begins else None)
+    """Store what `run` will do, and show it."""
+    planned = _backfills(ctx).plan(job_named(job), _moment(start_time) if start_time else None)
     what = (
-        "its topics are replayed whole"
-        if planned.begins is None
-        else f"rows since {planned.begins:%Y-%m-%d %H:%M:%S} UTC are computed anew"
+        "its topics are replayed completely"
+        if planned.start_time is None
+        else f"rows since {planned.start_time:%Y-%m-%d %H:%M:%S} UTC are recomputed"
     )
-    console.print(f"{job}: generation {planned.number}, beside the one in force; {what}")
-    if planned.begins is not None:
-        console.print("  older rows are taken over as they stand at the run, and later corrections of those are not followed")
-    console.print(f"  next: `switchboard backfill run {job}`, while `switchboard land` runs; the live job goes on")
+    console.print(f"{job}: generation {planned.number}, beside the active one; {what}")
+    if planned.start_time is not None:
+        console.print("  older rows are copied by `run`; their later corrections are not applied")
+    console.print(f"  next: `switchboard backfill run {job}`, while `switchboard land` runs; the live job continues")
 
 
 def _moment(text: str) -> dt.datetime:
@@ -58,39 +58,39 @@ def _moment(text: str) -> dt.datetime:
     except ValueError as error:
         raise MisconfiguredError(f"--from {text!r} is not a time", "write it as 2026-01-31 or 2026-01-31T12:00:00") from error
     utc = moment.astimezone(dt.UTC).replace(tzinfo=None) if moment.tzinfo else moment
-    return utc.replace(microsecond=0)  # the queries that cut there know seconds alone
+    return utc.replace(microsecond=0)  # the queries compare whole seconds
 
 
 @app.command()
 def run(
     ctx: typer.Context,
     job: JobName,
-    hours: Annotated[float, typer.Option(help="Give up waiting after so long; run it again to go on.")] = 12,
+    hours: Annotated[float, typer.Option(help="Stop waiting after this time; run it again to continue.")] = 12,
 ) -> None:
-    """Replay the topics into the next generation, and wait until it has caught up. Safe to repeat."""
+    """Replay the topics into the next generation, and wait until it has caught up. Idempotent."""
     backfills = _backfills(ctx)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
         tasks = {}
 
-        def tell(stage: str, done: int, total: int) -> None:
+        def report(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
                 tasks[stage] = bar.add_task(stage, total=total)
             bar.update(tasks[stage], completed=done, total=total)
 
-        made = backfills.run(job_named(job), tell, hours * 3600)
-    console.print(f"{job}: generation {made.number} has caught up; next: `switchboard backfill diff {job}`, then `swap`")
+        generation = backfills.run(job_named(job), report, hours * 3600)
+    console.print(f"{job}: generation {generation.number} has caught up; next: `switchboard backfill diff {job}`, then `swap`")
 
 
 @app.command()
 def diff(
     ctx: typer.Context,
     job: JobName,
-    rest: Annotated[float, typer.Option(help="Keys that changed within so many seconds are left out.")] = 30,
+    rest: Annotated[float, typer.Option(help="Ignore keys that changed within this many seconds.")] = 30,
 ) -> None:
-    """Compare the next generation with the one in force, a day at a time. Exit status 1 if they differ."""
+    """Compare the next generation with the active one, day by day. Exit status 1 if they differ."""
     found = _backfills(ctx).diff(job_named(job), rest)
-    shown = Shown("day", "rows in force", "rows made anew", "checksums", box=None)
+    shown = Shown("day", "active rows", "recomputed rows", "checksums", box=None)
     for day in found:
         shown.add_row(
             "all" if day.day == ALL else f"{day.day}", f"{day.rows:,}", f"{day.other_rows:,}", "equal" if day.equal else "different"
@@ -102,30 +102,30 @@ def diff(
 
 @app.command()
 def swap(ctx: typer.Context, job: JobName) -> None:
-    """Put the next generation in force: views, landers, jobs and streamer follow. `revert` takes it back."""
-    console.print(f"{job}: generation {_backfills(ctx).swap(job_named(job))} is in force")
+    """Activate the next generation: views, landers, jobs and streamer follow. `revert` undoes it."""
+    console.print(f"{job}: generation {_backfills(ctx).swap(job_named(job))} is active")
 
 
 @app.command()
 def revert(ctx: typer.Context, job: JobName) -> None:
-    """Put the generation from before the last swap back in force."""
-    console.print(f"{job}: generation {_backfills(ctx).revert(job_named(job))} is in force")
+    """Activate the generation from before the last swap again."""
+    console.print(f"{job}: generation {_backfills(ctx).revert(job_named(job))} is active")
 
 
 @app.command()
 def drop(ctx: typer.Context, job: JobName) -> None:
-    """Remove the generation that is not in force: its job, its topic and its table. Safe to repeat."""
+    """Remove the inactive generation: its job, its topic and its table. Idempotent."""
     removed = _backfills(ctx).drop(job_named(job))
     console.print(f"{job}: removed {', '.join(f'generation {number}' for number in removed) or 'nothing'}")
 
 
 @app.command()
-def status(ctx: typer.Context, job: Annotated[str | None, typer.Argument(help="All if none is named.")] = None) -> None:
-    """Show the generations of each result, and which is in force."""
+def status(ctx: typer.Context, job: Annotated[str | None, typer.Argument(help="All if omitted.")] = None) -> None:
+    """Show the generations of each result, and which one is active."""
     backfills = _backfills(ctx)
     shown = Shown("job", "generation", "", "state", "computed since", "Flink", box=None)
     for chosen in JOBS if job is None else (job_named(job),):
         for found in backfills.status(chosen):
-            since = "the beginning" if found.begins is None else f"{found.begins:%Y-%m-%d %H:%M:%S} UTC"
-            shown.add_row(chosen.name, str(found.generation), "in force" if found.in_force else "", found.state, since, found.job or "-")
+            since = "the beginning" if found.start_time is None else f"{found.start_time:%Y-%m-%d %H:%M:%S} UTC"
+            shown.add_row(chosen.name, str(found.generation), "active" if found.active else "", found.state, since, found.job or "-")
     console.print(shown)

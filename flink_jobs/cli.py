@@ -1,4 +1,4 @@
-"""`switchboard flink`: jobs over Flink's REST API."""
+"""`switchboard flink`: the jobs, over Flink's REST API."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _control(context: Context) -> ControlDatabase:
 
 
 def make_submitter(context: Context) -> Submitter:
-    """Of every job, in the generation of its result that is in force."""
+    """Returns a submitter of every job, for the active generation of its result."""
     settings, control = context.settings, _control(context)
     catalog = load_catalog(settings.contracts).with_generations(active_versions(control))
     flink = client.load(settings.home, context.endpoints.flink, settings.flink)
@@ -44,7 +44,7 @@ def make_submitter(context: Context) -> Submitter:
 
 @app.command("list")
 def list_(ctx: typer.Context) -> None:
-    """Show every job, and whether it runs. A backfill's is its job's name and a generation's number."""
+    """Show every job and its state. A backfill is listed by its job's name and its generation."""
     latest: dict[str, JobStatus] = {}
     for known in reversed(_flink(ctx).jobs()):
         latest[known.name] = known
@@ -61,49 +61,49 @@ def list_(ctx: typer.Context) -> None:
 @app.command()
 def submit(
     ctx: typer.Context,
-    jobs: Annotated[list[str] | None, typer.Argument(help="All if none is named.")] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Begin with the topics, whatever checkpoint there is.")] = False,
+    jobs: Annotated[list[str] | None, typer.Argument(help="All if omitted.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start at the beginning of the topics, without a checkpoint.")] = False,
 ) -> None:
-    """Start jobs that do not run yet: each from its newest checkpoint, if its SQL still fits it, else from the beginning of its topics."""
+    """Start the jobs that do not run, each from its newest checkpoint; without one, from the beginning of its topics."""
     for name, identity in make_submitter(ctx.obj).submit([job_named(name) for name in jobs] if jobs else JOBS, fresh=fresh).items():
         console.print(f"{name}: {identity}")
 
 
 @app.command()
 def status(ctx: typer.Context, job: JobName) -> None:
-    """Show a job's state, its restarts, its newest checkpoint, and why it failed last."""
+    """Show a job's state, its newest checkpoint, and its last failure."""
     flink = _flink(ctx)
     found = running_job(flink, job)
     checkpoints = flink.checkpoints(found.id)
     newest = (checkpoints.get("latest") or {}).get("completed") or {}
     console.print(f"{job}: {found.state}, id {found.id}")
-    console.print(f"checkpoints: {checkpoints['counts']['completed']} done, {checkpoints['counts']['failed']} failed")
+    console.print(f"checkpoints: {checkpoints['counts']['completed']} completed, {checkpoints['counts']['failed']} failed")
     if newest:
-        console.print(
-            f"the newest: {newest['state_size']:,} bytes of state in {newest['end_to_end_duration']} ms, at {newest['external_path']}"
-        )
+        size, duration = newest["state_size"], newest["end_to_end_duration"]
+        console.print(f"newest checkpoint: {size:,} bytes of state in {duration} ms, at {newest['external_path']}")
     if cause := flink.cause(found.id):
-        console.print(f"failed last by: {cause}")
-    if made_anew := outdated(_control(ctx.obj), found.id):
-        console.print(f"reads what {', '.join(made_anew)}: `switchboard flink cancel {job}`, then `flink submit --fresh {job}`")
+        console.print(f"last failure: {cause}")
+    if recreated := outdated(_control(ctx.obj), found.id):
+        remedy = f"`switchboard flink cancel {job}`, then `flink submit --fresh {job}`"
+        console.print(f"recreated since its submission: {', '.join(recreated)}; run {remedy}")
 
 
 @app.command()
 def savepoint(ctx: typer.Context, job: JobName) -> None:
-    """Write a savepoint; the job goes on."""
+    """Write a savepoint; the job continues."""
     flink = _flink(ctx)
     console.print(flink.savepoint(running_job(flink, job).id, stop=False))
 
 
 @app.command()
 def stop(ctx: typer.Context, job: JobName) -> None:
-    """End a job at a savepoint, from which `submit` and `restore` go on."""
+    """Stop a job with a savepoint, from which `submit` and `restore` continue."""
     console.print(stop_job(_flink(ctx), _control(ctx.obj), job))
 
 
 @app.command()
 def cancel(ctx: typer.Context, job: JobName) -> None:
-    """End a job at once. Its newest checkpoint stays."""
+    """Cancel a job. Its newest checkpoint is kept."""
     flink = _flink(ctx)
     flink.cancel(running_job(flink, job).id)
 
@@ -112,34 +112,34 @@ def cancel(ctx: typer.Context, job: JobName) -> None:
 def restore(
     ctx: typer.Context,
     job: JobName,
-    savepoint: Annotated[str, typer.Argument(help="As `stop` or `savepoint` printed it.")],
-    unchecked: Annotated[bool, typer.Option("--unchecked", help="Leave it to Flink whether the state fits.")] = False,
+    savepoint: Annotated[str, typer.Argument(help="Path of a savepoint, as printed by `stop` or `savepoint`.")],
+    unchecked: Annotated[bool, typer.Option("--unchecked", help="Do not check the state; let Flink refuse it.")] = False,
 ) -> None:
-    """Start a job from a savepoint, if its SQL still fits it."""
+    """Start a job from a savepoint, if the savepoint is compatible with its SQL."""
     console.print(f"{job}: {make_submitter(ctx.obj).restore(job_named(job), savepoint, unchecked=unchecked)}")
 
 
 @app.command()
-def fits(ctx: typer.Context, job: JobName) -> None:
-    """Say whether the state of a running job fits its SQL as it is now. Exit status 1 if not."""
-    misfits = make_submitter(ctx.obj).misfits(job_named(job))
-    console.print("\n".join(misfits) or f"the state of {job} fits")
-    if misfits:
+def check_compatibility(ctx: typer.Context, job: JobName) -> None:
+    """Check whether the state of a running job is compatible with its current SQL. Exit status 1 if not."""
+    incompatibilities = make_submitter(ctx.obj).incompatibilities(job_named(job))
+    console.print("\n".join(incompatibilities) or f"the state of {job} is compatible")
+    if incompatibilities:
         raise typer.Exit(1)
 
 
 @app.command()
 def metrics(ctx: typer.Context, job: JobName) -> None:
-    """Show what each operator of a job reads and writes, the records left out as unreadable, and how busy it is."""
+    """Show each operator of a job: records read, written and skipped as unreadable, and how busy it is."""
     flink = _flink(ctx)
     found = running_job(flink, job)
-    shown = Shown("operator", "read", "written", "left out", "busy", "back-pressured", box=None)
+    shown = Shown("operator", "read", "written", "skipped", "busy", "back-pressured", box=None)
     for vertex in flink.details(found.id)["vertices"]:
-        told = vertex["metrics"]
+        values = vertex["metrics"]
         since = max(1, vertex["duration"])
-        busy, held = (
-            f"{100 * min(1.0, float(told[name]) / since):.0f} %" for name in ("accumulated-busy-time", "accumulated-backpressured-time")
+        busy, blocked = (
+            f"{100 * min(1.0, float(values[name]) / since):.0f} %" for name in ("accumulated-busy-time", "accumulated-backpressured-time")
         )
         left_out = flink.unreadable(found.id, vertex["id"])
-        shown.add_row(vertex["name"][:70], f"{told['read-records']:,}", f"{told['write-records']:,}", f"{left_out:,}", busy, held)
+        shown.add_row(vertex["name"][:70], f"{values['read-records']:,}", f"{values['write-records']:,}", f"{left_out:,}", busy, blocked)
     console.print(shown)

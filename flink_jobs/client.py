@@ -1,4 +1,4 @@
-"""Submits SQL to a Flink cluster, by a process in Flink's own environment."""
+"""Submits SQL to a Flink cluster, by a process in Flink's Python environment."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from core.settings import FlinkEndpoint, FlinkSettings
 
 RUNNER = Path(__file__).parent / "runner.py"
 FILE = Path("flink") / "client.json"
-"""Under the stack's home: which Python and which environment variables the client's process needs."""
+"""Under the stack's home: the Python and the environment variables of the client's process."""
 
 
 Sessions = Sequence[tuple[Sequence[str], Mapping[str, str]]]
-"""Statements and settings of each; they know nothing of each other."""
-Answers = list[dict[str, Any]]
+"""Statements and settings of each session; sessions are independent."""
+Results = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -36,15 +36,15 @@ class FlinkClient:
     settings: dict[str, str]
 
     def with_latencies(self, jobs: FlinkSettings) -> FlinkClient:
-        """A copy of the client that submits jobs with these latencies."""
+        """Returns a copy of the client that submits jobs with these latencies."""
         latencies = {
             "execution.buffer-timeout.interval": f"{jobs.buffer_timeout_milliseconds} ms",
             "table.exec.mini-batch.allow-latency": f"{jobs.mini_batch_latency_milliseconds} ms",
         }
         return replace(self, settings=self.settings | latencies)
 
-    def run(self, statements: Sequence[str], settings: Mapping[str, str] | None = None, limit: float = 300) -> Answers:
-        """The runner's answer to each statement. Blocks until queries have given their last row.
+    def run(self, statements: Sequence[str], settings: Mapping[str, str] | None = None, limit: float = 300) -> Results:
+        """Runs statements in one session and returns the result of each. Blocks until queries have returned their last row.
 
         Raises MisconfiguredError with Flink's reason if a statement fails, TransientError after `limit` seconds.
         """
@@ -53,7 +53,7 @@ class FlinkClient:
 
     @contextmanager
     def open(self, limit: float = 300) -> Iterator[Runner]:
-        """One process for all that is run in the block, as it takes seconds to start; it is killed after `limit` seconds."""
+        """Starts one process for the block, as that takes seconds; it is killed after `limit` seconds."""
         command, environment = [str(self.python), str(RUNNER)], {**os.environ, **self.environment}
         with (
             tempfile.TemporaryFile("w+") as errors,
@@ -64,14 +64,14 @@ class FlinkClient:
             timer.start()
             try:
                 yield runner
-                process.communicate()  # at the end of its input it ends
+                process.communicate()  # it ends at the end of its input
             finally:
                 timer.cancel()
                 process.kill()
 
 
 class Runner:
-    """Flink's client while it runs."""
+    """A running client process."""
 
     def __init__(self, process: subprocess.Popen[str], errors: IO[str], settings: Mapping[str, str], limit: float) -> None:
         self._process = process
@@ -80,11 +80,11 @@ class Runner:
         self._limit = limit
         self._ends = time.monotonic() + limit
 
-    def run_each(self, sessions: Sessions) -> list[Answers]:
-        """The answer to each statement of each session; raises as `FlinkClient.run` does."""
+    def run_each(self, sessions: Sessions) -> list[Results]:
+        """Returns the result of each statement of each session; raises as `FlinkClient.run`."""
         request = [{"settings": {**self._settings, **settings}, "statements": list(statements)} for statements, settings in sessions]
         assert self._process.stdin is not None
-        with suppress(BrokenPipeError):  # why it has ended is told below
+        with suppress(BrokenPipeError):  # the reason is raised below
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
         return [[self._answer(number) for number, _ in enumerate(statements, 1)] for statements, _ in sessions]
@@ -93,13 +93,13 @@ class Runner:
         assert self._process.stdout is not None
         line = next((line for line in self._process.stdout if line.startswith("{")), None)
         if line is None:
-            raise self._silence()
-        answer: dict[str, Any] = json.loads(line)
-        if "error" in answer:
-            raise MisconfiguredError(f"Flink refuses statement {number}: {answer['error']}")
-        return answer
+            raise self._exit_error()
+        result: dict[str, Any] = json.loads(line)
+        if "error" in result:
+            raise MisconfiguredError(f"Flink refuses statement {number}: {result['error']}")
+        return result
 
-    def _silence(self) -> TransientError:
+    def _exit_error(self) -> TransientError:
         if time.monotonic() >= self._ends:
             return TransientError(f"Flink's client has not answered in {self._limit:.0f} s", "see `switchboard logs flink-jobmanager`")
         self._process.wait()
@@ -108,21 +108,21 @@ class Runner:
 
 
 def make(python: Path, environment: Mapping[str, str], at: FlinkEndpoint) -> FlinkClient:
-    """Submits to the cluster whose REST API is `at`."""
-    place = urlsplit(at.url)
+    """Returns a client of the cluster whose REST API is `at`."""
+    address = urlsplit(at.url)
     settings = {
         "execution.target": "remote",
-        "rest.address": place.hostname or "127.0.0.1",
-        "rest.port": str(place.port or 80),
+        "rest.address": address.hostname or "127.0.0.1",
+        "rest.port": str(address.port or 80),
         "table.local-time-zone": "UTC",
     }
     return FlinkClient(python, dict(environment), settings).with_latencies(FlinkSettings())
 
 
 def load(home: Path, at: FlinkEndpoint | None, jobs: FlinkSettings) -> FlinkClient:
-    """The client that `switchboard up --all` has set up under `home`. Raises MisconfiguredError if there is none."""
+    """Returns the client that `switchboard up --all` has set up under `home`. Raises MisconfiguredError if there is none."""
     file = home / FILE
     if at is None or not file.exists():
-        raise MisconfiguredError("there is no Flink here", "run `switchboard up --all`")
+        raise MisconfiguredError("this stack has no Flink", "run `switchboard up --all`")
     known = json.loads(file.read_text())
     return make(Path(known["python"]), known["environment"], at).with_latencies(jobs)

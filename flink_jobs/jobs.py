@@ -1,4 +1,4 @@
-"""The jobs: which tables each reads, and the SQL of its result, from sources and sinks rendered from the contracts."""
+"""The jobs: the tables that each reads, and the SQL of its result between rendered sources and sinks."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from schemas.table import Computed, Metadata, Shards, Table
 
 SQL = Path(__file__).parent / "sql"
 IDLE_FETCH_MILLISECONDS = "2000"
-"""How long the broker holds a fetch for which it has no record; one that arrives is sent at once. Kafka's default of 500 makes
-brokers and jobs spend most of an idle topic's CPU on empty answers."""
+"""How long the broker delays a fetch without records; a record that arrives is sent at once. With Kafka's default of 500, idle
+topics cost brokers and jobs twice the CPU."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """`files` are the parts of its SQL in order; the last statement of the last is the query of its result."""
+    """`files` are the parts of its SQL, in order; the last statement of the last file is the query of its result."""
 
     name: str
     reads: tuple[str, ...]
     files: tuple[str, ...]
     checkpoint_seconds: float
-    """Exactly-once results are seen when a checkpoint is done; for the others it is how far a restart steps back."""
+    """Exactly-once results are visible after a checkpoint; for others it is how far a restart steps back."""
     state_days: float
-    """What of contacts has not been touched for so long is forgotten; who the agents and the queues are never is."""
+    """State of contacts expires after this time without a change; that of agents and queues does not expire."""
     margin: dt.timedelta = dt.timedelta()
-    """A backfill's rows from a time on hang on records from so long before it, too: a session's log-in, a contact's segments."""
+    """Rows from a start time depend on records this much older: a session's log-in, a contact's segments."""
 
 
 JOBS = (
@@ -70,53 +70,51 @@ def job_named(name: str) -> Job:
     raise MisconfiguredError(f"there is no job {name!r}", f"the jobs are {', '.join(job.name for job in JOBS)}")
 
 
-def result_of(job: Job, catalog: Catalog) -> Table:
-    """The table that the job computes. Raises MisconfiguredError if the contracts in force have none."""
+def result_table(job: Job, catalog: Catalog) -> Table:
+    """Returns the table that the job computes. Raises MisconfiguredError if no contract declares it."""
     for table in catalog:
         if isinstance(table.source, Computed) and table.source.job == job.name:
             return table
-    raise MisconfiguredError(
-        f"no contract names a table that job {job.name!r} computes", "name the job in a contract by source=Computed(...)"
-    )
+    raise MisconfiguredError(f"no contract declares a table that job {job.name!r} computes", "declare it with source=Computed(...)")
 
 
 @dataclass(frozen=True)
-class Making:
-    """A job that fills one generation of its result. With `begins`, in UTC, rows from that time on are computed, and no others."""
+class JobRun:
+    """A job that fills one generation of its result. With `start_time`, in UTC, only rows from that time on are computed."""
 
     job: Job
     result: Table
-    begins: dt.datetime | None = None
+    start_time: dt.datetime | None = None
 
     @property
     def name(self) -> str:
-        """Flink's name of it, and its consumer group's."""
+        """The name of its Flink job and of its consumer group."""
         return self.job.name if self.result.generation == 1 else f"{self.job.name}.g{self.result.generation}"
 
 
-def lasting(job: Job, catalog: Catalog) -> tuple[set[str], set[str]]:
-    """The topics, of those that the job reads, which grow with the tenants alone; and the columns that name what they are about."""
+def unbounded_state_sources(job: Job, catalog: Catalog) -> tuple[set[str], set[str]]:
+    """Returns the topics of the job that grow only with the tenants, and the columns that identify their entities."""
     tables = [catalog[name] for name in job.reads if isinstance(catalog[name].source, Metadata)]
     named = {column for table in tables for column in (*table.key, table.tenant) if column is not None}
     return {topic_of(table) for table in tables}, named
 
 
 def topics_of(job: Job, catalog: Catalog) -> list[str]:
-    """The topics that the job reads."""
+    """Returns the topics that the job reads."""
     return [topic_of(catalog[name]) for name in job.reads]
 
 
 def time_column(result: Table) -> str | None:
-    """The column by which rows belong to days; None for a result that tells how things are now."""
+    """Returns the column by which rows belong to days; None for a result of the current state."""
     return None if result.clickhouse.partition_by is None else result.clickhouse.partition_by.column
 
 
-def statements(made: Making, catalog: Catalog, endpoints: Endpoints, generations: Mapping[str, int]) -> list[str]:
-    """All that the runner is given, in order. `generations` are the topics', by name; 1 for those it lacks."""
-    job, result = made.job, made.result
+def statements(job_run: JobRun, catalog: Catalog, endpoints: Endpoints, generations: Mapping[str, int]) -> list[str]:
+    """Returns the job's statements in order. `generations` has the topics' generations, by name; 1 if absent."""
+    job, result = job_run.job, job_run.result
     tables = [catalog[name] for name in job.reads]
     sources = [
-        create_source(table, endpoints.kafka, endpoints.registry, _reading(made, table), generations.get(topic_of(table), 1))
+        create_source(table, endpoints.kafka, endpoints.registry, _reading(job_run, table), generations.get(topic_of(table), 1))
         for table in tables
     ]
     *views, query = (statement for file in job.files for statement in _split((SQL / f"{file}.sql").read_text()))
@@ -125,30 +123,30 @@ def statements(made: Making, catalog: Catalog, endpoints: Endpoints, generations
         *map(newest_view, tables),
         *views,
         create_sink(result, endpoints.kafka, endpoints.registry),
-        insert_into(result, query, _since(made)),
+        insert_into(result, query, _since(job_run)),
     ]
 
 
-def _reading(made: Making, table: Table) -> dict[str, str]:
-    """Metadata is read from its beginning, whatever `begins` says: who an agent is may have been told long before."""
-    options = {"properties.group.id": made.name, "properties.fetch.max.wait.ms": IDLE_FETCH_MILLISECONDS}
-    if made.begins is not None and isinstance(table.source, Shards):
-        milliseconds = int((made.begins - made.job.margin).replace(tzinfo=dt.UTC).timestamp() * 1000)
+def _reading(job_run: JobRun, table: Table) -> dict[str, str]:
+    """Returns the source's options. Metadata is always read from its beginning: an agent's record may be much older."""
+    options = {"properties.group.id": job_run.name, "properties.fetch.max.wait.ms": IDLE_FETCH_MILLISECONDS}
+    if job_run.start_time is not None and isinstance(table.source, Shards):
+        milliseconds = int((job_run.start_time - job_run.job.margin).replace(tzinfo=dt.UTC).timestamp() * 1000)
         options |= {"scan.startup.mode": "timestamp", "scan.startup.timestamp-millis": str(milliseconds)}
     return options
 
 
-def _since(made: Making) -> str:
-    column = time_column(made.result)
-    if made.begins is None or column is None:
+def _since(job_run: JobRun) -> str:
+    column = time_column(job_run.result)
+    if job_run.start_time is None or column is None:
         return ""
-    return f"{name(column)} >= TIMESTAMP {text(f'{made.begins:%Y-%m-%d %H:%M:%S}')}"
+    return f"{name(column)} >= TIMESTAMP {text(f'{job_run.start_time:%Y-%m-%d %H:%M:%S}')}"
 
 
-def settings(made: Making) -> dict[str, str]:
-    job = made.job
+def settings(job_run: JobRun) -> dict[str, str]:
+    job = job_run.job
     return {
-        "pipeline.name": made.name,
+        "pipeline.name": job_run.name,
         "parallelism.default": "1",
         "execution.checkpointing.interval": f"{int(job.checkpoint_seconds * 1000)} ms",
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",

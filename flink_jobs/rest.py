@@ -1,4 +1,4 @@
-"""Flink's REST API; every answer in one line."""
+"""Flink's REST API; errors are one line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ENDED = ("FINISHED", "CANCELED", "FAILED")
 
 @dataclass(frozen=True)
 class JobStatus:
-    """`started_ms` is since 1970."""
+    """`started_ms` is in milliseconds since the epoch."""
 
     id: str
     name: str
@@ -27,24 +27,24 @@ class JobStatus:
 
 
 class Flink:
-    """Blocks up to 15 s a call; raises TransientError while Flink is away."""
+    """Each call blocks up to 15 s, and raises TransientError while Flink is unavailable."""
 
     def __init__(self, endpoint: FlinkEndpoint) -> None:
         self._url = endpoint.url
         self._session = requests.Session()
 
     def jobs(self) -> list[JobStatus]:
-        """Every job that the cluster remembers, newest first."""
+        """Returns every job that the cluster knows, newest first."""
         found = self._call("GET", "/jobs/overview")["jobs"]
         jobs = [JobStatus(item["jid"], item["name"], item["state"], item["start-time"]) for item in found]
         return sorted(jobs, key=lambda job: -job.started_ms)
 
     def running(self, name: str) -> JobStatus | None:
-        """The job of this name that has not ended."""
+        """Returns the job of this name that has not ended."""
         return next((job for job in self.jobs() if job.name == name and job.state not in ENDED), None)
 
     def cause(self, job: str) -> str:
-        """Why it failed last, in one line; empty if it never did."""
+        """Returns the cause of its last failure, in one line; empty without one."""
         entries = self._call("GET", f"/jobs/{job}/exceptions").get("exceptionHistory", {}).get("entries", [])
         if not entries:
             return ""
@@ -59,34 +59,34 @@ class Flink:
         return dict(self._call("GET", f"/jobs/{job}/checkpoints"))
 
     def newest_state(self, job: str) -> str | None:
-        """Where the newest checkpoint or savepoint of a job is, be it one that the cluster no longer remembers; None if there is none."""
+        """Returns the path of a job's newest checkpoint or savepoint, even if the cluster no longer knows the job; None without one."""
         try:
             latest = self.checkpoints(job)["latest"]
         except MisconfiguredError:
-            return self._left_behind(job)
+            return self._state_on_disk(job)
         done = [latest[kind] for kind in ("completed", "savepoint") if latest.get(kind)]
-        return str(max(done, key=lambda found: found["id"])["external_path"]) if done else self._left_behind(job)
+        return str(max(done, key=lambda found: found["id"])["external_path"]) if done else self._state_on_disk(job)
 
-    def _left_behind(self, job: str) -> str | None:
-        """From the folder of checkpoints, where that is one of this machine."""
+    def _state_on_disk(self, job: str) -> str | None:
+        """Searches the checkpoint folder, if it is on this machine."""
         config = {item["key"]: item["value"] for item in self._call("GET", "/jobmanager/config")}
-        place = urlsplit(config.get("execution.checkpointing.dir", ""))
-        if place.scheme not in ("", "file") or not place.path:
+        url = urlsplit(config.get("execution.checkpointing.dir", ""))
+        if url.scheme not in ("", "file") or not url.path:
             return None
-        done = [found.parent for found in (Path(unquote(place.path)) / job).glob("chk-*/_metadata")]
+        done = [found.parent for found in (Path(unquote(url.path)) / job).glob("chk-*/_metadata")]
         return max(done, key=lambda found: int(found.name.removeprefix("chk-"))).as_uri() if done else None
 
     def unreadable(self, job: str, vertex: str) -> int:
-        """How many records the vertex's sources have left out since they started."""
+        """Returns how many records the vertex's sources have skipped since they started."""
         path = f"/jobs/{job}/vertices/{vertex}/metrics"
         names = [metric["id"] for metric in self._call("GET", path) if metric["id"].endswith(".unreadableRecords")]
         found = self._call("GET", f"{path}?get={quote(','.join(names))}") if names else []
         return sum(int(metric["value"]) for metric in found)
 
     def savepoint(self, job: str, *, stop: bool, limit: float = 120) -> str:
-        """Where it stands. Blocks until it is whole, `limit` seconds at most. With `stop` the job ends at it.
+        """Writes a savepoint and returns its path; with `stop` the job ends with it. Blocks `limit` seconds at most.
 
-        Raises TransientError if it failed: Flink answers COMPLETED then, too, with a cause instead of a place.
+        Raises TransientError if it failed: Flink answers COMPLETED then too, with a cause instead of a path.
         """
         verb, body = ("stop", {"drain": False}) if stop else ("savepoints", {"cancel-job": False})
         trigger = self._call("POST", f"/jobs/{job}/{verb}", body)["request-id"]
@@ -94,17 +94,17 @@ class Flink:
         while True:
             answer = self._call("GET", f"/jobs/{job}/savepoints/{trigger}")
             if answer["status"]["id"] == "COMPLETED":
-                return _place(job, answer["operation"])
+                return _location(job, answer["operation"])
             if time.monotonic() > deadline:
                 raise TransientError(f"the savepoint of job {job} is not done after {limit:.0f} s", "see `switchboard flink status`")
             time.sleep(0.2)
 
-    def ask_checkpoint(self, job: str) -> None:
-        """For one before its time; does not wait for it."""
+    def trigger_checkpoint(self, job: str) -> None:
+        """Requests a checkpoint; does not wait for it."""
         self._call("POST", f"/jobs/{job}/checkpoints", {"checkpointType": "CONFIGURED"})
 
     def cancel(self, job: str, limit: float = 60) -> None:
-        """Blocks until it has ended."""
+        """Cancels the job. Blocks until it has ended, `limit` seconds at most."""
         self._call("PATCH", f"/jobs/{job}?mode=cancel")
         deadline = time.monotonic() + limit
         while self.details(job)["state"] not in ENDED:
@@ -120,18 +120,18 @@ class Flink:
                 f"Flink at {self._url} does not answer", "`switchboard status`; `switchboard up --all` starts it"
             ) from error
         if answer.status_code >= 400:
-            raise MisconfiguredError(f"Flink refuses {method} {path}: {_said(answer)}", "see `switchboard flink list`")
+            raise MisconfiguredError(f"Flink refuses {method} {path}: {_error_line(answer)}", "see `switchboard flink list`")
         return answer.json() if answer.content else {}
 
 
-def _place(job: str, operation: dict[str, Any]) -> str:
+def _location(job: str, operation: dict[str, Any]) -> str:
     if "failure-cause" in operation or "location" not in operation:
-        said = str(operation.get("failure-cause", {}).get("stack-trace", "no cause told")).splitlines()[0]
-        raise TransientError(f"the savepoint of job {job} failed: {said}", "wait until the job runs, and try again")
+        cause_line = str(operation.get("failure-cause", {}).get("stack-trace", "no cause given")).splitlines()[0]
+        raise TransientError(f"the savepoint of job {job} failed: {cause_line}", "wait until the job runs, and try again")
     return str(operation["location"])
 
 
-def _said(answer: requests.Response) -> str:
+def _error_line(answer: requests.Response) -> str:
     try:
         errors = answer.json().get("errors") or [""]
     except requests.JSONDecodeError:

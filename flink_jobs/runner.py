@@ -1,8 +1,8 @@
-"""Runs SQL statements on a Flink cluster. The one file that runs in Flink's environment, so it imports nothing of ours.
+"""Runs SQL statements on a Flink cluster. The one file that runs in Flink's environment, so it imports no other module of the project.
 
 ``python runner.py`` reads lines of ``[{"settings": {name: value}, "statements": [sql, ...]}, ...]`` from its standard input until it
-ends, each element a session of its own, and writes a line of JSON for each statement: ``{"rows": [[...], ...]}`` for what answers
-with rows, ``{"job": id}`` for what goes on by itself. It stops at the first statement that fails, with ``{"error": text}`` and
+ends, each element a session, and writes a line of JSON for each statement: ``{"rows": [[...], ...]}`` for a statement with
+rows, ``{"job": id}`` for a submitted job. It stops at the first statement that fails, with ``{"error": text}`` and
 exit status 1.
 """
 
@@ -23,9 +23,9 @@ def main() -> int:
             try:
                 answer = answer_of(statement, environment.execute_sql(statement))
             except Exception as error:
-                say({"error": cause(error)})
+                write({"error": cause(error)})
                 return 1
-            say(answer)
+            write(answer)
     return 0
 
 
@@ -37,7 +37,7 @@ def connect(settings: dict[str, str]) -> TableEnvironment:
 
 
 def answer_of(statement: str, result: TableResult) -> dict[str, Any]:
-    """Blocks until a query has given its last row. An INSERT, or a set of them, is not waited for."""
+    """Returns the answer. Blocks until a query has returned its last row; does not wait for INSERTs."""
     job = result.get_job_client()
     if job is not None and statement.split(maxsplit=1)[0].upper() in ("INSERT", "EXECUTE"):
         return {"job": str(job.get_job_id())}
@@ -46,19 +46,19 @@ def answer_of(statement: str, result: TableResult) -> dict[str, Any]:
 
 
 def cause(error: Exception) -> str:
-    """The innermost of Java's causes; PyFlink gives them all, with their traces, as one text."""
+    """Returns the innermost of Java's causes; PyFlink has all of them, with traces, in one text."""
     lines = [line.strip().removeprefix(": ") for line in str(error).splitlines()]
-    told = [line for line in lines if line and not line.startswith(("at ", "... ", "An error occurred while calling"))]
-    causes = [line.removeprefix("Caused by: ") for line in told if line.startswith("Caused by: ")]
-    return causes[-1] if causes else (told or [type(error).__name__])[0]
+    messages = [line for line in lines if line and not line.startswith(("at ", "... ", "An error occurred while calling"))]
+    causes = [line.removeprefix("Caused by: ") for line in messages if line.startswith("Caused by: ")]
+    return causes[-1] if causes else (messages or [type(error).__name__])[0]
 
 
-def say(answer: dict[str, Any]) -> None:
+def write(answer: dict[str, Any]) -> None:
     print(json.dumps(answer, default=plain), flush=True)
 
 
 def plain(value: Any) -> str:
-    """What JSON has no type for: bytes as hexadecimal digits, the rest as Python writes it."""
+    """Converts values without a JSON type: bytes to hexadecimal digits, others by `str`."""
     return value.hex() if isinstance(value, bytes | bytearray) else str(value)
 
 

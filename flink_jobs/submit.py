@@ -1,4 +1,4 @@
-"""Starting jobs: from where they were, from a savepoint, or anew; never on a state that does not fit."""
+"""Submission of jobs: from a checkpoint, from a savepoint or fresh; never with incompatible state."""
 
 from __future__ import annotations
 
@@ -20,51 +20,51 @@ from core.control.models import JobPlan
 from core.errors import MisconfiguredError, TransientError
 from core.settings import Context, Endpoints, FlinkEndpoint
 from flink_jobs.client import FlinkClient, Runner
-from flink_jobs.jobs import Job, Making, lasting, result_of, settings, statements, topics_of
-from flink_jobs.plans import Operators, differences, keep, number, operators
+from flink_jobs.compiled_plan import StateFingerprints, differences, disable_ttl, renumber, state_fingerprints
+from flink_jobs.jobs import Job, JobRun, result_table, settings, statements, topics_of, unbounded_state_sources
 from flink_jobs.rest import Flink, JobStatus
 from schemas.catalog import Catalog
 
 START_SECONDS = 60.0
-REMEMBERED = 20
-"""So many runs of a job are looked through for a checkpoint: the newest may have ended before its first, or never begun."""
+MAX_RUNS = 20
+"""How many runs of a job are searched for a checkpoint: the newest may have ended before its first, or never started."""
 LOCK = "submit"
-"""Two commands that submit at once would start a job twice."""
+"""The lock of submissions: two concurrent commands would start a job twice."""
 FIXED_ID = "$internal.pipeline.job-id"
-"""Flink's setting for the id that a job is to have (PipelineOptionsInternal)."""
+"""Flink's setting for a job's id (PipelineOptionsInternal)."""
 
 
 def endpoint_of(context: Context) -> FlinkEndpoint:
     if context.endpoints.flink is None:
-        raise MisconfiguredError("there is no Flink here", "run `switchboard up --all`")
+        raise MisconfiguredError("this stack has no Flink", "run `switchboard up --all`")
     return context.endpoints.flink
 
 
 def running_job(flink: Flink, name: str) -> JobStatus:
     found = flink.running(name)
     if found is None:
-        raise MisconfiguredError(f"job {name!r} does not run", "`switchboard flink list` shows what does")
+        raise MisconfiguredError(f"job {name!r} does not run", "`switchboard flink list` lists the jobs")
     return found
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A job's compiled plan, in a file of this machine, and the place of the state that it begins with."""
+    """A job's compiled plan, in a local file, and the path of the state that it starts with."""
 
-    made: Making
+    job_run: JobRun
     file: Path
-    operators: Operators
+    state_fingerprints: StateFingerprints
     state: str | None
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
-    """Chosen before Flink is asked, so that a job is known whatever becomes of whoever submits it."""
+    """Chosen before submission, so that the job is known even if the submitting process is killed."""
 
 
 class Submitter:
-    """`catalog` has each result in the generation in force. Blocks on Flink and the control database."""
+    """`catalog` has each result in its active generation. Methods block on Flink and the control database."""
 
     def __init__(self, endpoints: Endpoints, catalog: Catalog, client: FlinkClient, control: ControlDatabase) -> None:
         if endpoints.flink is None:
-            raise MisconfiguredError("there is no Flink here", "run `switchboard up --all`")
+            raise MisconfiguredError("this stack has no Flink", "run `switchboard up --all`")
         self._flink = Flink(endpoints.flink)
         self._endpoints = endpoints
         self._catalog = catalog
@@ -72,115 +72,117 @@ class Submitter:
         self._control = control
 
     def submit(self, jobs: Sequence[Job], *, fresh: bool = False) -> dict[str, str]:
-        """Job -> its id, once it runs; of one that runs already, the id that it has.
+        """Starts the jobs that do not run and returns job -> id, once all run.
 
-        Each goes on from the newest checkpoint of its last run, if there is one, or with `fresh` begins with its topics.
-        Raises MisconfiguredError if Flink refuses one, or its state does not fit, before any is started; TransientError if
+        Each continues from the newest checkpoint of its last runs, if there is one; with `fresh` from the start of its topics.
+        Raises MisconfiguredError if Flink refuses one or its state is incompatible, before any is started; TransientError if
         one does not run within a minute.
         """
-        return self.begin([self._in_force(job) for job in jobs], fresh=fresh)
+        return self.start([self._active(job) for job in jobs], fresh=fresh)
 
-    def begin(self, makings: Sequence[Making], *, fresh: bool = False) -> dict[str, str]:
-        """As `submit`, for jobs that fill any generation, by their names in Flink."""
+    def start(self, job_runs: Sequence[JobRun], *, fresh: bool = False) -> dict[str, str]:
+        """As `submit`, for jobs that fill any generation; the keys are their names in Flink."""
         with self._control.alone(LOCK):
-            running = {made.name: found.id for made in makings if (found := self._flink.running(made.name)) is not None}
-            lacking = [made for made in makings if made.name not in running]
-            return running | self._start({made: None if fresh else self._checkpoint(made.name) for made in lacking})
+            running = {job_run.name: found.id for job_run in job_runs if (found := self._flink.running(job_run.name)) is not None}
+            missing = [job_run for job_run in job_runs if job_run.name not in running]
+            return running | self._start({job_run: None if fresh else self._checkpoint(job_run.name) for job_run in missing})
 
     def restore(self, job: Job, savepoint: str, *, unchecked: bool = False) -> str:
-        """Starts the job from a savepoint; its id. Raises as `submit` does, and if the job runs."""
-        made = self._in_force(job)
+        """Starts the job from a savepoint and returns its id. Raises as `submit`, and if the job runs."""
+        job_run = self._active(job)
         _check(savepoint)
         with self._control.alone(LOCK):
-            running = self._flink.running(made.name)
+            running = self._flink.running(job_run.name)
             if running is not None:
-                raise MisconfiguredError(f"job {made.name!r} runs already, id {running.id}", f"`switchboard flink stop {made.name}` first")
-            return self._start({made: savepoint}, unchecked=unchecked)[made.name]
+                raise MisconfiguredError(
+                    f"job {job_run.name!r} already runs, id {running.id}", f"`switchboard flink stop {job_run.name}` first"
+                )
+            return self._start({job_run: savepoint}, unchecked=unchecked)[job_run.name]
 
-    def misfits(self, job: Job) -> list[str]:
-        """Why the state of the job that runs does not fit its SQL as it is now: a line each, none if it fits."""
-        made = self._in_force(job)
-        known = self._known(running_job(self._flink, made.name).id)
+    def incompatibilities(self, job: Job) -> list[str]:
+        """Returns why the running job's state is incompatible with its current SQL, a line each; none if it is compatible."""
+        job_run = self._active(job)
+        known = self._known(running_job(self._flink, job_run.name).id)
         if known is None:
-            raise MisconfiguredError(f"job {made.name!r} was not submitted by switchboard", "its state cannot be told about")
+            raise MisconfiguredError(f"job {job_run.name!r} was not submitted by switchboard", "its state cannot be checked")
         with tempfile.TemporaryDirectory() as folder, self._client.open() as runner:
-            (planned,) = self._plan(runner, {made: None}, Path(folder))
-        return differences(known, planned.operators)
+            (planned,) = self._plan(runner, {job_run: None}, Path(folder))
+        return differences(known, planned.state_fingerprints)
 
-    def _in_force(self, job: Job) -> Making:
-        return Making(job, result_of(job, self._catalog))
+    def _active(self, job: Job) -> JobRun:
+        return JobRun(job, result_table(job, self._catalog))
 
-    def _start(self, makings: Mapping[Making, str | None], *, unchecked: bool = False) -> dict[str, str]:
-        if not makings:
+    def _start(self, job_runs: Mapping[JobRun, str | None], *, unchecked: bool = False) -> dict[str, str]:
+        if not job_runs:
             return {}
         with tempfile.TemporaryDirectory() as folder, self._client.open() as runner:
-            planned = self._plan(runner, makings, Path(folder))
+            planned = self._plan(runner, job_runs, Path(folder))
             for plan in planned if not unchecked else ():
-                self._fits(plan)
-            planned, begun = self._not_begun(planned)
-            self._remember(planned)
-            runner.run_each([([f"EXECUTE PLAN '{plan.file.as_uri()}'"], _begins(plan)) for plan in planned])
+                self._check_compatibility(plan)
+            planned, started = self._not_started(planned)
+            self._save(planned)
+            runner.run_each([([f"EXECUTE PLAN '{plan.file.as_uri()}'"], _run_settings(plan)) for plan in planned])
         for plan in planned:
-            self._wait(plan.made.name, plan.id)
-        return begun | {plan.made.name: plan.id for plan in planned}
+            self._wait(plan.job_run.name, plan.id)
+        return started | {plan.job_run.name: plan.id for plan in planned}
 
-    def _not_begun(self, planned: Sequence[Planned]) -> tuple[list[Planned], dict[str, str]]:
-        """Planning takes seconds, and the client of a command that was killed while it submitted goes on for as long."""
-        begun = {plan.made.name: found.id for plan in planned if (found := self._flink.running(plan.made.name)) is not None}
-        return [plan for plan in planned if plan.made.name not in begun], begun
+    def _not_started(self, planned: Sequence[Planned]) -> tuple[list[Planned], dict[str, str]]:
+        """Checks again: planning takes seconds, in which the client of a killed command may still submit a job."""
+        started = {plan.job_run.name: found.id for plan in planned if (found := self._flink.running(plan.job_run.name)) is not None}
+        return [plan for plan in planned if plan.job_run.name not in started], started
 
-    def _remember(self, planned: Sequence[Planned]) -> None:
-        """Before Flink is told: a job that runs and that nobody knows could neither be judged nor go on from where it was."""
+    def _save(self, planned: Sequence[Planned]) -> None:
+        """Stores the plans before submission: an unknown running job could be neither checked nor continued."""
         known = newest(self._control)
         with self._control.session() as session:
             for plan in planned:
-                topics = {topic: known.get(topic, 1) for topic in topics_of(plan.made.job, self._catalog)}
-                session.add(JobPlan(job_id=plan.id, name=plan.made.name, operators=plan.operators, topics=topics))
+                topics = {topic: known.get(topic, 1) for topic in topics_of(plan.job_run.job, self._catalog)}
+                session.add(JobPlan(job_id=plan.id, name=plan.job_run.name, operators=plan.state_fingerprints, topics=topics))
 
-    def _plan(self, runner: Runner, makings: Mapping[Making, str | None], folder: Path) -> list[Planned]:
+    def _plan(self, runner: Runner, job_runs: Mapping[JobRun, str | None], folder: Path) -> list[Planned]:
         generations = newest(self._control)
         sessions = []
-        for made in makings:
-            *tables, insert = statements(made, self._catalog, self._endpoints, generations)
-            sessions.append(([*tables, f"COMPILE PLAN '{(folder / made.name).as_uri()}' FOR {insert}"], settings(made)))
+        for job_run in job_runs:
+            *tables, insert = statements(job_run, self._catalog, self._endpoints, generations)
+            sessions.append(([*tables, f"COMPILE PLAN '{(folder / job_run.name).as_uri()}' FOR {insert}"], settings(job_run)))
         runner.run_each(sessions)
-        return [self._planned(made, folder / made.name, state) for made, state in makings.items()]
+        return [self._planned(job_run, folder / job_run.name, state) for job_run, state in job_runs.items()]
 
-    def _planned(self, made: Making, file: Path, state: str | None) -> Planned:
+    def _planned(self, job_run: JobRun, file: Path, state: str | None) -> Planned:
         plan = json.loads(file.read_text())
-        number(plan)
-        keep(plan, *lasting(made.job, self._catalog))
+        renumber(plan)
+        disable_ttl(plan, *unbounded_state_sources(job_run.job, self._catalog))
         file.write_text(json.dumps(plan))
-        return Planned(made, file, operators(plan), state)
+        return Planned(job_run, file, state_fingerprints(plan), state)
 
-    def _fits(self, planned: Planned) -> None:
+    def _check_compatibility(self, planned: Planned) -> None:
         if planned.state is None:
             return
-        known, name = self._known(_job_of(planned.state)), planned.made.name
+        known, name = self._known(_job_of(planned.state)), planned.job_run.name
         if known is None:
-            raise MisconfiguredError(f"nobody remembers the plan of the job that left {planned.state}", "`--unchecked` lets Flink judge")
-        if lines := differences(known, planned.operators):
+            raise MisconfiguredError(f"the plan of the job that wrote {planned.state} is not known", "`--unchecked` lets Flink check")
+        if lines := differences(known, planned.state_fingerprints):
             raise MisconfiguredError(
-                f"the SQL of job {name!r} has changed, and its state at {planned.state} does not fit: {'; '.join(lines)}",
-                f"`switchboard backfill plan {planned.made.job.name}` makes its result anew beside the one in force",
+                f"the SQL of job {name!r} has changed, and its state at {planned.state} is incompatible: {'; '.join(lines)}",
+                f"`switchboard backfill plan {planned.job_run.job.name}` recomputes its result beside the active one",
             )
 
-    def _known(self, job_id: str) -> Operators | None:
-        """By the job's id or the beginning of it."""
+    def _known(self, job_id: str) -> StateFingerprints | None:
+        """Returns the fingerprints by a job's id or its prefix."""
         with self._control.session() as session:
             chosen = select(JobPlan).where(JobPlan.job_id.startswith(job_id, autoescape=True)).order_by(JobPlan.submitted_at.desc())
             found = session.scalars(chosen).first() if job_id else None
             return None if found is None else dict(found.operators)
 
     def _checkpoint(self, name: str) -> str | None:
-        """The newest that is left of the job's last runs."""
+        """Returns the newest existing state of the job's last runs."""
         with self._control.session() as session:
-            chosen = select(JobPlan).where(JobPlan.name == name).order_by(JobPlan.submitted_at.desc()).limit(REMEMBERED)
+            chosen = select(JobPlan).where(JobPlan.name == name).order_by(JobPlan.submitted_at.desc()).limit(MAX_RUNS)
             runs = list(session.scalars(chosen))
-        return next((place for run in runs if (place := run.stopped_at or self._flink.newest_state(run.job_id)) is not None), None)
+        return next((path for run in runs if (path := run.stopped_at or self._flink.newest_state(run.job_id)) is not None), None)
 
     def _wait(self, name: str, identity: str) -> None:
-        """Until every task runs."""
+        """Blocks until every task runs. Raises TransientError after a minute."""
         deadline = time.monotonic() + START_SECONDS
         while True:
             details = self._flink.details(identity)
@@ -188,44 +190,44 @@ class Submitter:
                 return
             if details["state"] in ("FAILED", "CANCELED") or time.monotonic() > deadline:
                 cause = self._flink.cause(identity)
-                raise TransientError(f"job {name!r} does not run: {cause or details['state']}", "`switchboard flink status` tells more")
+                raise TransientError(f"job {name!r} does not run: {cause or details['state']}", "see `switchboard flink status`")
             time.sleep(0.2)
 
 
 def stop(flink: Flink, control: ControlDatabase, name: str) -> str:
-    """Ends the job of this name at a savepoint, and remembers where that is: the next submission goes on from it. Blocks."""
+    """Stops the job with a savepoint and stores its path, from which the next submission continues. Blocks."""
     running = running_job(flink, name)
-    place = flink.savepoint(running.id, stop=True)
+    path = flink.savepoint(running.id, stop=True)
     with control.session() as session:
-        session.execute(update(JobPlan).where(JobPlan.job_id == running.id).values(stopped_at=place))
-    return place
+        session.execute(update(JobPlan).where(JobPlan.job_id == running.id).values(stopped_at=path))
+    return path
 
 
 def outdated(control: ControlDatabase, job_id: str) -> list[str]:
-    """The topics that were made anew since the job was submitted: what it makes of them loses to what it made before."""
+    """Returns the topics that were recreated since the job was submitted: its new results would have older versions."""
     with control.session() as session:
         plan = session.get(JobPlan, job_id)
     known = newest(control)
     return [] if plan is None else sorted(topic for topic, read in (plan.topics or {}).items() if known.get(topic, 1) != read)
 
 
-def _begins(planned: Planned) -> dict[str, str]:
-    place = {} if planned.state is None else {"execution.state-recovery.path": planned.state}
-    return {**settings(planned.made), **place, FIXED_ID: planned.id}
+def _run_settings(planned: Planned) -> dict[str, str]:
+    path = {} if planned.state is None else {"execution.state-recovery.path": planned.state}
+    return {**settings(planned.job_run), **path, FIXED_ID: planned.id}
 
 
 def _job_of(state: str) -> str:
-    """As much of a job's id as the place of a checkpoint or savepoint tells; empty if none."""
+    """Returns the part of a job's id in the path of a checkpoint or savepoint; empty without one."""
     found = re.search(r"/([0-9a-f]{32})/chk-", state) or re.search(r"savepoint-([0-9a-f]{6})-", state)
     return "" if found is None else found[1]
 
 
 def _check(savepoint: str) -> None:
-    if not _stands(savepoint):
-        raise MisconfiguredError(f"{savepoint} is no savepoint", "`switchboard flink stop` and `savepoint` print where theirs are")
+    if not _exists(savepoint):
+        raise MisconfiguredError(f"{savepoint} is not a savepoint", "`switchboard flink stop` and `savepoint` print paths")
 
 
-def _stands(savepoint: str) -> bool:
-    """Of a place that is not on this machine nothing can be said."""
-    place = urlsplit(savepoint)
-    return place.scheme not in ("", "file") or (Path(unquote(place.path)) / "_metadata").exists()
+def _exists(savepoint: str) -> bool:
+    """Whether the savepoint exists; true for one that is not on this machine."""
+    url = urlsplit(savepoint)
+    return url.scheme not in ("", "file") or (Path(unquote(url.path)) / "_metadata").exists()

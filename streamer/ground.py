@@ -26,7 +26,7 @@ log = logging.get("streamer")
 
 
 @dataclass(frozen=True)
-class Making:
+class JobRun:
     """Which making of a topic this is, and its partitions."""
 
     generation: int
@@ -38,7 +38,7 @@ class Footing:
     """The tables in the generations in force, and their topics: one that is not there, or not bound yet, is not among them."""
 
     tables: tuple[Table, ...]
-    topics: Mapping[str, Making]
+    topics: Mapping[str, JobRun]
 
 
 class Ground:
@@ -74,14 +74,14 @@ class Ground:
             except SwitchboardError as error:
                 log.warning("a server's shards are not told", server=server.name, error=error.what)
 
-    def _makings(self, topics: Sequence[str]) -> dict[str, Making]:
+    def _makings(self, topics: Sequence[str]) -> dict[str, JobRun]:
         """By (cluster id, topic id), as the landers know them: a name may have been another topic's before."""
         found = self._describer.identities(topics)
         with _answering(), self._control.session() as session:
             rows = session.scalars(select(TopicGeneration).where(TopicGeneration.topic.in_(topics))).all()
         bound = {(row.topic, row.cluster_id, row.topic_id): row.generation for row in rows}
         keys = {topic: (topic, identity.cluster_id, identity.topic_id) for topic, identity in found.items()}
-        return {topic: Making(bound[key], found[topic].partitions) for topic, key in keys.items() if key in bound}
+        return {topic: JobRun(bound[key], found[topic].partitions) for topic, key in keys.items() if key in bound}
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from schemas.render.clickhouse import storage_table
 from schemas.render.result_record import envelope
 from schemas.table import Table
 from streamer.alerts import Alert, Subject
-from streamer.ground import Making
+from streamer.ground import JobRun
 from streamer.tail import Tail
 from streamer.tenant import Row
 
@@ -72,7 +72,7 @@ class Ledger:
             live = kafka.admin(self._endpoints.kafka).list_topics(timeout=15).topics.get(topic)
         if live is None:
             return []
-        making = {topic: Making(1, len(live.partitions))}
+        making = {topic: JobRun(1, len(live.partitions))}
         tail = Tail(self._endpoints.kafka, self._endpoints.registry, [self._table], making, GROUP)
         try:
             tail.assign([TopicPartition(topic, part, landed.get(part, -1) + 1) for part in live.partitions])

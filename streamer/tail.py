@@ -21,7 +21,7 @@ from core.settings import KafkaEndpoint, RegistryEndpoint
 from core.wire import confluent
 from schemas.names import topic_of
 from schemas.table import Table
-from streamer.ground import Making
+from streamer.ground import JobRun
 from streamer.state import Change
 from streamer.tenant import ACTIVITIES, EPOCH, Row
 
@@ -36,7 +36,7 @@ class Tail:
     """From one thread at a time: `landed`, `assign`, `catch_up`, and then `start`, which goes on in a thread of its own."""
 
     def __init__(
-        self, kafka: KafkaEndpoint, registry: RegistryEndpoint, tables: Sequence[Table], topics: Mapping[str, Making], group: str
+        self, kafka: KafkaEndpoint, registry: RegistryEndpoint, tables: Sequence[Table], topics: Mapping[str, JobRun], group: str
     ) -> None:
         """Topics that are not in `topics` are not read."""
         self._kafka = kafka

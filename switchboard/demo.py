@@ -72,8 +72,8 @@ def demo(
     try:
         page = _page(context, page_port)
         traffic = Traffic(server, SHARDS, context.settings.metadata_database, rate, seed=int(time.time()))
-        lasting = {"lander": lander, "watch": watch, "streamer": streamer}
-        _watch(context, catalog, traffic, stop, seconds, lasting, jobs, metrics_port, page, console)
+        unbounded_state_sources = {"lander": lander, "watch": watch, "streamer": streamer}
+        _watch(context, catalog, traffic, stop, seconds, unbounded_state_sources, jobs, metrics_port, page, console)
         _wait_snapshots(context, catalog)
         equal = _prove(context, catalog.captured, console)
     finally:
@@ -129,7 +129,7 @@ def _watch(
     traffic: Traffic,
     stop: threading.Event,
     seconds: float,
-    lasting: Mapping[str, subprocess.Popen[bytes]],
+    unbounded_state_sources: Mapping[str, subprocess.Popen[bytes]],
     jobs: subprocess.Popen[bytes],
     metrics_port: int,
     page: str,
@@ -161,7 +161,7 @@ def _watch(
                     complete = time.monotonic()
                 shown = _table(context, catalog, traffic, time.monotonic() - started, _scrape(metrics_port), whole=complete is not None)
                 live.update(shown, refresh=True)
-                _all_last(context.settings.home / "logs", lasting)
+                _all_last(context.settings.home / "logs", unbounded_state_sources)
     finally:
         ended.set()
         thread.join()
@@ -181,9 +181,9 @@ def _liveness(complete: float | None) -> str:
     return ", live as soon as the Flink jobs have started" if complete is None else ""
 
 
-def _all_last(logs: Path, lasting: Mapping[str, subprocess.Popen[bytes]]) -> None:
+def _all_last(logs: Path, unbounded_state_sources: Mapping[str, subprocess.Popen[bytes]]) -> None:
     """Raises TransientError for the first of the commands that has ended: nothing starts them again."""
-    for name, process in lasting.items():
+    for name, process in unbounded_state_sources.items():
         if process.poll() is not None:
             log = logs / f"{name}.log"
             raise TransientError(f"the {name} has ended; the end of {log}: {_end_of(log)}", "run it again when that is mended")

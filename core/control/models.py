@@ -123,7 +123,7 @@ class ResultPointer(Base):
 
 
 class JobPlan(Base):
-    """A job as submitted to Flink: the parts of its plan that its state depends on (`flink_jobs.plans`)."""
+    """A job as submitted to Flink: the parts of its plan that its state depends on (`flink_jobs.compiled_plan`)."""
 
     __tablename__ = "job_plans"
 

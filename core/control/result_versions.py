@@ -25,7 +25,7 @@ class Generation:
     table: str
     number: int
     state: str
-    begins: dt.datetime | None
+    start_time: dt.datetime | None
     """In UTC; see `ResultGeneration.begins`."""
 
 
@@ -45,7 +45,7 @@ def generations(control: ControlDatabase, table: str | None = None) -> list[Gene
 
 
 def save(control: ControlDatabase, generation: Generation) -> None:
-    values = {"state": generation.state, "begins": generation.begins, "changed_at": utc_now()}
+    values = {"state": generation.state, "begins": generation.start_time, "changed_at": utc_now()}
     with control.session() as session:
         row = insert(ResultGeneration).values(table_name=generation.table, generation=generation.number, **values)
         session.execute(row.on_duplicate_key_update(**values))

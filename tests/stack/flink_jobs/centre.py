@@ -24,7 +24,7 @@ STATES = ("available", "on contact", "after-contact work", "break", "offline")
 SELDOM = ("error", "missed", "rejected")
 REASONS = (None, "", "lunch", "a|b|", "two\nlines, 'quoted' \"twice\"", "été 🦊")
 KEYS = {"accounts": "account_id", "teams": "team_id", "queues": "queue_id", "agents": "agent_id"}
-IN_DOUBT = dt.timedelta(seconds=1.1)
+UNCERTAIN = dt.timedelta(seconds=1.1)
 """A commit's time may be told in whole seconds: what started just before a dimension changed may count as after it."""
 
 
@@ -96,7 +96,7 @@ class Centre:
         self.meta(f"UPDATE {table} SET {columns} WHERE {KEYS[table]} = %s", *values.values(), key)
         self._remember(table, key)
         # To the moment that `versions` gives for the change, which is later than the commit.
-        self._changed.append((began - IN_DOUBT, utc_now() + dt.timedelta(milliseconds=2)))
+        self._changed.append((began - UNCERTAIN, utc_now() + dt.timedelta(milliseconds=2)))
 
     def _remember(self, table: str, key: int) -> None:
         (row,) = self._rows(table, "metadata", f"{KEYS[table]} = {key}")
@@ -241,7 +241,7 @@ class Centre:
 
         Not before every contact has clearly started before it: see `IN_DOUBT`.
         """
-        eventually(lambda: utc_now() - self._newest_start > IN_DOUBT)
+        eventually(lambda: utc_now() - self._newest_start > UNCERTAIN)
         choose, mark = self.random.choice, self.random.randrange(1000)
         self.change("teams", choose(self.teams), name=f"Team of {mark}")
         self.change("agents", choose(self.agents), team_id=choose(self.teams), display_name=f"Ms. {mark} | Ålesund")

@@ -65,9 +65,9 @@ def stats(world: World) -> dict[int, tuple[Any, ...]]:
     states = {agent: row[2] for agent, row in status(world).items()}
     found = {}
     for queue in world.queues:
-        mine = [row for row in world.interactions if row["queue_id"] == queue["queue_id"] and row["direction"] == "in"]
-        waiting = [row["started_at"] for row in mine if row["state"] in ("queued", "ringing")]
-        served = sum(row["state"] in ("talking", "wrap") for row in mine)
+        owned = [row for row in world.interactions if row["queue_id"] == queue["queue_id"] and row["direction"] == "in"]
+        waiting = [row["started_at"] for row in owned if row["state"] in ("queued", "ringing")]
+        served = sum(row["state"] in ("talking", "wrap") for row in owned)
         agents = [states[row["agent_id"]] for row in world.members if row["queue_id"] == queue["queue_id"]]
         available, offline = agents.count("available"), agents.count("offline")
         busy = len(agents) - available - offline
@@ -109,9 +109,9 @@ def occupancy(world: World, since: dt.datetime, until: dt.datetime) -> dict[int,
             spent[agent][state] += max(dt.timedelta(), min(end, until) - max(start, since)) // dt.timedelta(milliseconds=1)
     found: dict[int, float | None] = {}
     for queue in world.queues:
-        mine = [spent[row["agent_id"]] for row in world.members if row["queue_id"] == queue["queue_id"]]
-        contact = sum(each["on contact"] + each["after-contact work"] for each in mine)
-        idle = sum(each["available"] for each in mine)
+        owned = [spent[row["agent_id"]] for row in world.members if row["queue_id"] == queue["queue_id"]]
+        contact = sum(each["on contact"] + each["after-contact work"] for each in owned)
+        idle = sum(each["available"] for each in owned)
         found[queue["queue_id"]] = contact / (contact + idle) if contact + idle else None
     return found
 

@@ -51,11 +51,11 @@ def test_the_whole_walk(jobs: Flink, centre: Centre) -> None:
     becomes(minutes, centre, reference.minutes(centre.world()))
     live = jobs.running("queue_minutes")
     assert "generation 2" in backfill(pipeline, "plan", "queue_minutes")
-    assert "no other generation" in refusal(pipeline, "diff", "queue_minutes")
-    assert "no other generation" in refusal(pipeline, "swap", "queue_minutes")
+    assert "no inactive generation" in refusal(pipeline, "diff", "queue_minutes")
+    assert "no inactive generation" in refusal(pipeline, "swap", "queue_minutes")
 
     assert "has caught up" in backfill(pipeline, "run", "queue_minutes")
-    assert "stands beside the one in force" in refusal(pipeline, "plan", "queue_minutes")
+    assert "exists beside the active one" in refusal(pipeline, "plan", "queue_minutes")
     centre.work(20)
     becomes(minutes, centre, reference.minutes(centre.world()))
     eventually(lambda: pipeline.command("backfill", "diff", "queue_minutes", "--rest", "0").returncode == 0)
@@ -106,23 +106,23 @@ def test_killed_at_any_step_it_is_resumed_by_repeating_it(jobs: Flink, centre: C
     pipeline, job = centre.pipeline, "agent_sessions"
     centre.activity(centre.agents[0], "available")
     backfill(pipeline, "plan", job)
-    for stage in ("make its topic and table", "start its job", "read its topics"):
+    for stage in ("create its topic and table", "start its job", "read its topics"):
         killed_at(pipeline, stage, "run", job)
     backfill(pipeline, "run", job)
     assert len([running for running in jobs.jobs() if running.name == f"{job}.g2" and running.state == "RUNNING"]) == 1
     backfill(pipeline, "swap", job)
     cut_off(pipeline, "landed.agent_sessions")
-    assert "its view follows generation 2" in pipeline.command("plan").stdout
+    assert "recreate its view on the active generation, 2" in pipeline.command("plan").stdout
     assert pipeline.command("apply").returncode == 0
     assert "landed.agent_sessions__g2 FINAL" in reads(pipeline, "structured.agent_sessions")
     cut_off(pipeline, "landed.agent_sessions")
-    assert "generation 2 is in force" in backfill(pipeline, "swap", job)
+    assert "generation 2 is active" in backfill(pipeline, "swap", job)
     assert "landed.agent_sessions__g2 FINAL" in reads(pipeline, "structured.agent_sessions")
     assert active_version(pipeline.control, job).generation == 2
     assert materialised_generations(pipeline.control)[job] == [1, 2]
     backfill(pipeline, "revert", job)
     cut_off(pipeline, "landed.agent_sessions__g2")
-    assert "generation 1 is in force" in backfill(pipeline, "revert", job)
+    assert "generation 1 is active" in backfill(pipeline, "revert", job)
     assert "landed.agent_sessions FINAL" in reads(pipeline, "structured.agent_sessions")
     backfill(pipeline, "drop", job)
     assert sessions(centre) is not None
@@ -145,14 +145,14 @@ def test_what_the_topics_no_longer_hold_is_neither_computed_nor_lost(
 ) -> None:
     begins = utc_now() - dt.timedelta(days=20)
     monkeypatch.setattr("flink_jobs.backfill.horizon", lambda *_: begins)
-    made = Backfills(whole.endpoints, pipeline.settings, pipeline.catalog, pipeline.control, whole.client)
+    job_run = Backfills(whole.endpoints, pipeline.settings, pipeline.catalog, pipeline.control, whole.client)
     for since in (None, begins - dt.timedelta(days=1)):
-        with pytest.raises(MisconfiguredError, match="hold what was committed since") as refused:
-            made.plan(job_named("structured_interactions"), since)
+        with pytest.raises(MisconfiguredError, match="have only records since") as refused:
+            job_run.plan(job_named("structured_interactions"), since)
         assert f"--from {begins:%Y-%m-%d}" in refused.value.remedy
 
 
-def test_a_topic_tells_from_when_on_it_holds_every_record(pipeline: Pipeline, space: Space) -> None:
+def test_a_topic_says_since_when_it_has_every_record(pipeline: Pipeline, space: Space) -> None:
     kafka, topic = pipeline.endpoints.kafka, space.name("horizon")
     client = admin(kafka)
     client.create_topics([NewTopic(topic, num_partitions=2, replication_factor=1)])[topic].result(30)
@@ -174,9 +174,9 @@ def killed_at(pipeline: Pipeline, stage: str, *words: str) -> None:
     environment = {**os.environ, **pipeline.environment, "COLUMNS": "200", "TERM": "xterm", "FORCE_COLOR": "1"}
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        told = ""
-        while stage not in told and (piece := process.stderr.read(1)):
-            told += piece
+        reported = ""
+        while stage not in reported and (piece := process.stderr.read(1)):
+            reported += piece
         process.kill()
 
 
@@ -184,7 +184,7 @@ def killed_at(pipeline: Pipeline, stage: str, *words: str) -> None:
     ("words", "line"),
     [
         (("plan", "no_such_job"), "there is no job 'no_such_job'"),
-        (("plan", "agent_status", "--from", "2026-01-01"), "rows of 'agent_status' belong to no time"),
+        (("plan", "agent_status", "--from", "2026-01-01"), "rows of 'agent_status' have no time"),
         (("plan", "queue_minutes", "--from", "yesterday"), "--from 'yesterday' is not a time"),
         (("run", "queue_stats"), "no backfill of 'queue_stats' is planned"),
         (("revert", "queue_stats"), "'queue_stats' has no earlier generation"),

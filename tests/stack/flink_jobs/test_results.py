@@ -76,16 +76,16 @@ def test_what_verify_takes_away_goes_from_the_results(centre: Centre) -> None:
 
 def test_sessions_follow_what_comes_late_is_corrected_and_is_loaded(centre: Centre) -> None:
     begin, (agent, other, loaded, _) = utc_now() - 2 * DAY, centre.agents
-    told = [centre.activity(other, "on contact", begin + dt.timedelta(milliseconds=70))]
+    reported = [centre.activity(other, "on contact", begin + dt.timedelta(milliseconds=70))]
     for number, state in enumerate(("available", "on contact", "after-contact work", "break", "offline", "available")):
-        told.append(centre.activity(agent, state, begin + number * DAY / 4))  # over midnight
-    told.append(centre.activity(other, "available", begin + dt.timedelta(milliseconds=30)))
+        reported.append(centre.activity(agent, state, begin + number * DAY / 4))  # over midnight
+    reported.append(centre.activity(other, "available", begin + dt.timedelta(milliseconds=30)))
     wanted = reference.sessions(centre.world().activities)
     assert {login for _, login in wanted} == {begin, begin + 1.25 * DAY, begin + dt.timedelta(milliseconds=30)}
     becomes(sessions, centre, wanted)  # nothing else happens anywhere that time would go on by
-    centre.sql("DELETE FROM agent_activity WHERE activity_id = %s", told[1])
-    centre.sql("UPDATE agent_activity SET state = 'break' WHERE activity_id = %s", told[5])
-    centre.sql("UPDATE agent_activity SET agent_id = %s WHERE activity_id = %s", other, told[3])
+    centre.sql("DELETE FROM agent_activity WHERE activity_id = %s", reported[1])
+    centre.sql("UPDATE agent_activity SET state = 'break' WHERE activity_id = %s", reported[5])
+    centre.sql("UPDATE agent_activity SET agent_id = %s WHERE activity_id = %s", other, reported[3])
     becomes(sessions, centre, reference.sessions(centre.world().activities))
     states = ("available", "on contact", "offline", "available", "offline")
     values = [(centre.identity(), state, utc_now() - 60 * DAY + number * DAY / 3) for number, state in enumerate(states)]
@@ -109,14 +109,14 @@ def test_a_minute_of_which_nothing_is_left_counts_nothing(centre: Centre) -> Non
 
 
 def test_a_change_of_weeks_ago_changes_no_minute_nor_does_reading_it_again(centre: Centre) -> None:
-    told, late = centre.contact(), centre.contact(utc_now() - 20 * DAY)
+    reported, late = centre.contact(), centre.contact(utc_now() - 20 * DAY)
     centre.move(late, "talking", centre.agents[0])
     eventually(lambda: late in structured(centre))
     read_again(centre, "interactions", where=f"interaction_id = {late}")
     comes_again(centre, "interactions", f"interaction_id = {late}")
-    centre.move(told, "abandoned", None)
+    centre.move(reported, "abandoned", None)
     world = centre.world()
-    world.interactions = [row for row in world.interactions if row["interaction_id"] == told]
+    world.interactions = [row for row in world.interactions if row["interaction_id"] == reported]
     becomes(minutes, centre, reference.minutes(world))
     assert all(minute > utc_now() - DAY for _, minute in minutes(centre))
 
@@ -139,8 +139,8 @@ def test_a_row_is_as_new_as_all_that_it_shows(centre: Centre) -> None:
     def newest(table: str) -> list[tuple[object, ...]]:
         return rows(centre, f"SELECT max(_committed_at) FROM {table} AND account_id = {{account}}")
 
-    def as_new(result: str, told: str) -> bool:
-        return newest(result) == newest(told)
+    def as_new(result: str, reported: str) -> bool:
+        return newest(result) == newest(reported)
 
     eventually(lambda: status(centre).get(agent, (None,) * 3)[2] == "break")
     centre.activity(agent, "break", reason="the same in every figure of the queue")
@@ -166,7 +166,7 @@ def test_an_interaction_has_its_agent_as_the_agent_was_when_it_started(centre: C
     eventually(lambda: {identity: row[2] for identity, row in structured(centre).items()} == {earlier: name, later: "Married Name"})
 
 
-def test_an_agent_whom_the_source_has_not_told_is_shown_without_a_name_until_it_does(centre: Centre) -> None:
+def test_an_agent_without_a_record_is_shown_without_a_name_until_it_has_one(centre: Centre) -> None:
     stranger = centre.account * 100 + 77
     centre.activity(stranger, "available")
     eventually(lambda: status(centre).get(stranger, (0, 0, 0))[:3] == (None, None, "available"))

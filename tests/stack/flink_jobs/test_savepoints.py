@@ -17,7 +17,7 @@ from core.control.models import JobPlan
 from core.control.result_versions import active_versions
 from core.errors import MisconfiguredError
 from flink_jobs import jobs as known_jobs
-from flink_jobs.jobs import Making, job_named, result_of
+from flink_jobs.jobs import JobRun, job_named, result_table
 from flink_jobs.rest import ENDED, Flink
 from flink_jobs.submit import Submitter, outdated
 from tests.conftest import Space
@@ -32,7 +32,7 @@ JOB = job_named("queue_minutes")
 
 def name(pipeline: Pipeline) -> str:
     """In Flink: of the generation in force."""
-    return Making(JOB, result_of(JOB, pipeline.catalog.with_generations(active_versions(pipeline.control)))).name
+    return JobRun(JOB, result_table(JOB, pipeline.catalog.with_generations(active_versions(pipeline.control)))).name
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def with_sql(monkeypatch: pytest.MonkeyPatch, folder: Path, old: str, new: str) 
 
 def test_the_state_of_a_job_fits_whether_it_was_submitted_alone_or_with_others(jobs: Flink, submitter: Submitter) -> None:
     assert jobs
-    assert submitter.misfits(job_named("agent_sessions")) == []
+    assert submitter.incompatibilities(job_named("agent_sessions")) == []
 
 
 def flink(pipeline: Pipeline, *words: str) -> str:
@@ -84,7 +84,7 @@ def test_by_commands_a_job_is_shown_stopped_and_restored_and_what_changed_meanwh
     assert "RUNNING" in line_of(flink(pipeline, "list"), job)
     assert f"{job}: RUNNING, id {running_id(pipeline, jobs)}" in flink(pipeline, "status", job)
     assert "Source: interactions_log" in flink(pipeline, "metrics", job)
-    assert "fits" in flink(pipeline, "fits", JOB.name)
+    assert "is compatible" in flink(pipeline, "check-compatibility", JOB.name)
     earlier = flink(pipeline, "savepoint", job).strip()
     centre.work(20)
 
@@ -98,7 +98,7 @@ def test_by_commands_a_job_is_shown_stopped_and_restored_and_what_changed_meanwh
     flink(pipeline, "submit", JOB.name)
     assert restored_times(jobs, running_id(pipeline, jobs)) == 1
     becomes(minutes, centre, reference.minutes(centre.world()))
-    assert "runs already" in pipeline.command("flink", "restore", JOB.name, stopped).stdout
+    assert "already runs" in pipeline.command("flink", "restore", JOB.name, stopped).stdout
 
     flink(pipeline, "cancel", job)
     flink(pipeline, "restore", JOB.name, earlier)
@@ -119,14 +119,14 @@ def test_a_submission_that_is_killed_leaves_no_job_that_nobody_knows_and_never_t
         eventually(lambda: known() - before)
         process.kill()
     flink(pipeline, "submit", JOB.name)
-    standing = [job for job in jobs.jobs() if job.name == name(pipeline) and job.state not in ENDED]
-    assert [job.state for job in standing] == ["RUNNING"]
-    assert standing[0].id in known()
+    existing = [job for job in jobs.jobs() if job.name == name(pipeline) and job.state not in ENDED]
+    assert [job.state for job in existing] == ["RUNNING"]
+    assert existing[0].id in known()
     centre.work(20)
     becomes(minutes, centre, reference.minutes(centre.world()))
 
 
-def test_a_job_says_which_of_its_topics_were_made_anew_since_it_was_submitted(pipeline: Pipeline, space: Space) -> None:
+def test_a_job_reports_which_of_its_topics_were_recreated_since_it_was_submitted(pipeline: Pipeline, space: Space) -> None:
     topic, job = f"cdc.{space.name('anew')}", uuid.uuid4().hex
     with pipeline.control.session() as session:
         session.add(JobPlan(job_id=job, name=space.name("job"), operators={}, topics={topic: 1, "cdc.interactions": 1}))
@@ -136,15 +136,15 @@ def test_a_job_says_which_of_its_topics_were_made_anew_since_it_was_submitted(pi
     assert outdated(pipeline.control, job) == [topic]
 
 
-def test_a_place_without_a_savepoint_is_refused_and_a_submission_goes_on_from_the_newest_checkpoint(
+def test_a_path_without_a_savepoint_is_refused_and_a_submission_goes_on_from_the_newest_checkpoint(
     pipeline: Pipeline, jobs: Flink, centre: Centre, submitter: Submitter
 ) -> None:
     centre.work(30)
     becomes(minutes, centre, reference.minutes(centre.world()))
-    jobs.ask_checkpoint(running_id(pipeline, jobs))
+    jobs.trigger_checkpoint(running_id(pipeline, jobs))
     eventually(lambda: jobs.newest_state(running_id(pipeline, jobs)))
     jobs.cancel(running_id(pipeline, jobs))
-    with pytest.raises(MisconfiguredError, match="/nowhere is no savepoint"):
+    with pytest.raises(MisconfiguredError, match="/nowhere is not a savepoint"):
         submitter.restore(JOB, "file:///nowhere")
     assert jobs.running(name(pipeline)) is None
     centre.work(30)
@@ -157,13 +157,13 @@ def test_changed_sql_says_whether_the_state_still_fits(
     pipeline: Pipeline, jobs: Flink, submitter: Submitter, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     with_sql(monkeypatch, tmp_path / "fits", "short_abandon_seconds, 5", "short_abandon_seconds, 6")
-    assert submitter.misfits(JOB) == []
+    assert submitter.incompatibilities(JOB) == []
     with_sql(monkeypatch, tmp_path / "misfits", "    MAX(committed_ms) AS", "    MIN(committed_ms) AS")
-    (line,) = submitter.misfits(JOB)
+    (line,) = submitter.incompatibilities(JOB)
     assert line.endswith("group-aggregate keeps another state")
     savepoint = jobs.savepoint(running_id(pipeline, jobs), stop=True)
     for start in (lambda: submitter.restore(JOB, savepoint), lambda: submitter.submit([JOB])):
-        with pytest.raises(MisconfiguredError, match=f"does not fit: {line}"):
+        with pytest.raises(MisconfiguredError, match=f"is incompatible: {line}"):
             start()
     assert jobs.running(name(pipeline)) is None
     monkeypatch.undo()

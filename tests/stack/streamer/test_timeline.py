@@ -45,17 +45,17 @@ def test_it_tells_the_contacts_of_its_hours_and_no_one_else_s(server: Server, ce
     hours = {
         name: now - dt.timedelta(hours=back) for name, back in (("long ago", 20), ("before", 9), ("answered", 6), ("ended", 5), ("now", 1))
     }
-    over, lasting, open_, foreign = (
+    over, unbounded_state_sources, open_, foreign = (
         centre.contact(started) for started in (hours["long ago"], hours["before"], hours["now"], hours["now"])
     )
     centre.move(over, "closed", agent, hours["before"])
     for state, moment in (("talking", hours["answered"]), ("closed", hours["ended"])):
-        centre.move(lasting, state, agent, moment)
+        centre.move(unbounded_state_sources, state, agent, moment)
     centre.move(open_, "ringing", agent)
     centre.sql("UPDATE interactions SET account_id = account_id + 1, agent_id = %s WHERE interaction_id = %s", agent, foreign)
     told = eventually(lambda: found if len((found := ask(server, centre.account, agent)).get("contacts", ())) == 2 else None)
     first, second = told["contacts"]
-    assert [int(each["interactionId"]) for each in (first, second)] == [lasting, open_]
+    assert [int(each["interactionId"]) for each in (first, second)] == [unbounded_state_sources, open_]
     assert [first[name][:19] for name in ("from", "answered", "to")] == [
         hours[name].isoformat()[:19] for name in ("before", "answered", "ended")
     ]

@@ -11,7 +11,7 @@ import pytest
 
 from tests.launching import ROOT
 
-PACKAGES = ("connectors", "consumers", "core", "schemas", "simulator", "verify")
+PACKAGES = ("connectors", "consumers", "core", "flink_jobs", "schemas", "simulator", "verify")
 """Those whose names have been revised; a package is added with its revision."""
 WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 

@@ -7,18 +7,18 @@ from pathlib import Path
 
 from core.settings import FlinkEndpoint, FlinkSettings
 from flink_jobs import client
-from flink_jobs.jobs import JOBS, Making, result_of, settings
+from flink_jobs.jobs import JOBS, JobRun, result_table, settings
 from schemas.catalog import load
 
 
 def test_how_fresh_results_are_is_the_deployment_s_setting_and_no_job_s(tmp_path: Path) -> None:
     (tmp_path / client.FILE).parent.mkdir()
     (tmp_path / client.FILE).write_text(json.dumps({"python": "python", "environment": {}}))
-    told = client.load(
+    reported = client.load(
         tmp_path, FlinkEndpoint(url="http://flink:8081"), FlinkSettings(buffer_timeout_milliseconds=7, mini_batch_latency_milliseconds=9)
     ).settings
     latencies = {"execution.buffer-timeout.interval": "7 ms", "table.exec.mini-batch.allow-latency": "9 ms"}
-    assert latencies.items() <= told.items()
+    assert latencies.items() <= reported.items()
     catalog = load("schemas.contracts")
     for job in JOBS:
-        assert not latencies.keys() & settings(Making(job, result_of(job, catalog))).keys()
+        assert not latencies.keys() & settings(JobRun(job, result_table(job, catalog))).keys()

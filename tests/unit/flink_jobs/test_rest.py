@@ -7,7 +7,7 @@ from pydantic import SecretStr
 
 from core.errors import TransientError
 from core.settings import ClickHouseEndpoint, ConnectEndpoint, Endpoints, FlinkEndpoint, KafkaEndpoint, RegistryEndpoint
-from flink_jobs.rest import Flink, _place
+from flink_jobs.rest import Flink, _location
 
 ENDPOINTS = Endpoints(
     mysql=(),
@@ -21,10 +21,10 @@ ENDPOINTS = Endpoints(
 def test_a_savepoint_that_is_completed_with_a_cause_has_failed() -> None:
     failed = {"failure-cause": {"class": "x", "stack-trace": "org.apache.flink.CheckpointException: not all tasks run\n\tat x"}}
     with pytest.raises(TransientError, match=r"not all tasks run$"):
-        _place("j", failed)
-    with pytest.raises(TransientError, match="no cause told"):
-        _place("j", {})
-    assert _place("j", {"location": "file:/s"}) == "file:/s"
+        _location("j", failed)
+    with pytest.raises(TransientError, match="no cause given"):
+        _location("j", {})
+    assert _location("j", {"location": "file:/s"}) == "file:/s"
 
 
 def test_flink_away_is_one_line_with_a_remedy() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from core.errors import ContractError
 from core.settings import KafkaEndpoint, RegistryEndpoint
-from flink_jobs.jobs import JOBS, Job, Making, job_named, result_of, statements
+from flink_jobs.jobs import JOBS, Job, JobRun, job_named, result_table, statements
 from schemas import privacy as p
 from schemas import types as t
 from schemas.catalog import load
@@ -67,17 +67,17 @@ def test_only_what_jobs_can_write_has_a_sink() -> None:
 
 @pytest.mark.parametrize("job", JOBS, ids=lambda job: job.name)
 def test_every_job_reads_what_it_names_and_writes_its_table_last(job: Job) -> None:
-    rendered = statements(Making(job, result_of(job, CATALOG)), CATALOG, ENDPOINTS, {})
-    assert rendered[-1].startswith(f"INSERT INTO `{result_of(job, CATALOG).name}_sink`")
+    rendered = statements(JobRun(job, result_table(job, CATALOG)), CATALOG, ENDPOINTS, {})
+    assert rendered[-1].startswith(f"INSERT INTO `{result_table(job, CATALOG).name}_sink`")
     text = "\n".join(rendered[2 * len(job.reads) :])
     assert [name for name in job.reads if f"{name}_log" not in text and f" {name}" not in text] == []
 
 
 def test_a_backfill_reads_events_from_its_time_on_and_metadata_whole() -> None:
     job = job_named("structured_interactions")
-    result = replace(result_of(job, CATALOG), generation=2)
+    result = replace(result_table(job, CATALOG), generation=2)
     begins = dt.datetime(2026, 1, 2, 3, 4, 5)
-    rendered = Making(job, result, begins)
+    rendered = JobRun(job, result, begins)
     sources = dict(zip(job.reads, statements(rendered, CATALOG, ENDPOINTS, {}), strict=False))
     assert "'scan.startup.timestamp-millis' = '1767323045000'" in sources["interactions"]
     assert "'earliest-offset'" in sources["agents"]

@@ -17,7 +17,7 @@ from schemas.contracts.agent_status import agent_status
 from streamer import feed as module
 from streamer import snapshot
 from streamer.feed import Feed
-from streamer.ground import Footing, Making
+from streamer.ground import Footing, JobRun
 from streamer.hub import Hub
 from streamer.state import Change, Sources, State
 from tests.unit.streamer.test_hub import ALL, Client, agent, taken
@@ -57,7 +57,7 @@ class Tail:
 
 class Ground:
     def __init__(self, *_: Any) -> None:
-        self.topics = {"realtime.agent_status": Making(1, 1)}
+        self.topics = {"realtime.agent_status": JobRun(1, 1)}
         self.away: SwitchboardError | None = None
 
     def footing(self, tables: Any) -> Footing:
@@ -104,7 +104,7 @@ def test_nothing_older_is_shown_when_it_moves(landed: Changes) -> None:
         mailbox = hub.join(ALL)
         client.take(taken(mailbox))
         assert client.states == {1: "as it is told"}
-        ground.topics = {"realtime.agent_status": Making(2, 1)}
+        ground.topics = {"realtime.agent_status": JobRun(2, 1)}
         landed[:] = [agent(1, 1 << 48, "as it landed"), Change("agent_status", (1, 2), None, (1 << 48) + 9, 0)]
         Tail.log = [agent(2, (1 << 48) + 8, "deleted since"), agent(1, (1 << 48) + 9, "as the new one tells")]
         await feed._look()

@@ -19,7 +19,7 @@ from schemas.contracts.agent_activity import agent_activity
 from schemas.contracts.agent_status import agent_status
 from schemas.render.result_record import envelope
 from streamer import tail as module
-from streamer.ground import Making
+from streamer.ground import JobRun
 from streamer.state import Change
 from streamer.tail import Tail
 
@@ -127,7 +127,7 @@ def reader(monkeypatch: pytest.MonkeyPatch) -> Reader:
 
 
 def tail_of(generation: int = 1) -> Tail:
-    topics = {TOPIC: Making(generation, 1)}
+    topics = {TOPIC: JobRun(generation, 1)}
     made = Tail(KafkaEndpoint(bootstrap="nowhere"), RegistryEndpoint(url="nowhere"), [agent_status, agent_activity], topics, "group")
     made._registry = Schemas()  # type: ignore[assignment]
     made.assign([TopicPartition(TOPIC, 0, 0)])

@@ -14,12 +14,12 @@ from switchboard.demo import _all_last
 
 def test_a_command_that_has_ended_is_told_with_the_end_of_its_log(tmp_path: Path) -> None:
     (tmp_path / "streamer.log").write_text("the port is taken\n")
-    lasting = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    unbounded_state_sources = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     try:
-        _all_last(tmp_path, {"lander": lasting})
+        _all_last(tmp_path, {"lander": unbounded_state_sources})
         with pytest.raises(TransientError, match=r"the streamer has ended; .*streamer\.log: the port is taken"):
-            _all_last(tmp_path, {"lander": lasting, "streamer": ended})
+            _all_last(tmp_path, {"lander": unbounded_state_sources, "streamer": ended})
     finally:
-        lasting.communicate(b"\n")
+        unbounded_state_sources.communicate(b"\n")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from flink_jobs.plans import FOR_GOOD, differences, keep, number, operators
+from flink_jobs.compiled_plan import NO_TTL, differences, disable_ttl, renumber, state_fingerprints
 
 VERSION = {"name": "version", "kind": "COMPUTED", "expression": "281474976710656 + offset * 2"}
 
@@ -28,15 +28,15 @@ def plan() -> dict[str, Any]:
 
 def changed(*path: Any, to: Any) -> list[str]:
     other = copy.deepcopy(plan())
-    place: Any = other
+    index: Any = other
     for step in path[:-1]:
-        place = place[step]
-    place[path[-1]] = to
-    return differences(operators(plan()), operators(other))
+        index = index[step]
+    index[path[-1]] = to
+    return differences(state_fingerprints(plan()), state_fingerprints(other))
 
 
 def test_only_operators_with_state_are_known_and_no_option_s_value() -> None:
-    known = operators(plan())
+    known = state_fingerprints(plan())
     assert list(known) == ["1 table-source-scan", "3 rank"]
     assert "password" not in str(known)
 
@@ -61,7 +61,7 @@ def test_what_no_state_hangs_on_may_change(path: tuple[Any, ...], to: Any) -> No
         (("nodes", 1, "outputType"), "ROW<a BIGINT>", "operator 3 rank keeps another state"),
         (("nodes", 2, "partition"), [1], "operator 3 rank keeps another state"),
         (("nodes", 2, "state", 0, "name"), "other", "operator 3 rank keeps another state"),
-        (("nodes", 2, "state", 0, "ttl"), FOR_GOOD, "operator 3 rank keeps another state"),
+        (("nodes", 2, "state", 0, "ttl"), NO_TTL, "operator 3 rank keeps another state"),
         (
             ("nodes", 0, "scanTableSource", "table", "resolvedTable", "options", "topic"),
             "cdc.other",
@@ -88,23 +88,23 @@ def test_ids_do_not_hang_on_what_was_planned_before() -> None:
         node["id"] += 70
     for edge in later["edges"]:
         edge["source"], edge["target"] = edge["source"] + 70, edge["target"] + 70
-    number(later)
+    renumber(later)
     assert later == plan()
 
 
 def kept(node: dict[str, Any], *sources: str) -> list[bool]:
     """Which of the states of a node that reads these topics are kept for good."""
     scans = [
-        {"id": number, "scanTableSource": {"table": {"resolvedTable": {"options": {"topic": topic}}}}}
-        for number, topic in enumerate(sources, 1)
+        {"id": renumber, "scanTableSource": {"table": {"resolvedTable": {"options": {"topic": topic}}}}}
+        for renumber, topic in enumerate(sources, 1)
     ]
     states = [{"index": index, "ttl": "14 d", "name": str(index)} for index in range(len(sources) if node["type"] == "join" else 1)]
     plan = {
         "nodes": [*scans, {**node, "id": 9, "state": states}],
         "edges": [{"source": scan["id"], "target": 9} for scan in scans],
     }
-    keep(plan, {"cdc.agents", "cdc.teams"}, {"agent_id", "account_id"})
-    return [state["ttl"] == FOR_GOOD for state in states]
+    disable_ttl(plan, {"cdc.agents", "cdc.teams"}, {"agent_id", "account_id"})
+    return [state["ttl"] == NO_TTL for state in states]
 
 
 def grouped(*columns: str) -> dict[str, Any]:
@@ -128,9 +128,9 @@ def test_what_is_kept_once_an_agent_is_kept_for_good() -> None:
     assert kept({**grouped("agent_id", "minute"), "outputType": times}, "cdc.interactions") == [False]
 
 
-def test_an_operator_of_which_it_is_not_told_whether_it_keeps_state_is_taken_to() -> None:
+def test_an_operator_with_undeclared_state_is_assumed_to_have_one() -> None:
     form = {"id": 4, "type": "stream-exec-over-aggregate_1", "overSpec": {"partition": [0]}, "outputType": "ROW<a>"}
     one, other = plan(), plan()
     one["nodes"].append(form)
     other["nodes"].append({**form, "overSpec": {"partition": [1]}})
-    assert differences(operators(one), operators(other)) == ["operator 4 over-aggregate keeps another state"]
+    assert differences(state_fingerprints(one), state_fingerprints(other)) == ["operator 4 over-aggregate keeps another state"]

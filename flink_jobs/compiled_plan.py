@@ -1,6 +1,6 @@
-"""A job's compiled plan: what its state hangs on, so that a changed query says whether it still fits, and what of it is kept for good.
+"""A job's compiled plan: fingerprints of its state, to check a changed query for compatibility, and which state has no TTL.
 
-A job is submitted by its plan, in which every operator has an id of its own: Flink finds an operator's state by it again.
+A job is submitted as a plan, in which every operator has an id: Flink finds an operator's state by it.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import re
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-FOR_GOOD = "0 ms"
-"""A time to live, as Flink writes that there is none."""
-STATELESS = frozenset(  # a local aggregate hands over what it holds before each checkpoint
+NO_TTL = "0 ms"
+"""Flink's notation of a state without a time to live."""
+STATELESS = frozenset(  # a local aggregate emits its rows before each checkpoint
     (
         "calc",
         "correlate",
@@ -27,22 +27,22 @@ STATELESS = frozenset(  # a local aggregate hands over what it holds before each
         "watermark-assigner",
     )
 )
-"""Whatever is not among these is taken to keep state, whether its plan tells of it (``state``) or not, as that of OVER does not."""
-Operators = dict[str, str]
-"""Of each operator that keeps state: ``4 rank`` -> a digest of all that the form of its state follows from."""
+"""Every other operator is assumed to have state, even if its plan does not declare it (``state``), as OVER's does not."""
+StateFingerprints = dict[str, str]
+"""Operator with state, such as ``4 rank`` -> a digest of everything that determines the layout of its state."""
 
 
-def number(plan: dict[str, Any]) -> None:
-    """Gives the operators ids from 1 on, in place: Flink's go on from the plan before, if one process compiles several."""
-    numbers = {node["id"]: place for place, node in enumerate(plan["nodes"], 1)}
+def renumber(plan: dict[str, Any]) -> None:
+    """Renumbers the operators from 1, in place: Flink's ids continue over all plans that a process compiles."""
+    new_ids = {node["id"]: index for index, node in enumerate(plan["nodes"], 1)}
     for node in plan["nodes"]:
-        node["id"] = numbers[node["id"]]
+        node["id"] = new_ids[node["id"]]
     for edge in plan["edges"]:
-        edge["source"], edge["target"] = numbers[edge["source"]], numbers[edge["target"]]
+        edge["source"], edge["target"] = new_ids[edge["source"]], new_ids[edge["target"]]
 
 
-def operators(plan: dict[str, Any]) -> Operators:
-    """From Flink's JSON of a compiled plan. No value of an option is kept: there may be passwords among them."""
+def state_fingerprints(plan: dict[str, Any]) -> StateFingerprints:
+    """Returns the fingerprints of Flink's JSON of a compiled plan. No option value is stored: it may be a password."""
     nodes = {node["id"]: node for node in plan["nodes"]}
     inputs: dict[int, list[Any]] = {}
     for edge in plan["edges"]:
@@ -59,7 +59,7 @@ def _kind(node: dict[str, Any]) -> str:
 
 
 def _form(node: dict[str, Any]) -> Any:
-    """None of an operator without state."""
+    """Returns what determines the layout of the operator's state; None without state."""
     if "scanTableSource" in node:
         table = node["scanTableSource"]["table"]["resolvedTable"]
         version = [column for column in table["schema"]["columns"] if column["name"] == "version"]
@@ -69,11 +69,11 @@ def _form(node: dict[str, Any]) -> Any:
     if "state" not in node and _kind(node) in STATELESS:
         return None
     kept = {name: value for name, value in node.items() if name not in ("id", "description", "configuration", "state", "inputProperties")}
-    return [kept, [[state["name"], state["ttl"] == FOR_GOOD] for state in node.get("state", ())]]
+    return [kept, [[state["name"], state["ttl"] == NO_TTL] for state in node.get("state", ())]]
 
 
-def differences(old: Operators, new: Operators) -> list[str]:
-    """A line for each operator whose state would be lost, or missing; none where the state fits."""
+def differences(old: StateFingerprints, new: StateFingerprints) -> list[str]:
+    """Returns a line for each operator whose state would be lost or missing; none if the state is compatible."""
     return [
         *(f"operator {name} is gone" for name in old if name not in new),
         *(f"operator {name} is new" for name in new if name not in old),
@@ -81,30 +81,30 @@ def differences(old: Operators, new: Operators) -> list[str]:
     ]
 
 
-def keep(plan: dict[str, Any], lasting: AbstractSet[str], entities: AbstractSet[str]) -> None:
-    """Takes the time to live from the state that cannot grow with time, in place: who an agent is must not be forgotten over a weekend.
+def disable_ttl(plan: dict[str, Any], unbounded: AbstractSet[str], entities: AbstractSet[str]) -> None:
+    """Removes the TTL of state that does not grow with time, in place: an agent's name must not expire over a weekend.
 
-    Such is what is kept of the topics `lasting`, whose tables grow with the tenants alone, and what is kept once for each
+    That is the state of the topics `unbounded`, whose tables grow only with the tenants, and state that is kept once for each
     value of columns of `entities`, the keys of those tables.
     """
     sources: dict[int, list[int]] = {}
     for edge in plan["edges"]:
         sources.setdefault(edge["target"], []).append(edge["source"])
     bounded: dict[int, bool] = {}
-    for node in plan["nodes"]:  # each stands after what it reads
+    for node in plan["nodes"]:  # inputs precede the operators that read them
         inputs = [bounded[source] for source in sources.get(node["id"], [])]
         once_each = "grouping" in node and _grouped(node) <= entities
         if "scanTableSource" in node:
-            bounded[node["id"]] = node["scanTableSource"]["table"]["resolvedTable"]["options"]["topic"] in lasting
+            bounded[node["id"]] = node["scanTableSource"]["table"]["resolvedTable"]["options"]["topic"] in unbounded
         else:
             bounded[node["id"]] = once_each or all(inputs)
         for state in node.get("state", ()):
             if once_each or (inputs[state["index"]] if len(inputs) > 1 else all(inputs)):
-                state["ttl"] = FOR_GOOD
+                state["ttl"] = NO_TTL
 
 
 def _grouped(node: dict[str, Any]) -> set[str]:
-    """The columns that an aggregation groups by: its output begins with them."""
-    form = node["outputType"]  # text, or an object if a column is a time
+    """Returns the columns that an aggregation groups by, which are the first of its output."""
+    form = node["outputType"]  # text, or an object if a column is a timestamp
     names = re.findall(r"`([^`]+)` ", form) if isinstance(form, str) else [field["name"] for field in form["fields"]]
     return set(names[: len(node["grouping"])])
