@@ -31,7 +31,7 @@ from schemas.table import Latest, Metadata, Shards, Table, immutable, optional
 from switchboard.plan import plan as planning
 from tests.pipeline import eventually
 
-CHUNK_ROWS = 1_000
+CHUNK_ROWS = 100
 """Of a snapshot: few, so that few rows make several chunks."""
 DDL = "CREATE TABLE {} (id BIGINT NOT NULL PRIMARY KEY, note VARCHAR(50))"
 
