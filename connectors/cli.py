@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.table import Table as Shown
 
 from connectors.auto_remediation import BinlogRetentionMonitor, QuarantinePolicy, SnapshotRetrier
+from connectors.hanging_transactions import HangingTransactionMonitor
 from connectors.logs import LOGGERS, lines_of
 from connectors.planner import ConnectPlanner
 from connectors.preflight import inspect
@@ -202,8 +204,8 @@ def watch(
     every: Annotated[float | None, typer.Option(help="Seconds between polls.")] = None,
     metrics_port: Annotated[int, typer.Option(help="Prometheus port; 0 for a free one.")] = 0,
 ) -> None:
-    """Supervise connectors until SIGTERM or Ctrl-C: restart failed tasks, quarantine a failing
-    shard, request lost snapshots again, alert on binlog retention."""
+    """Supervise connectors until SIGTERM or Ctrl-C: restart failed tasks, abort hanging transactions,
+    quarantine a failing shard, request lost snapshots again, alert on binlog retention."""
     context: Context = ctx.obj
     logging.configure()
     stop = stop_on_signal()
@@ -213,7 +215,11 @@ def watch(
     supervisor = ConnectorSupervisor(connect, QuarantinePolicy(context.endpoints, catalog, control, chosen.quarantine_after))
     monitor = BinlogRetentionMonitor(context.endpoints, catalog, control, connect, chosen.min_binlog_hours)
     retrier = SnapshotRetrier(ConnectPlanner(context.endpoints, catalog, control))
-    poll_until_stopped((supervisor.poll, monitor.poll, retrier.poll), stop, every or chosen.watch_seconds)
+    transactions = HangingTransactionMonitor(context.endpoints, catalog, chosen.hanging_transaction_seconds)
+    seconds = every or chosen.watch_seconds
+    # In a thread of its own, as Connect may wait for a hanging transaction, and the other polls for Connect.
+    threading.Thread(target=poll_until_stopped, args=((transactions.poll,), stop, seconds), name="transactions", daemon=True).start()
+    poll_until_stopped((supervisor.poll, monitor.poll, retrier.poll), stop, seconds)
 
 
 @app.command()

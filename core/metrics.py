@@ -19,6 +19,7 @@ PENDING_BYTES = Gauge("switchboard_pending_bytes", "Bytes of fetched records tha
 STOPPED_TABLES = Gauge("switchboard_stopped_tables", "1 while a table is stopped until an operator decides", ["table"])
 CONNECTOR_FAILED = Gauge("switchboard_connector_failed", "1 while a connector or its task has failed", ["connector"])
 CONNECTOR_RESTARTS = Counter("switchboard_connector_restarts_total", "Restarts of a failed connector by the supervisor", ["connector"])
+HANGING_TRANSACTIONS = Gauge("switchboard_hanging_transactions", "Partitions whose oldest open transaction Kafka does not end")
 BINLOG_HOURS_LEFT = Gauge("switchboard_binlog_hours_left", "Hours until the connector's position is purged", ["server"])
 WATCHERS = Gauge("switchboard_watchers", "Open live views")
 WATCHER_UPDATES = Counter("switchboard_watcher_updates_total", "Updates queued for live views")

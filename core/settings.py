@@ -54,12 +54,19 @@ class RegistryEndpoint(Frozen):
 
 
 APICURIO_CONVERTER = "io.apicurio.registry.utils.converter.AvroConverter"
+CONNECT_GROUP = "switchboard-connect"
+CONNECT_OFFSET_TOPIC = "switchboard.connect.offsets"
 
 
 class ConnectEndpoint(Frozen):
     url: str
     value_converter: str = APICURIO_CONVERTER
     """The converter class of values: this one, or a subclass that Connect has as a plugin (see `connectors/plugin`)."""
+    group: str = CONNECT_GROUP
+    """Connect's `group.id`: the transactional id of a connector's task is this, the connector's name and the task's number,
+    separated by hyphens (KIP-618)."""
+    offset_topic: str = CONNECT_OFFSET_TOPIC
+    """Connect's `offset.storage.topic`."""
 
 
 class ClickHouseEndpoint(Frozen):
@@ -152,6 +159,9 @@ class ConnectorSettings(Frozen):
     """Below this many hours until the binlog is purged up to a connector's position, an error is logged."""
     quarantine_after: int = Field(3, ge=0)
     """A shard that failed its connector this many times in a row is quarantined; 0 leaves that to an operator."""
+    hanging_transaction_seconds: float = Field(30.0, gt=0)
+    """A transaction of a connector that is open for longer is aborted. It has to exceed the connectors' `transaction.timeout.ms`,
+    10 s, plus the broker's interval between two checks of it, 10 s by default."""
 
 
 class StreamerSettings(Frozen):

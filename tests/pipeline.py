@@ -161,9 +161,9 @@ class Pipeline:
         return launching.run(words, self.environment)
 
     @contextmanager
-    def watch(self) -> Iterator[Process]:
+    def watch(self, **more: str) -> Iterator[Process]:
         """The operator's watch beside the connectors: it starts again what fails."""
-        process = self.start("watch", "connectors", "watch", "--every", "1")
+        process = self.start("watch", "connectors", "watch", "--every", "1", **more)
         with expected(process, self.home / "logs" / "watch.log"):
             yield process
 

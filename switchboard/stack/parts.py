@@ -10,6 +10,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 from core.errors import MisconfiguredError
+from core.settings import CONNECT_GROUP, CONNECT_OFFSET_TOPIC
 from switchboard.stack import class_data, flink, seaweedfs
 from switchboard.stack.program import HOST, UNHURRIED, Make, Program, Tools, java_command, log4j, properties
 from switchboard.stack.state import State, write_private
@@ -172,12 +173,12 @@ def connect(home: Path, state: State, tools: Tools) -> Program:
             link.symlink_to((tools.artefacts / "jars" / name).resolve())
     settings = {
         "bootstrap.servers": f"{HOST}:{state.ports['kafka']}",
-        "group.id": "switchboard-connect",
+        "group.id": CONNECT_GROUP,
         "listeners": f"http://{HOST}:{state.ports['connect']}",
         "rest.advertised.host.name": HOST,
         "key.converter": "org.apache.kafka.connect.json.JsonConverter",
         "value.converter": "org.apache.kafka.connect.json.JsonConverter",
-        "offset.storage.topic": "switchboard.connect.offsets",
+        "offset.storage.topic": CONNECT_OFFSET_TOPIC,
         "offset.storage.partitions": 1,
         "config.storage.topic": "switchboard.connect.configs",
         "status.storage.topic": "switchboard.connect.status",

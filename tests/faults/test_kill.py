@@ -29,10 +29,10 @@ def test_landers_wait_for_a_mysql_that_is_away(faulty: Pipeline) -> None:
         eventually(lambda: len(faulty.lander_told('"assigned"')) > begun)
         with Running(faulty) as traffic:
             made(traffic, 100)
-        before = len(faulty.lander_told("topics cannot be described"))
+        before = len(faulty.lander_told("the tables to land cannot be read"))
         with away(faulty, "mysql"):
             other = faulty.start_lander()  # cannot begin, and moves partitions while nobody tells their topics' generations
-            eventually(lambda: len(faulty.lander_told("topics cannot be described")) > before)
+            eventually(lambda: len(faulty.lander_told("the tables to land cannot be read")) > before)
         end(other)
         faulty.heal()
         with Running(faulty) as traffic:
