@@ -88,7 +88,7 @@ def _serve(settings: StreamerSettings, agents: int, told: Any, changing: Any, se
 
 async def _served(settings: StreamerSettings, agents: int, told: Any, changing: Any, sent: Any) -> None:
     hub = Hub(State())
-    hub.take([_queue(number) for number in range(1, FLEET + 1)] + [_agent(number, 0) for number in range(1, agents + 1)])
+    hub.apply([_queue(number) for number in range(1, FLEET + 1)] + [_agent(number, 0) for number in range(1, agents + 1)])
     timelines: Any = None  # nobody asks for one here
     site: Any = Site(SupervisorApplication(Supervisor(hub, timelines), Authenticator(settings)))
     server = uvicorn.Server(uvicorn.Config(site, lifespan="off", log_level="warning", port=0))
@@ -109,7 +109,7 @@ async def _change(hub: Hub, agents: int, changing: Any, sent: Any) -> None:
             continue
         version += 1
         turn = [number for number in range(1, agents + 1) if number % 50 == version % 50]
-        hub.take([_agent(number, version) for number in turn])
+        hub.apply([_agent(number, version) for number in turn])
         sent.value += len(turn)
 
 

@@ -181,10 +181,10 @@ class StreamerSettings(Frozen):
     tls_key: Path | None = None
     tls_by_proxy: bool = False
     """A proxy terminates TLS: only then are addresses other than loopback served without a certificate."""
-    most_streams: int = Field(5000, ge=1)
+    max_streams: int = Field(5000, ge=1)
     """Concurrent calls and connections of each port."""
-    most_queries: int = Field(16, ge=1)
-    most_queries_of_tenant: int = Field(4, ge=1)
+    max_queries: int = Field(16, ge=1)
+    max_queries_of_tenant: int = Field(4, ge=1)
     drain_lead_seconds: float = Field(1.0, ge=0)
     """How long health is NOT_SERVING before streams end, so that a load balancer sends no new clients."""
     drain_seconds: float = Field(3.0, gt=0)

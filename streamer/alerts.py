@@ -1,7 +1,7 @@
-"""Alerts of two levels, with hysteresis, evaluated as time passes: a wait grows long without any event.
+"""Alerts of two levels with hysteresis, evaluated periodically, as a wait grows long without any event.
 
-An alert is raised at its threshold and cleared only once the value is back behind it by `MARGIN`, so that a value that
-wavers about the threshold raises one alert and not many.
+An alert is raised at its threshold and cleared only when the value is better than it by `MARGIN`, so that a value that
+oscillates around the threshold raises one alert.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from typing import Literal
 from streamer.tenant import Tenant
 
 MARGIN = 0.1
-KEPT = dt.timedelta(minutes=5)
-"""A cleared alert is shown for so long."""
-LEAST_COUNTED = 5
-"""A service level of fewer contacts tells nothing."""
+VISIBLE_AFTER_CLEAR = dt.timedelta(minutes=5)
+"""A cleared alert stays visible for this long."""
+MIN_COUNTED = 5
+"""A service level of fewer contacts is not evaluated."""
 SERVICE_SPAN = "30m"
 Level = Literal["warning", "critical"]
 
 
 @dataclass(frozen=True)
 class Rule:
-    """`warning` is milder than `critical`; a metric of which less is worse has `warning` above `critical`."""
+    """Thresholds of both levels. `warning` is above `critical` for a metric of which lower values are worse."""
 
     warning: float
     critical: float
@@ -37,17 +37,17 @@ class Rule:
     def threshold(self, level: Level) -> float:
         return self.warning if level == "warning" else self.critical
 
-    def reached(self, value: float, level: Level, *, standing: bool) -> bool:
-        """Whether the value is at the level's threshold or worse; a standing alert holds until it is better by the margin."""
+    def reached(self, value: float, level: Level, *, active: bool) -> bool:
+        """Whether the value is at the level's threshold or worse; for an active alert, whether it is not better by the margin."""
         threshold = self.threshold(level)
         if self.less_is_worse:
-            return value < threshold * (1 + MARGIN) if standing else value <= threshold
-        return value > threshold * (1 - MARGIN) if standing else value >= threshold
+            return value < threshold * (1 + MARGIN) if active else value <= threshold
+        return value > threshold * (1 - MARGIN) if active else value >= threshold
 
-    def level(self, value: float, standing: Level | None) -> Level | None:
-        if self.reached(value, "critical", standing=standing == "critical"):
+    def level(self, value: float, active: Level | None) -> Level | None:
+        if self.reached(value, "critical", active=active == "critical"):
             return "critical"
-        return "warning" if self.reached(value, "warning", standing=standing is not None) else None
+        return "warning" if self.reached(value, "warning", active=active is not None) else None
 
 
 RULES = {
@@ -61,7 +61,7 @@ RULES = {
 
 @dataclass(frozen=True)
 class Subject:
-    """A queue's or an agent's metric; the other id is 0."""
+    """A metric of a queue or of an agent; the other id is 0."""
 
     metric: str
     queue_id: int = 0
@@ -82,57 +82,59 @@ class Alert:
 
 
 class Alerts:
-    """Of one tenant."""
+    """The alerts of one tenant."""
 
-    def __init__(self, tenant: int, rules: Mapping[str, Rule] = RULES, standing: Iterable[Alert] = ()) -> None:
-        """`standing` were raised before, and not cleared."""
+    def __init__(self, tenant: int, rules: Mapping[str, Rule] = RULES, active: Iterable[Alert] = ()) -> None:
+        """`active` are alerts that were raised earlier and are not cleared."""
         self._tenant = tenant
         self._rules = rules
-        self._standing = {alert.subject: alert for alert in standing}
+        self._active = {alert.subject: alert for alert in active}
         self._cleared: dict[str, Alert] = {}
 
     @property
-    def shown(self) -> list[Alert]:
-        """What stands, and what was cleared a moment ago."""
-        return [*self._standing.values(), *self._cleared.values()]
+    def visible(self) -> list[Alert]:
+        """The active alerts, and those cleared within `VISIBLE_AFTER_CLEAR`."""
+        return [*self._active.values(), *self._cleared.values()]
 
-    def step(self, values: Mapping[Subject, float], now: dt.datetime) -> list[Alert]:
-        """The alerts that this moment's values raise or clear. A subject without a value has nothing to alert of."""
-        self._cleared = {key: alert for key, alert in self._cleared.items() if alert.cleared_at and alert.cleared_at > now - KEPT}
+    def evaluate(self, values: Mapping[Subject, float], now: dt.datetime) -> list[Alert]:
+        """Returns the alerts that these values raise or clear. A subject without a value has no alert."""
+        self._cleared = {
+            key: alert for key, alert in self._cleared.items() if alert.cleared_at and alert.cleared_at > now - VISIBLE_AFTER_CLEAR
+        }
         changed: list[Alert] = []
-        for subject in values.keys() | self._standing.keys():
-            changed += self._judged(subject, values.get(subject), now)
+        for subject in values.keys() | self._active.keys():
+            changed += self._evaluated(subject, values.get(subject), now)
         return changed
 
     def acknowledge(self, identity: str, name: str, now: dt.datetime) -> Alert | None:
-        """None if no such alert is shown. Who was first to acknowledge it stays."""
-        for subject, alert in self._standing.items():
+        """Returns the acknowledged alert; None if no such alert is visible. The first acknowledgement is kept."""
+        for subject, alert in self._active.items():
             if alert.id == identity:
                 if not alert.acknowledged_by:
-                    self._standing[subject] = replace(alert, acknowledged_by=name, acknowledged_at=now)
-                return self._standing[subject]
+                    self._active[subject] = replace(alert, acknowledged_by=name, acknowledged_at=now)
+                return self._active[subject]
         return self._cleared.get(identity)
 
-    def _judged(self, subject: Subject, value: float | None, now: dt.datetime) -> Iterator[Alert]:
-        before, rule = self._standing.get(subject), self._rules[subject.metric]
+    def _evaluated(self, subject: Subject, value: float | None, now: dt.datetime) -> Iterator[Alert]:
+        before, rule = self._active.get(subject), self._rules[subject.metric]
         level = None if value is None else rule.level(value, None if before is None else before.level)
         if before is not None and before.level == level:
             return
         if before is not None:
-            cleared = replace(self._standing.pop(subject), cleared_at=now)
+            cleared = replace(self._active.pop(subject), cleared_at=now)
             self._cleared[cleared.id] = cleared
             yield cleared
         if level is not None and value is not None:
-            self._standing[subject] = Alert(self._identity(subject, level, now), subject, level, value, rule.threshold(level), now)
-            yield self._standing[subject]
+            self._active[subject] = Alert(self._identity(subject, level, now), subject, level, value, rule.threshold(level), now)
+            yield self._active[subject]
 
     def _identity(self, subject: Subject, level: Level, now: dt.datetime) -> str:
-        told = f"{self._tenant}/{subject}/{level}/{now.isoformat(timespec='seconds')}"
-        return hashlib.sha256(told.encode()).hexdigest()[:16]
+        content = f"{self._tenant}/{subject}/{level}/{now.isoformat(timespec='seconds')}"
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 def values(tenant: Tenant, now: dt.datetime) -> dict[Subject, float]:
-    """What the rules judge, as of `now`, in UTC."""
+    """Returns the values that the rules evaluate, as of `now`, in UTC."""
     found: dict[Subject, float] = {}
     for queue, row in tenant.queues.items():
         found[Subject("waiting", queue)] = row["waiting"]
@@ -150,4 +152,4 @@ def _service_level(tenant: Tenant, queue: int, now: dt.datetime) -> float | None
     windows = tenant.windows[queue]
     windows.move(tenant.frame(now))
     counts = windows.sums[SERVICE_SPAN]
-    return counts.service_level if counts.counted >= LEAST_COUNTED else None
+    return counts.service_level if counts.counted >= MIN_COUNTED else None

@@ -1,4 +1,4 @@
-"""Who asks: a JWT's tenant, teams and scopes, and until when. Nothing of a request is believed but its token."""
+"""Authentication: the tenant, teams, scopes and expiry of a JWT. Nothing else of a request is trusted."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import jwt
 from core.errors import MisconfiguredError
 from core.settings import StreamerSettings
 from streamer.jwks import Keys
-from streamer.refusals import RefusalError
+from streamer.rpc_errors import RpcError
 
 BEARER = "bearer "
 EXPIRED = "the token has expired"
-MOST = 1 << 64
+MAX_NUMBER = 1 << 64
 Privacy = Literal["public", "clear"]
 PUBLIC: Privacy = "public"
 CLEAR: Privacy = "clear"
@@ -25,9 +25,9 @@ CLEAR: Privacy = "clear"
 
 @dataclass(frozen=True)
 class Caller:
-    """`teams` is None where the token does not narrow them down; `expires` is in seconds since 1970.
+    """`teams` is None if the token grants all teams; `expires` is in seconds since the epoch.
 
-    `privacy` says which columns named queries show: those of the class public alone, or all that are classified.
+    `privacy` selects the columns that named queries return: `public` ones only, or those of every class (`clear`).
     """
 
     name: str
@@ -43,7 +43,7 @@ class Caller:
 
 
 class Authenticator:
-    """HS256 by a secret, for local use, or the keys of a JWKS address."""
+    """Verifies tokens by a local secret (HS256), or by the keys of a JWKS URL (RS256, ES256)."""
 
     def __init__(self, settings: StreamerSettings, clock: Callable[[], float] = time.monotonic) -> None:
         if settings.jwks_url is None and settings.jwt_secret is None:
@@ -55,16 +55,19 @@ class Authenticator:
         self._required = ["exp", "aud", "sub", *([] if self._issuer is None else ["iss"])]
 
     async def admit(self, authorization: str | None) -> Caller:
-        """Raises RefusalError: `unauthenticated`, or `unavailable` while the provider's keys cannot be had."""
+        """Returns the caller of an `Authorization` header.
+
+        Raises RpcError: `unauthenticated`, or `unavailable` while the identity provider's keys cannot be fetched.
+        """
         if authorization is None or not authorization.lower().startswith(BEARER):
-            raise RefusalError("unauthenticated", "a bearer token is needed")
+            raise RpcError("unauthenticated", "a bearer token is required")
         token = authorization[len(BEARER) :].strip()
         try:
             key = await self._key(token)
             claims = jwt.decode(token, key, self._algorithms, {"require": self._required}, audience=self._audience, issuer=self._issuer)
-        except (jwt.PyJWTError, TypeError, ValueError) as error:  # the latter two where a key is not of the algorithm named
-            raise RefusalError("unauthenticated", f"the token is refused: {type(error).__name__.removesuffix('Error')}") from None
-        return _named(claims)
+        except (jwt.PyJWTError, TypeError, ValueError) as error:  # the latter two if the key does not fit the algorithm
+            raise RpcError("unauthenticated", f"the token is refused: {type(error).__name__.removesuffix('Error')}") from None
+        return _caller(claims)
 
     async def _key(self, token: str) -> Any:
         if self._keys is None:
@@ -72,33 +75,33 @@ class Authenticator:
         name = jwt.get_unverified_header(token).get("kid")
         key = None if name is None else await self._keys.key(name)
         if key is None:
-            raise RefusalError("unauthenticated", "the token is refused: its key is none of the identity provider's")
+            raise RpcError("unauthenticated", "the token is refused: the identity provider has no such key")
         return key
 
 
-def _named(claims: dict[str, Any]) -> Caller:
+def _caller(claims: dict[str, Any]) -> Caller:
     tenant, teams = _number(claims.get("tenant")), claims.get("teams")
     if tenant is None:
-        raise RefusalError("unauthenticated", "the token names no tenant")
+        raise RpcError("unauthenticated", "the token has no tenant")
     listed = [_number(team) for team in teams] if isinstance(teams, list) else []
     if None in listed or not isinstance(teams, list | None):
-        raise RefusalError("unauthenticated", "the token's teams are not a list of numbers")
+        raise RpcError("unauthenticated", "the token's teams are not a list of numbers")
     of_teams = None if teams is None else frozenset(team for team in listed if team is not None)
     privacy = claims.get("privacy", PUBLIC)
     if privacy not in (PUBLIC, CLEAR):
-        raise RefusalError("unauthenticated", f"the token's claim `privacy` is neither {PUBLIC!r} nor {CLEAR!r}")
+        raise RpcError("unauthenticated", f"the token's claim `privacy` is neither {PUBLIC!r} nor {CLEAR!r}")
     return Caller(claims["sub"], tenant, of_teams, float(claims["exp"]), _scopes(claims.get("scope")), privacy)
 
 
 def _number(value: Any) -> int | None:
-    """Of digits too: some identity providers write every claim as text. `true` is no number."""
-    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= len(str(MOST)):
+    """Accepts digits as text, as some identity providers encode every claim as text. `true` is not a number."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= len(str(MAX_NUMBER)):
         value = int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MOST else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MAX_NUMBER else None
 
 
 def _scopes(value: Any) -> frozenset[str]:
-    """By RFC 8693 words with blanks between."""
+    """Splits at spaces (RFC 8693)."""
     return frozenset(value.split()) if isinstance(value, str) else frozenset()
 
 
@@ -111,9 +114,9 @@ def mint(
     scope: str = "",
     privacy: Privacy = PUBLIC,
 ) -> str:
-    """A token by the local secret. Raises MisconfiguredError where there is none."""
+    """Returns a token signed by the local secret, valid for `lasts`. Raises MisconfiguredError if there is no secret."""
     if settings.jwt_secret is None:
-        raise MisconfiguredError("there is no local secret to sign a token with", "take one from your identity provider")
+        raise MisconfiguredError("there is no local secret to sign a token with", "obtain one from your identity provider")
     claims: dict[str, Any] = {"sub": name, "aud": settings.audience, "tenant": tenant, "exp": int(time.time() + lasts.total_seconds())}
     claims |= {} if teams is None else {"teams": list(teams)}
     claims |= {"scope": scope} if scope else {}

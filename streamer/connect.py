@@ -1,4 +1,4 @@
-"""The services over the Connect protocol, which browsers speak without a proxy."""
+"""The services over the Connect protocol, which browsers use without a proxy."""
 
 from __future__ import annotations
 
@@ -14,43 +14,43 @@ from connectrpc.method import IdempotencyLevel, MethodInfo, StreamType
 from connectrpc.request import RequestContext
 from connectrpc.server import ConnectASGIApplication, Endpoint
 
-from streamer import refusals
+from streamer import rpc_errors
 from streamer.analytics import Analytics
 from streamer.auth import Authenticator, Caller
 from streamer.calls import admitted
 from streamer.gen.switchboard.v1 import live_pb2 as pb
-from streamer.mailbox import Shared
-from streamer.refusals import RefusalError
+from streamer.rpc_errors import RpcError
 from streamer.service import Supervisor
+from streamer.subscriber import EncodedMessage
 
 SUPERVISOR, ANALYTICS = (pb.DESCRIPTOR.services_by_name[name].full_name for name in ("Supervisor", "Analytics"))
-MOST_BYTES = 64 << 10
-"""Of a request, which is read before its token is looked at."""
-CODES = {code: Code(code) for code in get_args(refusals.Code)}
+MAX_REQUEST_BYTES = 64 << 10
+"""The maximum size of a request, which is read before its token is checked."""
+CODES = {code: Code(code) for code in get_args(rpc_errors.Code)}
 
 
-class SharedCodec(Codec[Any, Any]):
-    """Sends a shared message's bytes, made once for all of its watchers; everything else as the codec beneath does."""
+class EncodedMessageCodec(Codec[Any, Any]):
+    """Sends the bytes of an encoded message, which all of its subscribers share; encodes everything else by the inner codec."""
 
-    def __init__(self, beneath: Codec[Any, Any]) -> None:
-        self._beneath = beneath
+    def __init__(self, inner: Codec[Any, Any]) -> None:
+        self._inner = inner
 
     def name(self) -> str:
-        return self._beneath.name()
+        return self._inner.name()
 
     def encode(self, message: Any) -> bytes:
-        if not isinstance(message, Shared):
-            return self._beneath.encode(message)
-        return message.data if self.name() == "proto" else self._beneath.encode(message.message)
+        if not isinstance(message, EncodedMessage):
+            return self._inner.encode(message)
+        return message.data if self.name() == "proto" else self._inner.encode(message.message)
 
     def decode(self, data: bytes | bytearray, message_class: Any) -> Any:
-        return self._beneath.decode(data, message_class)
+        return self._inner.decode(data, message_class)
 
 
 class SupervisorApplication(ConnectASGIApplication[Supervisor]):
     def __init__(self, supervisor: Supervisor, authenticator: Authenticator) -> None:
-        codecs = [SharedCodec(google_protobuf_binary_codec()), SharedCodec(google_protobuf_json_codec())]
-        super().__init__(service=supervisor, endpoints=self._endpoints_of, codecs=codecs, compressions=(), read_max_bytes=MOST_BYTES)
+        codecs = [EncodedMessageCodec(google_protobuf_binary_codec()), EncodedMessageCodec(google_protobuf_json_codec())]
+        super().__init__(service=supervisor, endpoints=self._endpoints_of, codecs=codecs, compressions=(), read_max_bytes=MAX_REQUEST_BYTES)
         self._authenticator = authenticator
 
     @property
@@ -63,8 +63,8 @@ class SupervisorApplication(ConnectASGIApplication[Supervisor]):
                 _admitted(self._authenticator, context, "Watch") as caller,
                 contextlib.aclosing(supervisor.watch(caller)) as messages,
             ):
-                async for shared in messages:
-                    yield shared
+                async for message in messages:
+                    yield message
 
         async def timeline(request: pb.TimelineRequest, context: RequestContext[Any, Any]) -> Any:
             async with _admitted(self._authenticator, context, "Timeline") as caller:
@@ -86,7 +86,7 @@ class SupervisorApplication(ConnectASGIApplication[Supervisor]):
 class AnalyticsApplication(ConnectASGIApplication[Analytics]):
     def __init__(self, analytics: Analytics, authenticator: Authenticator) -> None:
         codecs = [google_protobuf_binary_codec(), google_protobuf_json_codec()]
-        super().__init__(service=analytics, endpoints=self._endpoints_of, codecs=codecs, compressions=(), read_max_bytes=MOST_BYTES)
+        super().__init__(service=analytics, endpoints=self._endpoints_of, codecs=codecs, compressions=(), read_max_bytes=MAX_REQUEST_BYTES)
         self._authenticator = authenticator
 
     @property
@@ -110,7 +110,7 @@ async def _admitted(authenticator: Authenticator, context: RequestContext[Any, A
     try:
         async with admitted(authenticator, context.request_headers.get("authorization"), method, str(context.client_address)) as caller:
             yield caller
-    except RefusalError as error:
+    except RpcError as error:
         raise ConnectError(CODES[error.code], str(error)) from error
 
 

@@ -1,7 +1,7 @@
-"""Up to which commit a tenant's view is whole: what is shown must not look newer than what it lacks.
+"""The commit up to which a tenant's view is complete: the view must not appear newer than the changes it lacks.
 
-Each activity has to move its agent's state, and whatever moves the state of an agent who serves queues has to move these. A table that
-has not told a commit which it owes holds the tenant's view at that commit, however new the other table is.
+Each activity changes its agent's state, and each change of an agent who serves queues changes these queues. A result table
+that lacks an expected change bounds the view at that commit, however new the other table is.
 """
 
 from __future__ import annotations
@@ -9,37 +9,37 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 SLACK_MS = 2000
-"""Commits so close count as one: those of a clock that is ahead are known by their times of arrival alone."""
+"""Commits this close count as one, as a commit time in the future is replaced by the time of arrival."""
 
 
 class Freshness:
-    """Of one tenant; all times are commits in ms since 1970, none later than its arrival."""
+    """The freshness of one tenant. Times are commit times in ms since the epoch, none later than the arrival."""
 
     def __init__(self, shown: Iterable[str]) -> None:
-        """`shown` are the tables that the view is made of."""
+        """`shown` are the result tables of the view."""
         self._newest = dict.fromkeys(shown, 0)
-        self._wanted: dict[str, int] = {}
-        self._owed: dict[str, int] = {}
+        self._expected: dict[str, int] = {}
+        self._missing: dict[str, int] = {}
 
-    def told(self, table: str, at: int) -> None:
-        """A table tells of a commit."""
+    def commit_seen(self, table: str, at: int) -> None:
+        """A change of the table with this commit time has arrived."""
         newest = self._newest[table] = max(self._newest[table], at)
-        if table in self._owed:
-            if self._wanted[table] > newest + SLACK_MS:
-                self._owed[table] = max(self._owed[table], newest)
+        if table in self._missing:
+            if self._expected[table] > newest + SLACK_MS:
+                self._missing[table] = max(self._missing[table], newest)
             else:
-                del self._owed[table]
+                del self._missing[table]
 
-    def owes(self, table: str, at: int) -> None:
-        """What was committed at that time has to come from the table, too."""
-        self._wanted[table] = max(self._wanted.get(table, 0), at)
+    def expect(self, table: str, at: int) -> None:
+        """A change of the table with this commit time is expected."""
+        self._expected[table] = max(self._expected.get(table, 0), at)
         if at > self._newest[table] + SLACK_MS:
-            self._owed.setdefault(table, at)
+            self._missing.setdefault(table, at)
 
     @property
-    def whole_until(self) -> int:
-        return self.held(max(self._newest.values()))
+    def complete_until(self) -> int:
+        return self.bounded(max(self._newest.values()))
 
-    def held(self, at: int) -> int:
-        """That time, or an earlier one from which on something is owed."""
-        return min(at, *self._owed.values()) if self._owed else at
+    def bounded(self, at: int) -> int:
+        """Returns `at`, or the time of the earliest missing change if that is earlier."""
+        return min(at, *self._missing.values()) if self._missing else at

@@ -1,4 +1,4 @@
-"""gRPC: the services with health and reflection."""
+"""The gRPC server: both services, health and reflection."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from grpc_reflection.v1alpha import reflection
 
 from core.errors import MisconfiguredError
 from core.settings import StreamerSettings
-from streamer import refusals
+from streamer import rpc_errors
 from streamer.analytics import Analytics
 from streamer.auth import Authenticator, Caller
 from streamer.calls import admitted
 from streamer.gen.switchboard.v1 import live_pb2 as pb
-from streamer.refusals import RefusalError
+from streamer.rpc_errors import RpcError
 from streamer.service import Supervisor
 
 SUPERVISOR, ANALYTICS = (pb.DESCRIPTOR.services_by_name[name].full_name for name in ("Supervisor", "Analytics"))
-CODES = {code: grpc.StatusCode[code.upper()] for code in get_args(refusals.Code)}
+CODES = {code: grpc.StatusCode[code.upper()] for code in get_args(rpc_errors.Code)}
 OPTIONS = (
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 10_000),
@@ -38,26 +38,27 @@ class GrpcServer:
         self._supervisor = supervisor
         self._analytics = analytics
         self._health = health.aio.HealthServicer()
-        self._server = grpc.aio.server(options=OPTIONS, maximum_concurrent_rpcs=settings.most_streams)
+        self._server = grpc.aio.server(options=OPTIONS, maximum_concurrent_rpcs=settings.max_streams)
 
     def bind(self, host: str, port: int) -> int:
-        """Returns the port; 0 takes a free one. Raises MisconfiguredError."""
-        place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        """Returns the bound port; `port` 0 takes a free one. Raises MisconfiguredError if the port cannot be bound."""
+        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         certificate, key = self._settings.tls_certificate, self._settings.tls_key
         try:
             if certificate is None or key is None:
-                return int(self._server.add_insecure_port(place))
+                return int(self._server.add_insecure_port(address))
             pair = (key.read_bytes(), certificate.read_bytes())
-            return int(self._server.add_secure_port(place, grpc.ssl_server_credentials([pair])))
+            return int(self._server.add_secure_port(address, grpc.ssl_server_credentials([pair])))
         except RuntimeError as error:
             raise MisconfiguredError(
-                f"gRPC port {port} of {host} is taken, or is not this machine's", "choose another with --grpc-port"
+                f"gRPC port {port} of {host} is taken, or {host} is not an address of this machine", "choose another with --grpc-port"
             ) from error
 
     async def start(self) -> None:
+        """Serves on the bound port; returns once calls are accepted."""
         handlers = {
             "Watch": grpc.unary_stream_rpc_method_handler(
-                self._watch, pb.WatchRequest.FromString, response_serializer=lambda shared: shared.data
+                self._watch, pb.WatchRequest.FromString, response_serializer=lambda message: message.data
             ),
             "Timeline": _unary(self._timeline, pb.TimelineRequest),
             "Acknowledge": _unary(self._acknowledge, pb.AcknowledgeRequest),
@@ -74,9 +75,11 @@ class GrpcServer:
         await self._server.start()
 
     async def drain(self) -> None:
+        """Reports NOT_SERVING as health; calls are still accepted."""
         await self._health.enter_graceful_shutdown()
 
     async def stop(self) -> None:
+        """Ends open calls after `drain_seconds`."""
         await self._server.stop(self._settings.drain_seconds)
 
     @contextlib.asynccontextmanager
@@ -85,13 +88,13 @@ class GrpcServer:
         try:
             async with admitted(self._authenticator, None if given is None else str(given), method, str(context.peer())) as caller:
                 yield caller
-        except RefusalError as error:
+        except RpcError as error:
             await context.abort(CODES[error.code], str(error))
 
     async def _watch(self, request: pb.WatchRequest, context: Any) -> AsyncIterator[Any]:
         async with self._admitted(context, "Watch") as caller, contextlib.aclosing(self._supervisor.watch(caller)) as messages:
-            async for shared in messages:
-                yield shared
+            async for message in messages:
+                yield message
 
     async def _query(self, request: pb.QueryRequest, context: Any) -> AsyncIterator[pb.QueryResponse]:
         async with (

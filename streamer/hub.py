@@ -1,7 +1,7 @@
-"""One state fanned out to every watcher: what changed, merged by entity, the newest only.
+"""Fans the state out to all subscribers: changes are merged by entity, and only the newest is sent.
 
-Watchers of one tenant and the same teams share one message and its bytes, and those of one tenant the bytes of each agent and
-queue. A watcher that is slow finds its next message made of all it missed, as large as the view at most; nobody waits for it.
+Subscribers of one tenant and the same teams share each message and its bytes; those of one tenant share the bytes of each agent
+and queue. A slow subscriber receives everything it missed in one message, at most as large as the view; nobody waits for it.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from functools import partial
 from core import logging, metrics
 from streamer.alerts import Alert, Alerts, values
 from streamer.auth import Caller
-from streamer.mailbox import Mailbox
-from streamer.room import COHORTS, Moment, Room, concerns
+from streamer.encoded_view import EncodedView
 from streamer.state import Change, Sources, State
+from streamer.subscriber import Subscriber
+from streamer.subscriber_group import COHORTS, Moment, SubscriberGroup, concerns
 from streamer.tenant import Teams
-from streamer.view import View
 
 FLUSH_SECONDS = 0.05
-FORGET = 60 * COHORTS
-"""Flushes: a minute of them."""
-Group = tuple[int, Teams]
+FLUSHES_BETWEEN_CLEANUPS = 60 * COHORTS
+"""One clean-up in a minute."""
+GroupKey = tuple[int, Teams]
 log = logging.get("streamer")
 
 
 class Hub:
-    """Owned by one loop."""
+    """Used from one event loop."""
 
     def __init__(self, state: State, write: Callable[[int, list[Alert]], None] = lambda tenant, alerts: None) -> None:
-        """`write` is told of each alert of a tenant as it changes."""
+        """`write` is called with a tenant and its alerts that changed."""
         self._state = state
         self._write = write
-        self._rooms: dict[Group, Room] = {}
-        self._views: dict[int, View] = {}
+        self._groups: dict[GroupKey, SubscriberGroup] = {}
+        self._views: dict[int, EncodedView] = {}
         self._data_at: dict[int, int] = {}
         self._alerts: dict[int, Alerts] = {}
         self._changed_alerts: dict[int, list[Alert]] = defaultdict(list)
@@ -46,10 +46,10 @@ class Hub:
 
     @property
     def watchers(self) -> int:
-        return sum(len(room.mailboxes) for room in self._rooms.values())
+        return sum(len(group.subscribers) for group in self._groups.values())
 
-    def take(self, changes: Iterable[Change]) -> None:
-        """A change that cannot be applied is told in the log; those beside it are."""
+    def apply(self, changes: Iterable[Change]) -> None:
+        """Applies changes to the state; one that cannot be applied is logged and skipped."""
         for change in changes:
             try:
                 self._state.apply(change)
@@ -57,44 +57,44 @@ class Hub:
                 metrics.UNREADABLE_RESULTS.labels(change.table).inc()
                 log.error("a record cannot be applied", table=change.table, key=str(change.key), error=str(error))
 
-    def show(self, state: State) -> None:
-        """Another state from here on; every watcher is sent a snapshot of it."""
-        state.settle()
+    def replace_state(self, state: State) -> None:
+        """Continues with another state, and sends a snapshot of it to every subscriber."""
+        state.clear_changed()
         self._state, self._views = state, {}
         self._data_at = state.data_at()
-        for (number, _), room in self._rooms.items():
-            room.show(self._view(number))
+        for (number, _), group in self._groups.items():
+            group.replace_view(self._view(number))
 
-    def zones(self, zones: Mapping[int, str]) -> None:
-        """As `State.zones`."""
-        self._state.zones(zones)
+    def set_time_zones(self, zones: Mapping[int, str]) -> None:
+        """As `State.set_time_zones`."""
+        self._state.set_time_zones(zones)
 
-    def sources(self, sources: Sources) -> None:
-        """As `State.sources`."""
-        self._state.sources(sources)
+    def set_sources(self, sources: Sources) -> None:
+        """As `State.set_sources`."""
+        self._state.set_sources(sources)
 
-    def join(self, caller: Caller) -> Mailbox:
-        """The mailbox already holds a snapshot."""
-        group = (caller.tenant, caller.teams)
-        if group not in self._rooms:
-            self._rooms[group] = self._room(*group)
+    def join(self, caller: Caller) -> Subscriber:
+        """Returns a new subscriber, whose first message is a snapshot."""
+        group_key = (caller.tenant, caller.teams)
+        if group_key not in self._groups:
+            self._groups[group_key] = self._new_group(*group_key)
         self._joined += 1
-        return self._rooms[group].join(self._joined)
+        return self._groups[group_key].join(self._joined)
 
-    def leave(self, caller: Caller, mailbox: Mailbox) -> None:
-        group = (caller.tenant, caller.teams)
-        self._rooms[group].leave(mailbox)
-        if not self._rooms[group].mailboxes:
-            del self._rooms[group]
-            if caller.tenant not in {number for number, _ in self._rooms}:
+    def leave(self, caller: Caller, subscriber: Subscriber) -> None:
+        group_key = (caller.tenant, caller.teams)
+        self._groups[group_key].leave(subscriber)
+        if not self._groups[group_key].subscribers:
+            del self._groups[group_key]
+            if caller.tenant not in {number for number, _ in self._groups}:
                 self._views.pop(caller.tenant, None)
 
-    def _room(self, number: int, teams: Teams) -> Room:
-        return Room(self._view(number), teams, partial(self._moment, number), lambda: self._shown(number))
+    def _new_group(self, number: int, teams: Teams) -> SubscriberGroup:
+        return SubscriberGroup(self._view(number), teams, partial(self._moment, number), lambda: self._visible_alerts(number))
 
-    def _view(self, number: int) -> View:
+    def _view(self, number: int) -> EncodedView:
         if number not in self._views:
-            self._views[number] = View(self._state.tenants[number])
+            self._views[number] = EncodedView(self._state.tenants[number])
             self._state.tenants[number].measure(utc_now())
             self._data_at = self._state.data_at()
         return self._views[number]
@@ -102,55 +102,55 @@ class Hub:
     def _moment(self, number: int) -> Moment:
         return Moment(utc_now(), self._data_at.get(number, 0))
 
-    def _shown(self, number: int) -> list[Alert]:
-        return self._alerts[number].shown if number in self._alerts else []
+    def _visible_alerts(self, number: int) -> list[Alert]:
+        return self._alerts[number].visible if number in self._alerts else []
 
     def acknowledge(self, caller: Caller, identity: str) -> Alert | None:
-        """None if the caller is shown no such alert. Every watcher of the tenant is told."""
+        """Returns the alert and sends it to the tenant's subscribers; None if the caller sees no such alert."""
         tenant = self._state.tenants[caller.tenant]
-        if identity not in [alert.id for alert in self._shown(caller.tenant) if concerns(tenant, alert, caller.teams)]:
+        if identity not in [alert.id for alert in self._visible_alerts(caller.tenant) if concerns(tenant, alert, caller.teams)]:
             return None
         alert = self._alerts[caller.tenant].acknowledge(identity, caller.name, utc_now())
         if alert is not None:
-            self._tell(caller.tenant, [alert])
+            self._publish(caller.tenant, [alert])
         return alert
 
-    def adopt(self, standing: Iterable[tuple[int, Alert]]) -> None:
-        """The alerts (tenant, alert) that stood when a streamer ended, from before the first is judged.
+    def restore_alerts(self, active: Iterable[tuple[int, Alert]]) -> None:
+        """Restores (tenant, alert) pairs that were active when a streamer ended; called before alerts are evaluated.
 
-        Of several of one subject, as two streamers leave them, the newest stands on; the others are cleared.
+        Of several alerts of one subject, which two streamers may leave, the newest stays active and the others are cleared.
         """
         by_tenant: dict[int, list[Alert]] = defaultdict(list)
-        for tenant, alert in sorted(standing, key=lambda item: item[1].raised_at):
+        for tenant, alert in sorted(active, key=lambda item: item[1].raised_at):
             by_tenant[tenant].append(alert)
         for tenant, alerts in by_tenant.items():
             newest = {alert.subject: alert for alert in alerts}
-            self._alerts[tenant] = Alerts(tenant, standing=newest.values())
-            doubled = [replace(alert, cleared_at=utc_now()) for alert in alerts if newest[alert.subject] is not alert]
-            if doubled:
-                self._write(tenant, doubled)
+            self._alerts[tenant] = Alerts(tenant, active=newest.values())
+            duplicates = [replace(alert, cleared_at=utc_now()) for alert in alerts if newest[alert.subject] is not alert]
+            if duplicates:
+                self._write(tenant, duplicates)
 
-    def sees(self, caller: Caller, agent: int) -> bool:
+    def sees_agent(self, caller: Caller, agent: int) -> bool:
         return self._state.tenants[caller.tenant].sees_agent(agent, caller.teams)
 
     def close(self) -> None:
-        for room in self._rooms.values():
-            for mailbox in room.mailboxes:
-                mailbox.close()
+        for group in self._groups.values():
+            for subscriber in group.subscribers:
+                subscriber.close()
 
     async def run(self) -> None:
-        """Sends on what changed twenty times a second, and every queue's windows each second, as time moves them too."""
+        """Sends changes twenty times a second, and every queue's windows each second, as they move with time. Runs until cancelled."""
         while True:
             await asyncio.sleep(FLUSH_SECONDS)
             self._flushes += 1
             cohort = self._flushes % COHORTS
-            if self._flushes % FORGET == 0:
+            if self._flushes % FLUSHES_BETWEEN_CLEANUPS == 0:
                 self._forget(utc_now())
             if cohort == 0:
                 metrics.WATCHERS.set(self.watchers)
                 metrics.NEWEST_COMMIT.set(self._state.newest_ms / 1000)
             self._measure(utc_now(), cohort)
-            self._judge(utc_now(), cohort)
+            self._evaluate_alerts(utc_now(), cohort)
             self._flush(cohort)
 
     def _forget(self, now: dt.datetime) -> None:
@@ -158,31 +158,31 @@ class Hub:
         for view in self._views.values():
             view.forget()
 
-    def _measure(self, now: dt.datetime, part: int | None = None) -> None:
-        """Of the tenants that are watched: a part of them at each flush, so that all of them hold up none."""
+    def _measure(self, now: dt.datetime, cohort: int | None = None) -> None:
+        """Measures the subscribed tenants; with `cohort` only those of the cohort, to spread the work over flushes."""
         for number, view in self._views.items():
-            if part in (None, number % COHORTS):
+            if cohort in (None, number % COHORTS):
                 view.tenant.measure(now)
 
-    def _judge(self, now: dt.datetime, part: int | None = None) -> None:
-        """Of every tenant, as `_measure`."""
+    def _evaluate_alerts(self, now: dt.datetime, cohort: int | None = None) -> None:
+        """Evaluates the alerts of every tenant, or of the cohort."""
         for number in self._alerts.keys() | self._state.tenants.keys():
-            if part not in (None, number % COHORTS):
+            if cohort not in (None, number % COHORTS):
                 continue
-            mine = self._alerts.setdefault(number, Alerts(number))
-            if changed := mine.step(values(self._state.tenants[number], now), now):
-                self._tell(number, changed)
+            alerts = self._alerts.setdefault(number, Alerts(number))
+            if changed := alerts.evaluate(values(self._state.tenants[number], now), now):
+                self._publish(number, changed)
 
-    def _tell(self, number: int, changed: list[Alert]) -> None:
+    def _publish(self, number: int, changed: list[Alert]) -> None:
         self._changed_alerts[number] += changed
         self._write(number, changed)
 
     def _flush(self, cohort: int | None = None) -> None:
-        """As `Room.flush`, of every room."""
+        """Flushes every group, as `SubscriberGroup.flush`."""
         self._data_at = self._state.data_at()
-        for (number, _), room in self._rooms.items():
-            room.flush(cohort, self._changed_alerts.get(number, ()))
-        self._state.settle()
+        for (number, _), group in self._groups.items():
+            group.flush(cohort, self._changed_alerts.get(number, ()))
+        self._state.clear_changed()
         self._changed_alerts.clear()
 
 

@@ -1,4 +1,4 @@
-"""An identity provider's keys, fetched by JWKS."""
+"""The keys of an identity provider, fetched from its JWKS URL."""
 
 from __future__ import annotations
 
@@ -11,60 +11,60 @@ from concurrent.futures import ThreadPoolExecutor
 import jwt
 
 from core import logging
-from streamer.refusals import RefusalError
+from streamer.rpc_errors import RpcError
 
 FETCH_SECONDS = 5.0
 LIFE_SECONDS = 300.0
-"""A key that the provider withdraws is refused after so long."""
+"""A key that the provider has withdrawn is accepted for at most this long."""
 UNKNOWN_SECONDS = 30.0
 FAILED_SECONDS = 5.0
-"""So long after a fetch, and after one that failed, unknown keys cannot make it ask again."""
+"""Pauses after a fetch, and after a failed one, in which unknown keys cause no further fetch."""
 log = logging.get("streamer")
 
 
 class Keys:
-    """Owned by one loop. Nobody whose key is known waits for the provider, and all others wait for one fetch.
+    """Used from one event loop. Callers with a known key do not wait for the provider; all others wait for one shared fetch.
 
-    Not PyJWKClient's own cache: it holds one lock while it fetches, and has no pause after a fetch that failed.
+    PyJWKClient's own cache is not used: it holds a lock while it fetches, and does not pause after a failed fetch.
     """
 
     def __init__(self, url: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._client = jwt.PyJWKClient(url, cache_jwk_set=False, timeout=FETCH_SECONDS)
         self._clock = clock
         self._thread = ThreadPoolExecutor(1, "jwks")
-        self._held: dict[str | None, jwt.PyJWK] = {}
+        self._known: dict[str | None, jwt.PyJWK] = {}
         self._fetched_at = self._failed_at = -math.inf
         self._fetching: asyncio.Task[None] | None = None
 
     async def key(self, name: str) -> jwt.PyJWK | None:
-        """None if the provider publishes none of that name. Raises RefusalError while the keys cannot be had."""
-        if self._fresh and name in self._held:
-            return self._held[name]
-        if not self._rests:
+        """Returns the key with this id; None if the provider publishes no such key. Raises RpcError while keys cannot be fetched."""
+        if self._fresh and name in self._known:
+            return self._known[name]
+        if not self._backing_off:
             await self._fetch()
-        if not self._fresh or (name not in self._held and self._failed_at > self._fetched_at):
-            raise RefusalError("unavailable", "the identity provider does not tell its keys; try again")
-        return self._held.get(name)
+        if not self._fresh or (name not in self._known and self._failed_at > self._fetched_at):
+            raise RpcError("unavailable", "the identity provider's keys cannot be fetched; retry")
+        return self._known.get(name)
 
     @property
     def _fresh(self) -> bool:
         return self._clock() - self._fetched_at < LIFE_SECONDS
 
     @property
-    def _rests(self) -> bool:
+    def _backing_off(self) -> bool:
         now = self._clock()
         return now - self._fetched_at < UNKNOWN_SECONDS or now - self._failed_at < FAILED_SECONDS
 
     async def _fetch(self) -> None:
         if self._fetching is None or self._fetching.done():
-            self._fetching = asyncio.create_task(self._fetched())
+            self._fetching = asyncio.create_task(self._refresh())
         await asyncio.shield(self._fetching)
 
-    async def _fetched(self) -> None:
+    async def _refresh(self) -> None:
         try:
             keys = await asyncio.get_running_loop().run_in_executor(self._thread, self._client.get_signing_keys)
-        except Exception as error:  # a provider, or what stands before it, may send anything: a page in HTML, half a key
+        except Exception as error:  # a provider or its proxy may send anything: an HTML page, half a key
             self._failed_at = self._clock()
             log.error("the identity provider's keys cannot be fetched", url=self._client.uri, error=repr(error)[:500])
         else:
-            self._held, self._fetched_at = {key.key_id: key for key in keys}, self._clock()
+            self._known, self._fetched_at = {key.key_id: key for key in keys}, self._clock()

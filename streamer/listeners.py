@@ -1,4 +1,4 @@
-"""The two ports: gRPC, and the page with the Connect protocol."""
+"""The two ports of a streamer: gRPC, and the page with the Connect protocol."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ FIRST_REQUEST_SECONDS = 10.0
 
 
 class Listeners:
-    """`bind`, then `start`; `drain` and `stop` end it."""
+    """Call `bind`, then `start`; `stop` drains and ends both."""
 
     def __init__(self, settings: StreamerSettings, authenticator: Authenticator, supervisor: Supervisor, analytics: Analytics) -> None:
-        """Raises MisconfiguredError where it would be served without TLS to other machines, or with what is no certificate."""
-        _secured(settings)
+        """Raises MisconfiguredError if other machines would be served without TLS, or the certificate is invalid."""
+        _check_tls(settings)
         self._settings = settings
         self._supervisor = supervisor
         self._grpc = GrpcServer(settings, authenticator, supervisor, analytics)
@@ -42,21 +42,21 @@ class Listeners:
         self._serving: asyncio.Task[None] | None = None
 
     def bind(self) -> None:
-        """The page's port, before what takes long to begin. Raises MisconfiguredError."""
-        self._web = _bound(self._settings.host, self._settings.port)
+        """Binds the page's port, before the slow part of the start. Raises MisconfiguredError."""
+        self._web = _bind(self._settings.host, self._settings.port)
 
     @property
     def page(self) -> str:
         assert self._web is not None
         scheme = "http" if self._settings.tls_certificate is None else "https"
-        return f"{scheme}://{_named(self._settings.host)}:{self._web.getsockname()[1]}/"
+        return f"{scheme}://{_url_host(self._settings.host)}:{self._web.getsockname()[1]}/"
 
     @property
     def grpc(self) -> str:
-        return f"{_named(self._settings.host)}:{self._grpc_port}"
+        return f"{_url_host(self._settings.host)}:{self._grpc_port}"
 
     async def start(self) -> asyncio.Task[None]:
-        """Both answer when it returns; the task ends with the web server. Raises MisconfiguredError if a port is taken."""
+        """Returns once both ports answer; the task ends with the web server. Raises MisconfiguredError if a port is taken."""
         assert self._web is not None
         with _closed_on_failure(self._web):
             self._grpc_port = self._grpc.bind(self._settings.host, self._settings.grpc_port)
@@ -69,7 +69,7 @@ class Listeners:
         return self._serving
 
     async def stop(self) -> None:
-        """Health first, so that nobody new is sent here; then streams are told to come again; then the connections end."""
+        """Reports NOT_SERVING, so that load balancers send no new clients; ends streams; then ends connections."""
         await self._grpc.drain()
         await asyncio.sleep(self._settings.drain_lead_seconds)
         self._supervisor.drain()
@@ -80,12 +80,12 @@ class Listeners:
     def _config(self) -> uvicorn.Config:
         return uvicorn.Config(
             self._site,
-            http=_Hurried,
+            http=_FirstRequestTimeout,
             lifespan="off",
             log_level="warning",
             access_log=False,
             server_header=False,
-            limit_concurrency=self._settings.most_streams,
+            limit_concurrency=self._settings.max_streams,
             timeout_graceful_shutdown=math.ceil(self._settings.drain_seconds),
             ssl_certfile=self._settings.tls_certificate,
             ssl_keyfile=self._settings.tls_key,
@@ -94,75 +94,75 @@ class Listeners:
 
 class _Uvicorn(uvicorn.Server):
     def capture_signals(self) -> Any:
-        """Signals are the streamer's."""
+        """Leaves signals to the streamer."""
         return contextlib.nullcontext()
 
 
-class _Hurried(H11Protocol):
-    """Ends a connection that sends no whole request head: uvicorn waits for a first one for ever."""
+class _FirstRequestTimeout(H11Protocol):
+    """Closes a connection that sends no request within `FIRST_REQUEST_SECONDS`: uvicorn waits without limit."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.loop.call_later(FIRST_REQUEST_SECONDS, self._look)
+        self.loop.call_later(FIRST_REQUEST_SECONDS, self._close_without_request)
 
-    def _look(self) -> None:
+    def _close_without_request(self) -> None:
         if self.cycle is None:
             self.transport.close()
 
 
-def _secured(settings: StreamerSettings) -> None:
+def _check_tls(settings: StreamerSettings) -> None:
     if settings.tls_certificate is not None and settings.tls_key is not None:
         try:
             ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(settings.tls_certificate, settings.tls_key)
         except ssl.SSLError as error:
             raise MisconfiguredError(
-                f"{settings.tls_certificate} and {settings.tls_key} are no certificate and its key: {error.reason}",
+                f"{settings.tls_certificate} and {settings.tls_key} are not a certificate and its key: {error.reason}",
                 "correct them in [streamer]",
             ) from error
-    elif not settings.tls_by_proxy and not _loopback(settings.host):
+    elif not settings.tls_by_proxy and not _is_loopback(settings.host):
         raise MisconfiguredError(
-            f"on {settings.host} tokens would go over the network in plain text",
-            "set tls_certificate and tls_key in [streamer], or tls_by_proxy if a proxy ends TLS before it",
+            f"on {settings.host} tokens would be sent in plain text",
+            "set tls_certificate and tls_key in [streamer], or tls_by_proxy if a proxy terminates TLS",
         )
 
 
-def _loopback(host: str) -> bool:
+def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
 
 
-def _named(host: str) -> str:
+def _url_host(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _bound(host: str, port: int) -> socket.socket:
-    made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    with _closed_on_failure(made), _told(host, port):
-        made.bind((host, port))
-    return made
+def _bind(host: str, port: int) -> socket.socket:
+    created = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    created.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with _closed_on_failure(created), _bind_errors(host, port):
+        created.bind((host, port))
+    return created
 
 
 @contextlib.contextmanager
-def _closed_on_failure(held: socket.socket) -> Iterator[None]:
+def _closed_on_failure(owned: socket.socket) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        held.close()
+        owned.close()
         raise
 
 
 def _listen(web: socket.socket) -> None:
-    """Only here does Linux say that somebody else has bound the port too."""
-    with _told(*web.getsockname()[:2]):
+    """Linux reports only here that another process has bound the port too."""
+    with _bind_errors(*web.getsockname()[:2]):
         web.listen()
 
 
 @contextlib.contextmanager
-def _told(host: str, port: int) -> Iterator[None]:
+def _bind_errors(host: str, port: int) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise MisconfiguredError(f"port {port} of {host} cannot be had: {error.strerror}", "choose another with --port") from error
+        raise MisconfiguredError(f"port {port} of {host} cannot be bound: {error.strerror}", "choose another with --port") from error

@@ -1,4 +1,4 @@
-"""Rows -> the messages of live.proto."""
+"""Encodes rows as the messages of live.proto."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def agent(row: Row, occupancy: float | None) -> pb.Agent:
 
 
 def queue(row: Row, windows: Windows, frame: Frame, occupancies: Mapping[str, float | None]) -> pb.Queue:
-    """Without its trend. `windows` were moved to the frame."""
+    """Returns the queue without its trend. `windows` must have been moved to the frame."""
     return pb.Queue(
         queue_id=row["queue_id"],
         name=row["name"] or "",
@@ -68,23 +68,23 @@ def window(span: str, begin: dt.datetime, counts: Counts, occupancy: float | Non
 
 
 def trend(points: Iterable[Counts]) -> pb.Queue:
-    """A queue's trend alone, to be merged into the queue."""
+    """Returns a queue with only a trend, to be merged into the queue."""
     return pb.Queue(trend=[pb.Minute(offered=point.offered, answered=point.answered, abandoned=point.abandoned) for point in points])
 
 
-def alert(found: Alert) -> pb.Alert:
+def alert(source: Alert) -> pb.Alert:
     return pb.Alert(
-        alert_id=found.id,
-        metric=found.subject.metric,
-        level=pb.LEVEL_CRITICAL if found.level == "critical" else pb.LEVEL_WARNING,
-        queue_id=found.subject.queue_id,
-        agent_id=found.subject.agent_id,
-        value=found.value,
-        threshold=found.threshold,
-        raised_at=moment(found.raised_at),
-        cleared_at=moment(found.cleared_at),
-        acknowledged_by=found.acknowledged_by,
-        acknowledged_at=moment(found.acknowledged_at),
+        alert_id=source.id,
+        metric=source.subject.metric,
+        level=pb.LEVEL_CRITICAL if source.level == "critical" else pb.LEVEL_WARNING,
+        queue_id=source.subject.queue_id,
+        agent_id=source.subject.agent_id,
+        value=source.value,
+        threshold=source.threshold,
+        raised_at=moment(source.raised_at),
+        cleared_at=moment(source.cleared_at),
+        acknowledged_by=source.acknowledged_by,
+        acknowledged_at=moment(source.acknowledged_at),
     )
 
 
@@ -93,14 +93,14 @@ def moment(value: dt.datetime | None) -> Timestamp | None:
 
 
 def moment_of(value: dt.datetime) -> Timestamp:
-    """`value` is in UTC, without a zone."""
+    """`value` is in UTC without a time zone."""
     message = Timestamp()
     message.FromDatetime(value)
     return message
 
 
 def of_ms(value: int) -> Timestamp | None:
-    """None for 0, which stands for not known."""
+    """Returns None for 0, which means unknown."""
     if not value:
         return None
     message = Timestamp()

@@ -1,4 +1,4 @@
-"""Supervisor, whatever transport carries it. What it refuses, it refuses by `RefusalError`."""
+"""The Supervisor service, independent of the transport. Its methods raise RpcError."""
 
 from __future__ import annotations
 
@@ -12,51 +12,51 @@ from streamer import messages, timeline
 from streamer.auth import Caller
 from streamer.gen.switchboard.v1 import live_pb2 as pb
 from streamer.hub import Hub
-from streamer.mailbox import Shared
-from streamer.refusals import RefusalError
-from streamer.timeline import Timelines
+from streamer.rpc_errors import RpcError
+from streamer.subscriber import EncodedMessage
+from streamer.timeline import TimelineReader
 
 THREADS = 8
-"""For timelines alone: while ClickHouse is slow, they wait for one another and the live views for none of them."""
+"""Threads for timelines only: while ClickHouse is slow, timelines wait for each other, and live views for none."""
 
 
 class Supervisor:
-    def __init__(self, hub: Hub, timelines: Timelines) -> None:
+    def __init__(self, hub: Hub, timelines: TimelineReader) -> None:
         self._hub = hub
         self._timelines = timelines
         self._draining = False
         self._threads = ThreadPoolExecutor(THREADS, "timeline")
 
     def drain(self) -> None:
-        """Ends every stream, with a word that tells the client to come again."""
+        """Ends every stream with an error that asks the client to reconnect."""
         self._draining = True
         self._hub.close()
 
-    async def watch(self, caller: Caller) -> AsyncGenerator[Shared, None]:
-        """To be closed by its reader: a caller that has gone is a watcher until then."""
-        mailbox = self._hub.join(caller)
+    async def watch(self, caller: Caller) -> AsyncGenerator[EncodedMessage, None]:
+        """Yields messages until the token expires. The reader must close the generator: the caller counts as a subscriber until then."""
+        subscriber = self._hub.join(caller)
         try:
             while not self._draining:
-                shared = await mailbox.take(max(0.0, caller.expires - time.time()))
+                message = await subscriber.take(max(0.0, caller.expires - time.time()))
                 if caller.expired:
-                    raise RefusalError("unauthenticated", "the token has expired")
-                if shared is not None:
-                    yield shared
-            raise RefusalError("unavailable", "the server is going away; connect again")
+                    raise RpcError("unauthenticated", "the token has expired")
+                if message is not None:
+                    yield message
+            raise RpcError("unavailable", "the server is shutting down; reconnect")
         finally:
-            self._hub.leave(caller, mailbox)
+            self._hub.leave(caller, subscriber)
 
     async def timeline(self, caller: Caller, request: pb.TimelineRequest) -> pb.TimelineResponse:
         hours = request.hours or timeline.HOURS
-        if hours > timeline.MOST_HOURS:
-            raise RefusalError("invalid_argument", f"hours is {hours}; at most {timeline.MOST_HOURS} can be asked for")
-        if not self._hub.sees(caller, request.agent_id):
-            raise RefusalError("not_found", f"there is no agent {request.agent_id}")
+        if hours > timeline.MAX_HOURS:
+            raise RpcError("invalid_argument", f"hours is {hours}; the maximum is {timeline.MAX_HOURS}")
+        if not self._hub.sees_agent(caller, request.agent_id):
+            raise RpcError("not_found", f"there is no agent {request.agent_id}")
         back, loop = dt.timedelta(hours=hours), asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._timelines.of, caller.tenant, request.agent_id, back)
+        return await loop.run_in_executor(self._threads, self._timelines.read, caller.tenant, request.agent_id, back)
 
     async def acknowledge(self, caller: Caller, request: pb.AcknowledgeRequest) -> pb.AcknowledgeResponse:
         alert = self._hub.acknowledge(caller, request.alert_id)
         if alert is None:
-            raise RefusalError("not_found", f"there is no alert {request.alert_id!r}")
+            raise RpcError("not_found", f"there is no alert {request.alert_id!r}")
         return pb.AcknowledgeResponse(alert=messages.alert(alert))

@@ -1,4 +1,4 @@
-"""For browsers: the services and the page itself, in one ASGI application."""
+"""The ASGI application for browsers: the services and the page."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HEADERS = (
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-cache"),
 )
-BY_TLS_ALONE = (b"strict-transport-security", b"max-age=31536000")
+TLS_ONLY_HEADER = (b"strict-transport-security", b"max-age=31536000")
 NO_PAGE = b"The page is not built: run `make page`.\n"
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -32,7 +32,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class Site:
-    """Calls go to the services, everything else is a file of the page."""
+    """Routes calls to the services, and other requests to the files of the page."""
 
     def __init__(self, *applications: ConnectASGIApplication[Any], page: Path = PAGE) -> None:
         self._applications = {application.path: application for application in applications}
@@ -50,9 +50,9 @@ class Site:
     async def _file(self, scope: Scope, send: Send) -> None:
         path = "/index.html" if scope["path"] == "/" else scope["path"]
         file = self._files.get(path)
-        body = file.read_bytes() if file is not None else NO_PAGE if path == "/index.html" else b"There is no such page.\n"
+        body = file.read_bytes() if file is not None else NO_PAGE if path == "/index.html" else b"Not found\n"
         kind = mimetypes.guess_type(path)[0] if file is not None else "text/plain; charset=utf-8"
-        secure = [BY_TLS_ALONE] if scope.get("scheme") == "https" else []
+        secure = [TLS_ONLY_HEADER] if scope.get("scheme") == "https" else []
         headers = [
             *HEADERS,
             *secure,

@@ -1,6 +1,6 @@
-"""A queue's windows: sums of its minutes, and the rates of them. A rate without a denominator is None.
+"""The windows of a queue: sums of its minutes, and rates of these. A rate without a denominator is None.
 
-Service level = answered within the target / (answered + abandoned, less short abandons); ASA = delay / answered;
+Service level = answered within the target / (answered + abandoned - short abandons); ASA = delay / answered;
 AHT = (talk + hold + after-contact work) / handled.
 """
 
@@ -34,7 +34,7 @@ class Counts(NamedTuple):
     def plus(self, other: Counts) -> Counts:
         return Counts(*map(add, self, other))
 
-    def less(self, other: Counts) -> Counts:
+    def minus(self, other: Counts) -> Counts:
         return Counts(*map(sub, self, other))
 
     @property
@@ -59,20 +59,20 @@ NONE = Counts()
 
 @dataclass(frozen=True)
 class Frame:
-    """The windows as of a minute, all in UTC: it is the last of each. `begins` is each window's first."""
+    """The windows as of a minute, in UTC, which is the last minute of each; `begins` maps each window to its first."""
 
     minute: dt.datetime
     begins: Mapping[str, dt.datetime]
 
 
 def day_start(now: dt.datetime, zone: ZoneInfo) -> dt.datetime:
-    """When the tenant's day began, in UTC. Where midnight does not exist, as clocks went forward then, at the first moment after."""
+    """Returns the start of the tenant's day, in UTC; if clocks skip midnight, the first moment after it."""
     local = now.replace(tzinfo=dt.UTC).astimezone(zone)
     return dt.datetime.combine(local.date(), dt.time(), zone).astimezone(dt.UTC).replace(tzinfo=None)
 
 
 def frame(now: dt.datetime, zone: ZoneInfo) -> Frame:
-    """The same object throughout a minute."""
+    """Returns the frame of the minute: the same object throughout it."""
     return _frame(now.replace(second=0, microsecond=0), zone)
 
 
@@ -83,32 +83,33 @@ def _frame(minute: dt.datetime, zone: ZoneInfo) -> Frame:
 
 
 class Windows:
-    """A queue's minutes, and the sums of its windows. A minute that turns costs what leaves and what comes, not the whole window.
+    """The minutes of a queue and the sums of its windows. The cost of a new minute is that of the minutes that enter and leave.
 
-    What came from the future counts once its time has come.
+    A minute in the future counts once it is reached.
     """
 
     def __init__(self) -> None:
         self._minutes: dict[int, Counts] = {}
-        """By number since 1970."""
+        """By number of the minute since the epoch."""
         self._ranges = dict.fromkeys((*SPANS, DAY), range(0))
         self._frame: Frame | None = None
         self._kept_from = 0
         self.sums = dict.fromkeys((*SPANS, DAY), NONE)
-        """By span, as of the frame that it was moved to last."""
+        """Span -> sum, as of the last `move`."""
         self.counted_ms = 0
-        """When the newest change of a minute was committed, since 1970; 0 before the first."""
+        """The newest commit time of a minute's change, since the epoch; 0 before the first."""
         self.version = 0
-        """Another whenever anything else would be told."""
+        """Changes whenever the encoded windows would."""
 
     def put(self, minute: dt.datetime, counts: Counts | None, committed_ms: int) -> None:
-        """None takes the minute back. A minute that was let go of stays so."""
+        """Sets the counts of a minute; None removes them. Minutes that were forgotten are ignored."""
         number = _number(minute)
         if number >= self._kept_from:
             self.counted_ms = max(self.counted_ms, committed_ms)
             self._set(number, counts)
 
     def move(self, to: Frame) -> None:
+        """Moves the windows to the frame."""
         if to is self._frame:
             return
         self._frame, end = to, _number(to.minute) + 1
@@ -124,19 +125,19 @@ class Windows:
         return [self._minutes.get(number, NONE) for number in range(end - TREND, end)]
 
     def forget(self, before: dt.datetime) -> list[dt.datetime]:
-        """Lets go of older minutes and returns them."""
+        """Removes older minutes and returns them."""
         first, self._kept_from = self._kept_from, _number(before)
         near = self._kept_from - first <= len(self._minutes)
         old = range(first, self._kept_from) if near else [number for number in self._minutes if number < self._kept_from]
-        gone = [number for number in old if number in self._minutes]
-        for number in gone:
+        removed = [number for number in old if number in self._minutes]
+        for number in removed:
             self._set(number, None)
         if not self._minutes:
             self.counted_ms = 0
-        return [EPOCH + number * MINUTE for number in gone]
+        return [EPOCH + number * MINUTE for number in removed]
 
     def _set(self, number: int, counts: Counts | None) -> None:
-        change = (counts or NONE).less(self._minutes.pop(number, NONE))
+        change = (counts or NONE).minus(self._minutes.pop(number, NONE))
         if counts is not None:
             self._minutes[number] = counts
         for name, covered in self._ranges.items():
@@ -145,12 +146,12 @@ class Windows:
         self.version += 1
 
     def _moved(self, total: Counts, before: range, after: range) -> Counts:
-        """By what leaves and what comes, or anew where that is less."""
+        """Updates the sum by the minutes that leave and enter, or sums again if that is less work."""
         if abs(after.start - before.start) + abs(after.stop - before.stop) >= len(after):
             return self._total(after)
-        come = self._total(range(after.start, before.start)).plus(self._total(range(before.stop, after.stop)))
-        gone = self._total(range(before.start, after.start)).plus(self._total(range(after.stop, before.stop)))
-        return total.plus(come).less(gone)
+        added = self._total(range(after.start, before.start)).plus(self._total(range(before.stop, after.stop)))
+        removed = self._total(range(before.start, after.start)).plus(self._total(range(after.stop, before.stop)))
+        return total.plus(added).minus(removed)
 
     def _total(self, numbers: Iterable[int]) -> Counts:
         found = [counts for number in numbers if (counts := self._minutes.get(number)) is not None]

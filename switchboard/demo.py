@@ -30,7 +30,7 @@ from schemas.catalog import load as load_catalog
 from simulator.source import accounts_of, create_source
 from simulator.traffic import Traffic
 from streamer.auth import mint
-from streamer.cli import resolved
+from streamer.cli import resolve_settings
 from switchboard import stack
 from switchboard.plan import plan as planning
 from switchboard.plan.cli import rooms, show
@@ -72,8 +72,8 @@ def demo(
     try:
         page = _page(context, page_port)
         traffic = Traffic(server, SHARDS, context.settings.metadata_database, rate, seed=int(time.time()))
-        unbounded_state_sources = {"lander": lander, "watch": watch, "streamer": streamer}
-        _watch(context, catalog, traffic, stop, seconds, unbounded_state_sources, jobs, metrics_port, page, console)
+        processes = {"lander": lander, "watch": watch, "streamer": streamer}
+        _watch(context, catalog, traffic, stop, seconds, processes, jobs, metrics_port, page, console)
         _wait_snapshots(context, catalog)
         equal = _prove(context, catalog.captured, console)
     finally:
@@ -85,7 +85,7 @@ def demo(
 
 def _page(context: Context, port: int) -> str:
     """With a token for the first account, which holds for a day."""
-    token = mint(resolved(context.settings), tenant=accounts_of(0)[0], teams=None, lasts=dt.timedelta(days=1))
+    token = mint(resolve_settings(context.settings), tenant=accounts_of(0)[0], teams=None, lasts=dt.timedelta(days=1))
     return f"http://127.0.0.1:{port}/#token={token}"
 
 
@@ -129,7 +129,7 @@ def _watch(
     traffic: Traffic,
     stop: threading.Event,
     seconds: float,
-    unbounded_state_sources: Mapping[str, subprocess.Popen[bytes]],
+    processes: Mapping[str, subprocess.Popen[bytes]],
     jobs: subprocess.Popen[bytes],
     metrics_port: int,
     page: str,
@@ -161,7 +161,7 @@ def _watch(
                     complete = time.monotonic()
                 shown = _table(context, catalog, traffic, time.monotonic() - started, _scrape(metrics_port), whole=complete is not None)
                 live.update(shown, refresh=True)
-                _all_last(context.settings.home / "logs", unbounded_state_sources)
+                _check_processes(context.settings.home / "logs", processes)
     finally:
         ended.set()
         thread.join()
@@ -181,9 +181,9 @@ def _liveness(complete: float | None) -> str:
     return ", live as soon as the Flink jobs have started" if complete is None else ""
 
 
-def _all_last(logs: Path, unbounded_state_sources: Mapping[str, subprocess.Popen[bytes]]) -> None:
+def _check_processes(logs: Path, processes: Mapping[str, subprocess.Popen[bytes]]) -> None:
     """Raises TransientError for the first of the commands that has ended: nothing starts them again."""
-    for name, process in unbounded_state_sources.items():
+    for name, process in processes.items():
         if process.poll() is not None:
             log = logs / f"{name}.log"
             raise TransientError(f"the {name} has ended; the end of {log}: {_end_of(log)}", "run it again when that is mended")

@@ -17,7 +17,7 @@ from tests.faults.running import Running, away, held, made, settled
 from tests.launching import Process
 from tests.pipeline import Pipeline, eventually
 from tests.soak import scaled
-from tests.stack.streamer.serving import Server, streaming, token, watch
+from tests.stack.streamer.server import Server, streaming, token, watch
 
 SERVERS = ("mysql", "kafka", "clickhouse", "registry", "connect")
 AWAY_SECONDS = scaled(3, 20)

@@ -11,8 +11,8 @@ from tests.browser import browser, page
 from tests.conftest import Space
 from tests.pipeline import Pipeline
 from tests.stack.flink_jobs.centre import Centre
-from tests.stack.streamer.lively import LivelyCentre
-from tests.stack.streamer.serving import Server, streaming
+from tests.stack.streamer.server import Server, streaming
+from tests.stack.streamer.working_day import WorkingDayCentre
 
 __all__ = ["browser", "page"]
 
@@ -20,8 +20,8 @@ __all__ = ["browser", "page"]
 @pytest.fixture(scope="package")
 def server(jobs: Flink, pipeline: Pipeline) -> Iterator[Server]:
     assert jobs
-    with streaming(pipeline) as made:
-        yield made
+    with streaming(pipeline) as server:
+        yield server
 
 
 @pytest.fixture
@@ -31,6 +31,6 @@ def centre(server: Server, pipeline: Pipeline, space: Space) -> Centre:
 
 
 @pytest.fixture
-def lively(server: Server, pipeline: Pipeline, space: Space) -> LivelyCentre:
+def working_day(server: Server, pipeline: Pipeline, space: Space) -> WorkingDayCentre:
     assert server
-    return LivelyCentre(pipeline, space)
+    return WorkingDayCentre(pipeline, space)

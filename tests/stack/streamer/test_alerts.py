@@ -1,4 +1,4 @@
-"""An alert is raised, minded and cleared; it is kept in ClickHouse, and a streamer that starts knows it."""
+"""An alert is raised, acknowledged and cleared; it is stored in ClickHouse, and a streamer that starts loads it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import grpc
 from streamer.gen.switchboard.v1 import live_pb2 as pb
 from tests.pipeline import Pipeline, eventually
 from tests.stack.flink_jobs.centre import Centre
-from tests.stack.streamer.serving import Server, streaming, token, watch
+from tests.stack.streamer.server import Server, streaming, token, watch
 
 METRIC = "waiting"
 ENOUGH = 6
@@ -28,7 +28,7 @@ def acknowledge(server: Server, authorization: str, identity: str) -> pb.Alert:
         return found
 
 
-def told(messages: Iterator[pb.WatchResponse]) -> pb.Alert:
+def first_alert(messages: Iterator[pb.WatchResponse]) -> pb.Alert:
     for message in messages:
         for alert in message.alerts:
             if alert.metric == METRIC:
@@ -36,7 +36,7 @@ def told(messages: Iterator[pb.WatchResponse]) -> pb.Alert:
     raise AssertionError("the stream ended before")
 
 
-def kept(centre: Centre) -> list[tuple[Any, ...]]:
+def stored(centre: Centre) -> list[tuple[Any, ...]]:
     columns = "alert_id, level, acknowledged_by, cleared_at IS NULL"
     return centre.pipeline.landed(f"SELECT {columns} FROM realtime.alerts WHERE account_id = {centre.account} AND metric = '{METRIC}'")
 
@@ -45,27 +45,27 @@ def test_it_outlives_the_streamer_that_raised_it(server: Server, centre: Centre,
     bearer = token(centre.account)
     centre.queues = centre.queues[:1]
     waiting = [centre.contact() for _ in range(ENOUGH)]
-    alert = told(watch(server, bearer))
+    alert = first_alert(watch(server, bearer))
     assert (alert.level, alert.value) == (pb.LEVEL_WARNING, float(alert.value))
     assert acknowledge(server, bearer, alert.alert_id).acknowledged_by == "supervisor"
-    eventually(lambda: kept(centre) == [(alert.alert_id, "warning", "supervisor", 1)])
+    eventually(lambda: stored(centre) == [(alert.alert_id, "warning", "supervisor", 1)])
     with streaming(pipeline) as another:
-        again = told(watch(another, bearer))
+        again = first_alert(watch(another, bearer))
         assert (again.alert_id, again.acknowledged_by) == (alert.alert_id, "supervisor")
     for contact in waiting:
         centre.move(contact, "abandoned", None)
-    eventually(lambda: kept(centre) == [(alert.alert_id, "warning", "supervisor", 0)])
+    eventually(lambda: stored(centre) == [(alert.alert_id, "warning", "supervisor", 0)])
 
 
-def test_another_tenant_cannot_mind_it(server: Server, centre: Centre) -> None:
+def test_another_tenant_cannot_acknowledge_it(server: Server, centre: Centre) -> None:
     centre.queues = centre.queues[:1]
     for _ in range(ENOUGH):
         centre.contact()
-    alert = told(watch(server, token(centre.account)))
-    eventually(partial(refused, server, token(centre.account + 500_000), alert.alert_id))
+    alert = first_alert(watch(server, token(centre.account)))
+    eventually(partial(is_refused, server, token(centre.account + 500_000), alert.alert_id))
 
 
-def refused(server: Server, authorization: str, identity: str) -> bool:
+def is_refused(server: Server, authorization: str, identity: str) -> bool:
     try:
         acknowledge(server, authorization, identity)
     except grpc.RpcError as error:

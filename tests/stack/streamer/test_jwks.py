@@ -21,7 +21,7 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from core.settings import StreamerSettings
 from streamer import jwks
 from streamer.auth import Authenticator, Caller
-from streamer.refusals import RefusalError
+from streamer.rpc_errors import RpcError
 from tests.pipeline import eventually
 
 CLAIMS = {"sub": "ada", "aud": "switchboard", "tenant": 7, "exp": int(time.time()) + 24 * 3600}
@@ -71,12 +71,12 @@ class Provider:
 
 @pytest.fixture
 def provider() -> Iterator[Provider]:
-    made = Provider()
-    thread = threading.Thread(target=made.server.serve_forever)
+    created = Provider()
+    thread = threading.Thread(target=created.server.serve_forever)
     thread.start()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
+    yield created
+    created.server.shutdown()
+    created.server.server_close()
     thread.join()
 
 
@@ -102,8 +102,8 @@ def admitted(authenticator: Authenticator, token: str) -> Caller:
     return asyncio.run(authenticator.admit(token))
 
 
-def refusal(authenticator: Authenticator, token: str) -> RefusalError:
-    with pytest.raises(RefusalError) as caught:
+def refusal(authenticator: Authenticator, token: str) -> RpcError:
+    with pytest.raises(RpcError) as caught:
         admitted(authenticator, token)
     return caught.value
 
@@ -140,19 +140,19 @@ def test_a_key_of_another_kind_under_a_published_name_is_refused(provider: Provi
 
 def test_keys_that_nobody_publishes_are_refused_and_asked_for_once(provider: Provider, authenticator: Authenticator) -> None:
     for number in range(5):
-        refused = refusal(authenticator, provider.token(f"stranger {number}", signed_by=key()))
-        assert (refused.code, "none of the identity provider's" in str(refused)) == ("unauthenticated", True)
+        error = refusal(authenticator, provider.token(f"stranger {number}", signed_by=key()))
+        assert (error.code, "the identity provider has no such key" in str(error)) == ("unauthenticated", True)
     assert provider.asked == 1
 
 
 def test_the_public_key_is_no_shared_secret(provider: Provider, authenticator: Authenticator) -> None:
     public = provider.keys["first"].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    signed = ".".join(spelled(part) for part in (b'{"alg":"HS256","kid":"first"}', json.dumps(CLAIMS).encode()))
-    forged = f"{signed}.{spelled(hmac.digest(public, signed.encode(), 'sha256'))}"
+    signed = ".".join(encoded(part) for part in (b'{"alg":"HS256","kid":"first"}', json.dumps(CLAIMS).encode()))
+    forged = f"{signed}.{encoded(hmac.digest(public, signed.encode(), 'sha256'))}"
     assert "InvalidAlgorithm" in str(refusal(authenticator, f"Bearer {forged}"))
 
 
-def spelled(part: bytes) -> str:
+def encoded(part: bytes) -> str:
     return urlsafe_b64encode(part).rstrip(b"=").decode()
 
 
@@ -162,8 +162,8 @@ def test_a_provider_that_is_away_is_no_fault_of_the_token(
 ) -> None:
     provider.body = body
     for _ in range(3):
-        refused = refusal(authenticator, provider.token("first"))
-        assert (refused.code, str(refused)) == ("unavailable", "the identity provider does not tell its keys; try again")
+        error = refusal(authenticator, provider.token("first"))
+        assert (error.code, str(error)) == ("unavailable", "the identity provider's keys cannot be fetched; retry")
     assert provider.asked == 1
     provider.body = b""
     clock.now += jwks.FAILED_SECONDS
@@ -187,8 +187,8 @@ def test_whose_key_is_known_does_not_wait_for_a_provider_that_is_asked_for_other
         assert (await authenticator.admit(provider.token("first"))).tenant == 7
         assert not any(task.done() for task in strangers)
         provider.ready.set()
-        told = await asyncio.gather(*strangers, return_exceptions=True)
-        assert [error.code for error in told if isinstance(error, RefusalError)] == ["unauthenticated"] * 5
+        results = await asyncio.gather(*strangers, return_exceptions=True)
+        assert [error.code for error in results if isinstance(error, RpcError)] == ["unauthenticated"] * 5
         assert provider.asked == 2
 
     stranger = key()

@@ -15,9 +15,9 @@ from tests.launching import ROOT
 from tests.pipeline import Pipeline, eventually
 from tests.stack.flink_jobs.centre import Centre
 from tests.stack.flink_jobs.reference import World
-from tests.stack.streamer import shown
-from tests.stack.streamer.lively import AGENTS, LONG_BREAK, QUEUES, LivelyCentre
-from tests.stack.streamer.serving import Server, streaming, token
+from tests.stack.streamer import expected_tiles
+from tests.stack.streamer.server import Server, streaming, token
+from tests.stack.streamer.working_day import AGENTS, LONG_BREAK, QUEUES, WorkingDayCentre
 
 SCREENS = ROOT / "docs" / "screens"
 WIDTH = 390
@@ -76,16 +76,16 @@ def test_a_change_of_state_is_shown(page: Page, server: Server, centre: Centre) 
     assert "token" not in page.url
 
 
-def test_what_a_supervisor_sees_and_does_in_a_lively_centre(page: Page, server: Server, lively: LivelyCentre) -> None:
-    opened(page, server.page, token(lively.account))
+def test_what_a_supervisor_sees_and_does_in_a_lively_centre(page: Page, server: Server, working_day: WorkingDayCentre) -> None:
+    opened(page, server.page, token(working_day.account))
     expect(page.locator("[data-agent-id]")).to_have_count(len(AGENTS))
-    world = lively.world()
+    world = working_day.world()
     figures_are_right(page, world)
     expect(page.locator("[data-queue-id] svg path.answered")).to_have_count(len(QUEUES))
     expect(page.get_by_test_id("alert-counts")).to_contain_text(re.compile(r"[1-9]\d* critical.*[1-9]\d* warning"))
     somebody_minds_an_alert(page)
     page.get_by_role("button", name="60 min").click()
-    thresholds_mark_who_is_long_in_a_state(page, lively)
+    thresholds_mark_who_is_long_in_a_state(page, working_day)
     for scheme, screen in SCHEMES.items():
         page.emulate_media(color_scheme=scheme)
         least = page.evaluate(CONTRAST)
@@ -93,13 +93,13 @@ def test_what_a_supervisor_sees_and_does_in_a_lively_centre(page: Page, server: 
         keep(page, screen)
     page.emulate_media(color_scheme="light")
     the_grid_is_sorted_grouped_and_filtered(page, world)
-    a_timeline_agrees_with_the_grid(page, lively)
+    a_timeline_agrees_with_the_grid(page, working_day)
 
 
 def figures_are_right(page: Page, world: World) -> None:
-    for span in shown.SPANS:
+    for span in expected_tiles.SPANS:
         page.get_by_role("button", name=span).click()
-        eventually(partial(shown.agree, page, world, span))
+        eventually(partial(expected_tiles.agree, page, world, span))
 
 
 def somebody_minds_an_alert(page: Page) -> None:
@@ -109,8 +109,8 @@ def somebody_minds_an_alert(page: Page) -> None:
     expect(alert).to_contain_text("supervisor")
 
 
-def thresholds_mark_who_is_long_in_a_state(page: Page, lively: LivelyCentre) -> None:
-    row = page.locator(f"[data-agent-id='{lively.agents[6]}']")
+def thresholds_mark_who_is_long_in_a_state(page: Page, working_day: WorkingDayCentre) -> None:
+    row = page.locator(f"[data-agent-id='{working_day.agents[6]}']")
     expect(row).to_have_attribute("data-level", "warning")
     page.get_by_role("button", name="Thresholds").click()
     page.get_by_label("Critical minutes for break").fill(str(LONG_BREAK - 1))
@@ -137,17 +137,17 @@ def expect_rows(page: Page, cell: str, texts: list[str]) -> None:
     eventually(lambda: rows(page, cell) == texts)
 
 
-def a_timeline_agrees_with_the_grid(page: Page, lively: LivelyCentre) -> None:
+def a_timeline_agrees_with_the_grid(page: Page, working_day: WorkingDayCentre) -> None:
     """Also where its state comes from a contact, and in the moment in which it changes."""
-    ringing = lively.agents[5]
+    ringing = working_day.agents[5]
     page.locator(f"[data-agent-id='{ringing}']").click()
     newest = page.get_by_test_id("timeline-states").locator("li").first
     expect(newest).to_have_attribute("data-state", "incoming")
     expect(page.get_by_test_id("timeline-contacts").locator("li").filter(has_text=QUEUES[3][0]).first).to_contain_text("not answered yet")
     keep(page, "timeline.png")
-    lively.sql("UPDATE interactions SET state = 'closed', ended_at = NOW(3) WHERE agent_id = %s AND state = 'ringing'", ringing)
+    working_day.sql("UPDATE interactions SET state = 'closed', ended_at = NOW(3) WHERE agent_id = %s AND state = 'ringing'", ringing)
     for state in ("break", "available"):
-        lively.activity(ringing, state)
+        working_day.activity(ringing, state)
     shows(page, ringing, "available")
     expect(newest).to_have_attribute("data-state", "available")
     expect(page.get_by_test_id("timeline-states").locator("li").nth(1)).to_have_attribute("data-state", "break")
@@ -175,9 +175,9 @@ def test_after_a_sleep_it_is_not_called_live_before_it_has_heard_again(page: Pag
     centre.activity(centre.agents[0], "break")
     badge(page, "live")
     page.evaluate(SLEEP)
-    told = eventually(lambda: found if len(found := page.evaluate("window.badges")) > 1 else None)
-    assert told[0] == "reconnecting"
-    assert told[-1] != "reconnecting"
+    badges = eventually(lambda: found if len(found := page.evaluate("window.badges")) > 1 else None)
+    assert badges[0] == "reconnecting"
+    assert badges[-1] != "reconnecting"
 
 
 def test_a_link_takes_nobody_out_of_a_session_unasked(page: Page, server: Server, centre: Centre) -> None:
@@ -195,9 +195,9 @@ def test_a_link_takes_nobody_out_of_a_session_unasked(page: Page, server: Server
     badge(page, "stale")
 
 
-def test_it_fits_a_phone(page: Page, server: Server, lively: LivelyCentre) -> None:
+def test_it_fits_a_phone(page: Page, server: Server, working_day: WorkingDayCentre) -> None:
     page.set_viewport_size({"width": WIDTH, "height": 844})
-    opened(page, server.page, token(lively.account))
+    opened(page, server.page, token(working_day.account))
     expect(page.locator("[data-agent-id]")).to_have_count(len(AGENTS))
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     for row in page.locator("[data-agent-id]").all():
@@ -207,16 +207,16 @@ def test_it_fits_a_phone(page: Page, server: Server, lively: LivelyCentre) -> No
     keep(page, "phone.png")
 
 
-def test_what_stands_still_turns_stale_and_comes_alive_again(page: Page, server: Server, lively: LivelyCentre) -> None:
-    opened(page, server.page, token(lively.account))
+def test_an_idle_view_turns_stale_and_becomes_live_again(page: Page, server: Server, working_day: WorkingDayCentre) -> None:
+    opened(page, server.page, token(working_day.account))
     expect(page.locator("[data-agent-id]")).to_have_count(len(AGENTS))
-    eventually(partial(shown.agree, page, lively.world()))
+    eventually(partial(expected_tiles.agree, page, working_day.world()))
     badge(page, "stale")
     expect(page.get_by_test_id("tile-stale")).to_have_count(len(QUEUES))
     keep(page, "stale.png")
     for _ in range(20):
-        lively.activity(lively.agents[0], "break")
-        lively.activity(lively.agents[0], "available")
+        working_day.activity(working_day.agents[0], "break")
+        working_day.activity(working_day.agents[0], "available")
         if page.get_by_test_id("badge").get_attribute("data-state") == "live":
             break
         page.wait_for_timeout(200)

@@ -14,7 +14,7 @@ import requests
 from streamer.gen.switchboard.v1 import live_pb2 as pb
 from tests.pipeline import Pipeline, eventually
 from tests.stack.flink_jobs.centre import Centre, utc_now
-from tests.stack.streamer.serving import Server, token
+from tests.stack.streamer.server import Server, token
 
 
 def analyst(tenant: int) -> str:
@@ -45,23 +45,23 @@ def rows(server: Server, authorization: str, name: str, **parameters: str) -> pa
 
 def test_rows_come_as_arrow_of_the_token_s_tenant_alone(server: Server, centre: Centre) -> None:
     wanted = {centre.contact() for _ in range(5)}
-    mine, other = analyst(centre.account), analyst(centre.account + 500_000)
-    eventually(lambda: set(rows(server, mine, "interactions.rows", **day()).column("interaction_id").to_pylist()) == wanted)
+    tenant_token, other = analyst(centre.account), analyst(centre.account + 500_000)
+    eventually(lambda: set(rows(server, tenant_token, "interactions.rows", **day()).column("interaction_id").to_pylist()) == wanted)
     assert rows(server, other, "interactions.rows", **day()).num_rows == 0
-    assert rows(server, mine, "interactions.by_day", **day()).column("rows").to_pylist() == [5]
+    assert rows(server, tenant_token, "interactions.by_day", **day()).column("rows").to_pylist() == [5]
 
 
 def test_a_browser_is_sent_the_same_bytes(server: Server, centre: Centre) -> None:
     centre.contact()
-    mine = analyst(centre.account)
-    eventually(lambda: rows(server, mine, "interactions.rows", **day()).num_rows == 1)
+    tenant_token = analyst(centre.account)
+    eventually(lambda: rows(server, tenant_token, "interactions.rows", **day()).num_rows == 1)
     request = pb.QueryRequest(name="interactions.rows", parameters=day()).SerializeToString()
-    headers = {"Content-Type": "application/connect+proto", "Connect-Protocol-Version": "1", "Authorization": mine}
+    headers = {"Content-Type": "application/connect+proto", "Connect-Protocol-Version": "1", "Authorization": tenant_token}
     answer = requests.post(
         f"{server.page}switchboard.v1.Analytics/Query", data=struct.pack(">BI", 0, len(request)) + request, headers=headers, timeout=60
     )
     stream, end = enveloped(answer.content)
-    assert pa.ipc.open_stream(stream).read_all().equals(rows(server, mine, "interactions.rows", **day()))
+    assert pa.ipc.open_stream(stream).read_all().equals(rows(server, tenant_token, "interactions.rows", **day()))
     assert b"error" not in end
 
 
@@ -77,7 +77,7 @@ def enveloped(body: bytes) -> tuple[bytes, bytes]:
 
 
 @pytest.mark.parametrize(
-    ("name", "parameters", "said"),
+    ("name", "parameters", "message"),
     [
         ("secrets.rows", {}, "there is no query 'secrets.rows'"),
         ("interactions.rows", {}, "has the parameters from, until, not none"),
@@ -85,11 +85,11 @@ def enveloped(body: bytes) -> tuple[bytes, bytes]:
         ("interactions.rows", {"from": "1 OR 1=1", "until": "2026-02-01"}, "parameter 'from' is '1 OR 1=1'"),
     ],
 )
-def test_what_is_not_known_is_refused_in_one_line(server: Server, name: str, parameters: dict[str, str], said: str) -> None:
+def test_what_is_not_known_is_refused_in_one_line(server: Server, name: str, parameters: dict[str, str], message: str) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         list(chunks(server, analyst(1), name, **parameters))
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-    assert said in str(caught.value.details())
+    assert message in str(caught.value.details())
 
 
 def test_a_query_that_nobody_reads_any_more_is_stopped(server: Server, centre: Centre, pipeline: Pipeline) -> None:

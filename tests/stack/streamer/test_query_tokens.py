@@ -21,7 +21,7 @@ from streamer.gen.switchboard.v1 import live_pb2 as pb
 from tests.pipeline import Pipeline, eventually
 from tests.soak import scaled
 from tests.stack.flink_jobs.centre import Centre
-from tests.stack.streamer.serving import Server, token, watch
+from tests.stack.streamer.server import Server, token, watch
 from tests.stack.streamer.test_query import day
 
 REQUESTS = scaled(400, 10_000)
@@ -104,10 +104,10 @@ def filled(centre: Centre, pipeline: Pipeline) -> Iterator[dict[str, set[tuple[i
     eventually(lambda: pipeline.landed(states) == [(len(team_of),)])
     eventually(lambda: pipeline.equal(*TABLES, shards=(centre.shard, "metadata")))
     for table in TABLES:
-        place = storage_table(pipeline.catalog[table])
-        ours = f"SELECT * FROM {place} FINAL WHERE account_id = {centre.account}"
+        table_name = storage_table(pipeline.catalog[table])
+        ours = f"SELECT * FROM {table_name} FINAL WHERE account_id = {centre.account}"
         copied = f"SELECT * REPLACE (toUInt32(account_id + {FOREIGN}) AS account_id, 'foreign' AS _shard) FROM ({ours})"
-        pipeline.clickhouse.command(f"INSERT INTO {place} {copied}")
+        pipeline.clickhouse.command(f"INSERT INTO {table_name} {copied}")
     yield rows
     for table in TABLES:
         pipeline.clickhouse.command(f"ALTER TABLE {storage_table(pipeline.catalog[table])} DELETE WHERE _shard = 'foreign'")
@@ -126,7 +126,7 @@ def answered(call: Any, asked: Asked) -> pa.Table | grpc.StatusCode:
 def test_nobody_is_shown_what_is_not_the_token_s(
     server: Server, centre: Centre, pipeline: Pipeline, filled: dict[str, set[tuple[int, int]]]
 ) -> None:
-    attacker, seen, refused = Attacker(centre, centre.account), 0, 0
+    attacker, seen, to_rpc_error = Attacker(centre, centre.account), 0, 0
     with grpc.insecure_channel(server.grpc) as channel:
         call = channel.unary_stream(
             "/switchboard.v1.Analytics/Query",
@@ -138,7 +138,7 @@ def test_nobody_is_shown_what_is_not_the_token_s(
             answer = answered(call, asked)
             if asked.forged:
                 assert answer in REFUSED, asked
-                refused += 1
+                to_rpc_error += 1
                 continue
             assert isinstance(answer, pa.Table), (asked, answer)
             seen += answer.num_rows
@@ -148,7 +148,7 @@ def test_nobody_is_shown_what_is_not_the_token_s(
             if asked.tenant == centre.account or asked.teams is None:
                 assert found == {row for row, team in filled[asked.table] if asked.teams is None or team in asked.teams}, asked
     assert seen > REQUESTS / 4
-    assert refused > REQUESTS / 5
+    assert to_rpc_error > REQUESTS / 5
 
 
 def watched(server: Server, asked: Asked) -> set[int] | grpc.StatusCode:
@@ -164,8 +164,8 @@ def watched(server: Server, asked: Asked) -> set[int] | grpc.StatusCode:
 
 def remembered(server: Server, asked: Asked, agent: int) -> bool:
     """Whether the token is told this agent's past."""
-    place, headers = server.page + "switchboard.v1.Supervisor/Timeline", {"Authorization": asked.authorization}
-    answer = requests.post(place, json={"agentId": agent}, headers=headers, timeout=10)
+    table_name, headers = server.page + "switchboard.v1.Supervisor/Timeline", {"Authorization": asked.authorization}
+    answer = requests.post(table_name, json={"agentId": agent}, headers=headers, timeout=10)
     assert answer.ok or answer.json()["code"] in ("not_found", "unauthenticated"), answer.text
     return answer.ok
 
@@ -174,7 +174,7 @@ def test_nobody_watches_agents_of_other_teams_or_tenants(server: Server, centre:
     assert filled
     eventually(lambda: {agent.agent_id for agent in next(watch(server, token(centre.account))).agents} == set(centre.agents))
     team_of = {agent: centre.teams[agent % 2] for agent in centre.agents}
-    attacker, seen, refused = Attacker(centre, centre.account), 0, 0
+    attacker, seen, to_rpc_error = Attacker(centre, centre.account), 0, 0
     for _ in range(WATCHES):
         asked = attacker.ask()
         ours = {agent for agent, team in team_of.items() if asked.teams is None or team in asked.teams}
@@ -182,9 +182,9 @@ def test_nobody_watches_agents_of_other_teams_or_tenants(server: Server, centre:
         found, agent = watched(server, asked), attacker.one_of(centre.agents)
         assert found == (grpc.StatusCode.UNAUTHENTICATED if asked.forged_token else shown), asked
         assert remembered(server, asked, agent) == (agent in shown), asked
-        seen, refused = seen + len(shown), refused + asked.forged_token
+        seen, to_rpc_error = seen + len(shown), to_rpc_error + asked.forged_token
     assert seen > WATCHES / 4
-    assert refused > WATCHES / 20
+    assert to_rpc_error > WATCHES / 20
 
 
 def columns(pipeline: Pipeline, asked: Asked) -> set[str]:

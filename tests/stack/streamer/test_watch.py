@@ -1,4 +1,4 @@
-"""A supervisor's stream, from a change in MySQL to what the client is told, over both transports."""
+"""A supervisor's stream, from a change in MySQL to the client, over both transports."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import requests
 from tests.pipeline import Pipeline, eventually
 from tests.stack.flink_jobs import reference
 from tests.stack.flink_jobs.centre import STATES, Centre, utc_now
-from tests.stack.streamer.serving import Page, Server, metric_value, states, streaming, token, watch
+from tests.stack.streamer.server import Page, Server, metric_value, states, streaming, token, watch
 
 
-def test_a_change_reaches_who_watches_already_and_who_comes_later(server: Server, centre: Centre) -> None:
+def test_a_change_reaches_present_and_later_subscribers(server: Server, centre: Centre) -> None:
     agent = centre.agents[0]
     messages = watch(server, token(centre.account))
     page = Page().until(messages, lambda page: len(page.agents) == len(centre.agents))
@@ -25,7 +25,7 @@ def test_a_change_reaches_who_watches_already_and_who_comes_later(server: Server
     assert states(later) == states(page)
 
 
-def test_figures_are_those_of_the_formulas_after_traffic_and_a_kill(server: Server, centre: Centre, pipeline: Pipeline) -> None:
+def test_figures_match_the_formulas_after_traffic_and_a_kill(server: Server, centre: Centre, pipeline: Pipeline) -> None:
     centre.work(80)
     world = centre.world()
     wanted = {identity: row[2] for identity, row in reference.status(world).items()}
@@ -43,7 +43,7 @@ def test_figures_are_those_of_the_formulas_after_traffic_and_a_kill(server: Serv
         Page().until(watch(again, token(centre.account)), right)
 
 
-def test_occupancy_is_of_the_agents_own_activities_and_the_same_after_a_restart(server: Server, centre: Centre, pipeline: Pipeline) -> None:
+def test_occupancy_is_computed_from_activities_and_equal_after_a_restart(server: Server, centre: Centre, pipeline: Pipeline) -> None:
     begin = utc_now() - dt.timedelta(minutes=20)
     for agent in centre.agents:
         for minute in centre.random.sample(range(15), 8):  # in no order
@@ -67,7 +67,7 @@ def test_another_tenant_s_token_shows_nothing_of_this_one(server: Server, centre
     assert (list(message.agents), list(message.queues), message.snapshot) == ([], [], True)
 
 
-def test_teams_of_the_token_are_all_that_it_shows(server: Server, centre: Centre) -> None:
+def test_a_token_shows_its_teams_only(server: Server, centre: Centre) -> None:
     team = centre.account * 10
     eventually(lambda: len(next(watch(server, token(centre.account))).agents) == len(centre.agents))
     assert {agent.team_id for agent in next(watch(server, token(centre.account, [team]))).agents} == {team}
@@ -81,7 +81,7 @@ def test_a_stream_ends_when_its_token_does(server: Server, centre: Centre) -> No
 
 
 @pytest.mark.parametrize("authorization", ["", "Bearer nonsense"])
-def test_without_a_good_token_nothing_is_told(server: Server, authorization: str) -> None:
+def test_without_a_valid_token_calls_are_refused(server: Server, authorization: str) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         next(watch(server, authorization))
     assert caught.value.code() == grpc.StatusCode.UNAUTHENTICATED
@@ -101,7 +101,7 @@ def test_the_page_is_served_with_strict_headers_and_nothing_beside_it(server: Se
     assert requests.get(server.page + "..%2f..%2fcli.py", timeout=10).status_code == 404
 
 
-def test_metrics_tell_who_watches_and_who_was_refused(centre: Centre, pipeline: Pipeline) -> None:
+def test_metrics_count_watchers_and_refusals(centre: Centre, pipeline: Pipeline) -> None:
     with streaming(pipeline) as server:
         stream = watch(server, token(centre.account))
         assert next(stream).snapshot
@@ -110,10 +110,10 @@ def test_metrics_tell_who_watches_and_who_was_refused(centre: Centre, pipeline: 
         eventually(lambda: metric_value(server, "switchboard_watchers") == 0)
         with pytest.raises(grpc.RpcError):
             next(watch(server, "Basic c3VwZXI6dmlzb3I="))
-        assert metric_value(server, 'switchboard_refusals_total{reason="a bearer token is needed"}') == 1
+        assert metric_value(server, 'switchboard_refusals_total{reason="a bearer token is required"}') == 1
 
 
-def test_health_is_told_and_a_drain_ends_streams_with_a_word(centre: Centre, pipeline: Pipeline) -> None:
+def test_a_drain_ends_streams_with_an_error(centre: Centre, pipeline: Pipeline) -> None:
     with streaming(pipeline) as server:
         messages = watch(server, token(centre.account))
         next(messages)

@@ -11,8 +11,8 @@ from tests.pipeline import Pipeline, eventually
 from tests.stack.conftest import Servers
 from tests.stack.flink_jobs import reference, results
 from tests.stack.flink_jobs.centre import Centre
-from tests.stack.streamer import shown
-from tests.stack.streamer.serving import Server, token
+from tests.stack.streamer import expected_tiles
+from tests.stack.streamer.server import Server, token
 
 
 @pytest.mark.parametrize("part", ["flink-taskmanager", "clickhouse"])
@@ -32,7 +32,7 @@ def test_the_page_is_right_again_after_a_server_was_killed(
     world = centre.world()
     wanted = {agent: row[2] for agent, row in reference.status(world).items()}
     eventually(lambda: states(page) == wanted, within=120)
-    eventually(lambda: shown.agree(page, world))
+    eventually(lambda: expected_tiles.agree(page, world))
     results.becomes(results.status, centre, reference.status(world))
     results.becomes(results.stats, centre, reference.stats(world))
     results.becomes(results.minutes, centre, reference.minutes(world))

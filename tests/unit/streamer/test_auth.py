@@ -17,8 +17,8 @@ from core.errors import MisconfiguredError
 from core.settings import Settings, StreamerSettings
 from streamer.auth import Authenticator, Caller, mint
 from streamer.calls import admitted
-from streamer.cli import resolved
-from streamer.refusals import RefusalError
+from streamer.cli import resolve_settings
+from streamer.rpc_errors import RpcError
 
 SECRET = "a secret that is long enough for HS256 to like it"
 SETTINGS = StreamerSettings(jwt_secret=SecretStr(SECRET))
@@ -50,20 +50,20 @@ def test_numbers_may_be_written_as_text() -> None:
 @pytest.mark.parametrize(
     ("authorization", "reason"),
     [
-        (None, "a bearer token is needed"),
-        ("Basic abc", "a bearer token is needed"),
+        (None, "a bearer token is required"),
+        ("Basic abc", "a bearer token is required"),
         ("Bearer abc", "the token is refused: Decode"),
         (signed(key="another secret that is long enough for it too"), "the token is refused: InvalidSignature"),
         ("Bearer " + jwt.encode(GOOD, "", algorithm="none"), "the token is refused: InvalidAlgorithm"),
         (signed(exp=int(time.time()) - 1), "the token is refused: ExpiredSignature"),
         (signed(exp=...), "the token is refused: MissingRequiredClaim"),
         (signed(aud="another"), "the token is refused: InvalidAudience"),
-        (signed(tenant=...), "the token names no tenant"),
-        (signed(tenant="7 OR 1"), "the token names no tenant"),
-        (signed(tenant="²"), "the token names no tenant"),
-        (signed(tenant=-1), "the token names no tenant"),
-        (signed(tenant=1 << 64), "the token names no tenant"),
-        (signed(tenant=True), "the token names no tenant"),
+        (signed(tenant=...), "the token has no tenant"),
+        (signed(tenant="7 OR 1"), "the token has no tenant"),
+        (signed(tenant="²"), "the token has no tenant"),
+        (signed(tenant=-1), "the token has no tenant"),
+        (signed(tenant=1 << 64), "the token has no tenant"),
+        (signed(tenant=True), "the token has no tenant"),
         (signed(teams="all"), "the token's teams are not a list of numbers"),
         (signed(teams=[True]), "the token's teams are not a list of numbers"),
         (signed(teams=[1, "x"]), "the token's teams are not a list of numbers"),
@@ -80,10 +80,10 @@ def test_others_are_refused(authorization: str | None, reason: str) -> None:
         async with admitted(Authenticator(SETTINGS), authorization, "Watch", "peer"):
             raise AssertionError("admitted")
 
-    with capture_logs() as logs, pytest.raises(RefusalError) as caught:
+    with capture_logs() as logs, pytest.raises(RpcError) as caught:
         asyncio.run(call())
     assert (caught.value.code, str(caught.value)) == ("unauthenticated", reason)
-    line = {"event": "refused", "peer": "peer", "method": "Watch", "tenant": None, "code": "unauthenticated", "reason": reason}
+    line = {"event": "call refused", "peer": "peer", "method": "Watch", "tenant": None, "code": "unauthenticated", "reason": reason}
     assert logs == [{**line, "log_level": "warning", "part": "streamer"}]
 
 
@@ -91,7 +91,7 @@ def test_others_are_refused(authorization: str | None, reason: str) -> None:
 def test_another_issuer_is_refused_where_one_is_named(issuer: Any, reason: str) -> None:
     chosen = SETTINGS.model_copy(update={"issuer": "https://idp"})
     assert caller_of(signed(iss="https://idp"), chosen).tenant == 7
-    with pytest.raises(RefusalError, match=reason):
+    with pytest.raises(RpcError, match=reason):
         caller_of(signed(iss=issuer), chosen)
 
 
@@ -107,9 +107,9 @@ def test_no_key_is_no_default() -> None:
 
 def test_production_takes_no_tokens_by_a_secret() -> None:
     with pytest.raises(MisconfiguredError, match="identity provider"):
-        resolved(Settings(profile="production", streamer=SETTINGS))
+        resolve_settings(Settings(profile="production", streamer=SETTINGS))
     provided = StreamerSettings(jwks_url="https://idp/jwks")
-    assert resolved(Settings(profile="production", streamer=provided)) == provided
+    assert resolve_settings(Settings(profile="production", streamer=provided)) == provided
 
 
 def test_a_certificate_without_its_key_is_refused() -> None:

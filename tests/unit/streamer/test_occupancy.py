@@ -8,53 +8,51 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.occupancy import Step, Track, Tracks, occupancy
+from streamer.occupancy import ActivityTimeline, AgentTimelines, StateChange, occupancy
 
 STATES = ("on contact", "after-contact work", "available", "break", "offline")
-steps = st.lists(
-    st.builds(Step, st.integers(0, 50), st.integers(0, 5), st.sampled_from(STATES)), unique_by=lambda step: (step.at, step.identity)
+changes = st.lists(
+    st.builds(StateChange, st.integers(0, 50), st.integers(0, 5), st.sampled_from(STATES)), unique_by=lambda change: (change.at, change.id)
 )
 
 
-def spent(found: list[Step], begin: int, end: int) -> tuple[int, int]:
+def expected_time(found: list[StateChange], begin: int, end: int) -> tuple[int, int]:
     """Millisecond by millisecond."""
-    ordered = sorted(found, key=lambda step: (step.at, step.identity))
+    ordered = sorted(found, key=lambda change: (change.at, change.id))
     contact = idle = 0
     for moment in range(begin, end):
-        state = next((step.state for step in reversed(ordered) if step.at <= moment), "offline")
+        state = next((change.state for change in reversed(ordered) if change.at <= moment), "offline")
         contact += state in ("on contact", "after-contact work")
         idle += state == "available"
     return contact, idle
 
 
-@given(found=steps, order=st.randoms(use_true_random=False), begin=st.integers(0, 60), length=st.integers(0, 30))
-def test_time_between_two_moments_is_that_of_the_steps_in_any_order_and_however_often_told(
-    found: list[Step], order: object, begin: int, length: int
-) -> None:
-    told = found + found[::2]
-    order.shuffle(told)  # type: ignore[attr-defined]
-    track = Track()
-    for step in told:
-        track.add(step)
-    assert track.between(begin, begin + length) == spent(found, begin, begin + length)
+@given(found=changes, order=st.randoms(use_true_random=False), begin=st.integers(0, 60), length=st.integers(0, 30))
+def test_the_order_and_duplicates_of_changes_do_not_matter(found: list[StateChange], order: object, begin: int, length: int) -> None:
+    added = found + found[::2]
+    order.shuffle(added)  # type: ignore[attr-defined]
+    timeline = ActivityTimeline()
+    for change in added:
+        timeline.add(change)
+    assert timeline.between(begin, begin + length) == expected_time(found, begin, begin + length)
 
 
-@given(found=steps, before=st.integers(0, 60))
-def test_what_is_forgotten_changes_nothing_of_what_comes_after(found: list[Step], before: int) -> None:
-    track = Track()
-    for step in found:
-        track.add(step)
-    track.forget(before)
+@given(found=changes, before=st.integers(0, 60))
+def test_forgetting_changes_nothing_later(found: list[StateChange], before: int) -> None:
+    timeline = ActivityTimeline()
+    for change in found:
+        timeline.add(change)
+    timeline.forget(before)
     for begin, end in pairwise(range(before, before + 30, 7)):
-        assert track.between(begin, end) == spent(found, begin, end)
+        assert timeline.between(begin, end) == expected_time(found, begin, end)
 
 
-def test_of_several_agents_the_sums_are_divided() -> None:
+def test_the_occupancy_of_several_agents_is_that_of_their_sums() -> None:
     assert occupancy([(300, 100), (0, 200)]) == pytest.approx(0.5)
     assert occupancy([(0, 0)]) is None
 
 
-def test_an_agent_who_was_never_told_of_is_left_out() -> None:
-    tracks = Tracks()
-    tracks.add(7, Step(10, 1, "available"))
-    assert tracks.spent([7, 8], [0, 15], 20) == {7: [(0, 10), (0, 5)]}
+def test_an_agent_without_activities_is_left_out() -> None:
+    timelines = AgentTimelines()
+    timelines.add(7, StateChange(10, 1, "available"))
+    assert timelines.time_in_state([7, 8], [0, 15], 20) == {7: [(0, 10), (0, 5)]}

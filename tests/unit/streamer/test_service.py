@@ -11,22 +11,22 @@ from streamer.gen.switchboard.v1 import live_pb2 as pb
 from streamer.hub import Hub
 from streamer.service import Supervisor
 from streamer.state import State
-from streamer.timeline import Timelines
+from streamer.timeline import TimelineReader
 
 MANY = 40
 """More than the loop has threads of its own."""
 
 
 class Seeing(Hub):
-    def sees(self, caller: Caller, agent: int) -> bool:
+    def sees_agent(self, caller: Caller, agent: int) -> bool:
         return True
 
 
-class Slow(Timelines):
+class Slow(TimelineReader):
     def __init__(self, go_on: threading.Event) -> None:
         self._go_on = go_on
 
-    def of(self, tenant: int, agent: int, back: dt.timedelta) -> pb.TimelineResponse:
+    def read(self, tenant: int, agent: int, back: dt.timedelta) -> pb.TimelineResponse:
         self._go_on.wait(60)
         return pb.TimelineResponse()
 
@@ -39,7 +39,7 @@ def test_timelines_that_wait_for_clickhouse_take_no_thread_from_others() -> None
         asked = [asyncio.create_task(supervisor.timeline(caller, pb.TimelineRequest(agent_id=1))) for _ in range(MANY)]
         await asyncio.sleep(0)
         try:
-            assert await asyncio.wait_for(asyncio.to_thread(lambda: "the feed's"), 20) == "the feed's"
+            assert await asyncio.wait_for(asyncio.to_thread(lambda: "another thread's"), 20) == "another thread's"
         finally:
             go_on.set()
         await asyncio.gather(*asked)

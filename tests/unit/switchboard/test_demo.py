@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 
 from core.errors import TransientError
-from switchboard.demo import _all_last
+from switchboard.demo import _check_processes
 
 
 def test_a_command_that_has_ended_is_told_with_the_end_of_its_log(tmp_path: Path) -> None:
     (tmp_path / "streamer.log").write_text("the port is taken\n")
-    unbounded_state_sources = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    running = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     try:
-        _all_last(tmp_path, {"lander": unbounded_state_sources})
+        _check_processes(tmp_path, {"lander": running})
         with pytest.raises(TransientError, match=r"the streamer has ended; .*streamer\.log: the port is taken"):
-            _all_last(tmp_path, {"lander": unbounded_state_sources, "streamer": ended})
+            _check_processes(tmp_path, {"lander": running, "streamer": ended})
     finally:
-        unbounded_state_sources.communicate(b"\n")
+        running.communicate(b"\n")

@@ -1,4 +1,4 @@
-"""Many clients, and bad ones: none of them costs another anything, and nothing is left of those that went."""
+"""Many clients, and slow ones: none delays another, and those that leave free everything."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from streamer.gen.switchboard.v1 import live_pb2 as pb
 from tests.pipeline import eventually
 from tests.soak import scaled
 from tests.stack.flink_jobs.centre import Centre
-from tests.stack.streamer.serving import Page, Server, metric_value, token, watch
+from tests.stack.streamer.server import Page, Server, metric_value, token, watch
 
 RECONNECTS = scaled(2000, 10_000)
 AT_ONCE = 100
-MOST_GROWTH = scaled(24, 64) << 20
+MAX_GROWTH = scaled(24, 64) << 20
 """Bytes."""
 
 
@@ -29,7 +29,7 @@ def test_thousands_of_reconnects_leave_nothing_behind(server: Server, centre: Ce
     asyncio.run(reconnect(server, bearer, RECONNECTS // 10))
     before, files = resident(server), psutil.Process(server.process.pid).num_fds()
     asyncio.run(reconnect(server, bearer, RECONNECTS))
-    assert resident(server) - before < MOST_GROWTH
+    assert resident(server) - before < MAX_GROWTH
     eventually(lambda: psutil.Process(server.process.pid).num_fds() <= files)
     eventually(lambda: metric_value(server, "switchboard_watchers") == 0)
     Page().until(watch(server, bearer), lambda page: set(page.agents) == set(centre.agents))
@@ -54,7 +54,7 @@ async def reconnect(server: Server, bearer: str, times: int) -> None:
         await asyncio.gather(*(once() for _ in range(times)))
 
 
-def test_a_client_that_stops_reading_holds_up_nobody_and_finds_the_newest_when_it_reads_on(server: Server, centre: Centre) -> None:
+def test_a_client_that_stops_reading_delays_nobody_and_then_receives_the_newest_state(server: Server, centre: Centre) -> None:
     bearer, agent = token(centre.account), centre.agents[0]
     slow = watch(server, bearer)
     first = Page()

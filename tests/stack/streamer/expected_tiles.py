@@ -1,4 +1,4 @@
-"""What the page's tiles have to show, by plain Python over MySQL's rows."""
+"""The figures of the page's tiles, computed in Python from the rows in MySQL."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def tiles(world: World, span: str = "30 min") -> dict[int, dict[str, str]]:
     minutes, now = reference.minutes(world), reference.stats(world)
     found = {}
     for queue, (waiting, _, served, *_) in now.items():
-        mine = [sums for (number, minute), sums in minutes.items() if number == queue and minute >= begin]
-        offered, answered, abandoned, short, _, within, *_ = (sum(column) for column in zip([0] * 8, *mine, strict=True))
+        rows = [sums for (number, minute), sums in minutes.items() if number == queue and minute >= begin]
+        offered, answered, abandoned, short, _, within, *_ = (sum(column) for column in zip([0] * 8, *rows, strict=True))
         found[queue] = {
             "waiting": str(waiting),
             "in-service": str(served),

@@ -1,4 +1,4 @@
-"""Alerts as a result table: written to their topic as they change, and read back by a streamer that starts."""
+"""Alerts as a result table: written to their topic when they change, and loaded when a streamer starts."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from schemas.render.clickhouse import storage_table
 from schemas.render.result_record import envelope
 from schemas.table import Table
 from streamer.alerts import Alert, Subject
-from streamer.ground import JobRun
-from streamer.tail import Tail
+from streamer.control_reader import BoundTopic
 from streamer.tenant import Row
+from streamer.topic_reader import TopicReader
 
 SOURCE = {"connector": "streamer", "db": "", "snapshot": None, "file": "", "pos": 0, "row": 0}
 COLUMNS = (
@@ -31,13 +31,13 @@ COLUMNS = (
     *("value", "threshold", "raised_at", "acknowledged_by", "acknowledged_at"),
 )
 GROUP = "switchboard-streamer"
-"""It reads from given offsets and commits nothing."""
+"""Offsets are given explicitly; nothing is committed."""
 Key = tuple[int, str]
 log = logging.get("streamer")
 
 
-class Ledger:
-    """`write` never blocks: what Kafka does not take is told in the log."""
+class AlertStore:
+    """`write` never blocks: alerts that Kafka does not accept are logged."""
 
     def __init__(self, endpoints: Endpoints, table: Table) -> None:
         self._endpoints = endpoints
@@ -47,10 +47,10 @@ class Ledger:
         self._schema: Any = None
         self._id = 0
 
-    def standing(self) -> list[tuple[int, Alert]]:
-        """(tenant, alert) of those that have not been cleared, as their topic tells: what has not landed yet, too.
+    def load_active(self) -> list[tuple[int, Alert]]:
+        """Returns (tenant, alert) of every alert that is not cleared, including records that have not landed yet.
 
-        Blocks on the registry, ClickHouse and Kafka. Raises TransientError.
+        Blocks for the registry, ClickHouse and Kafka; raises TransientError.
         """
         text = envelope(self._table)
         self._id = self._registry.register(f"{topic_of(self._table)}-value", text)
@@ -60,28 +60,29 @@ class Ledger:
             landed = client.query(f"SELECT _partition, max(_offset) FROM {rows} GROUP BY _partition").result_rows
             found = client.query(f"SELECT {', '.join(COLUMNS)} FROM {rows} FINAL WHERE cleared_at IS NULL").result_rows
         alerts = [dict(zip(COLUMNS, row, strict=True)) | {"cleared_at": None} for row in found]
-        standing: dict[Key, Row] = {}
-        for row in [*alerts, *self._not_landed({int(part): int(offset) for part, offset in landed})]:
-            standing[row["account_id"], row["alert_id"]] = row
-        return [(int(row["account_id"]), _read(row)) for row in standing.values() if row["cleared_at"] is None]
+        newest: dict[Key, Row] = {}
+        for row in [*alerts, *self._unlanded({int(part): int(offset) for part, offset in landed})]:
+            newest[row["account_id"], row["alert_id"]] = row
+        return [(int(row["account_id"]), _alert(row)) for row in newest.values() if row["cleared_at"] is None]
 
-    def _not_landed(self, landed: Mapping[int, int]) -> list[Row]:
-        """In the order of the topic. `landed` are the newest offsets in ClickHouse."""
+    def _unlanded(self, landed: Mapping[int, int]) -> list[Row]:
+        """Returns rows in the order of the topic. `landed` maps each partition to its newest offset in ClickHouse."""
         topic, found = topic_of(self._table), list[Row]()
         with kafka.answering(self._endpoints.kafka):
-            live = kafka.admin(self._endpoints.kafka).list_topics(timeout=15).topics.get(topic)
-        if live is None:
+            metadata = kafka.admin(self._endpoints.kafka).list_topics(timeout=15).topics.get(topic)
+        if metadata is None:
             return []
-        making = {topic: JobRun(1, len(live.partitions))}
-        tail = Tail(self._endpoints.kafka, self._endpoints.registry, [self._table], making, GROUP)
+        bound = {topic: BoundTopic(1, len(metadata.partitions))}
+        reader = TopicReader(self._endpoints.kafka, self._endpoints.registry, [self._table], bound, GROUP)
         try:
-            tail.assign([TopicPartition(topic, part, landed.get(part, -1) + 1) for part in live.partitions])
-            tail.catch_up(lambda change: found.append(change.row) if change.row is not None else None)
+            reader.assign([TopicPartition(topic, part, landed.get(part, -1) + 1) for part in metadata.partitions])
+            reader.catch_up(lambda change: found.append(change.row) if change.row is not None else None)
         finally:
-            tail.close()
+            reader.close()
         return found
 
     def write(self, tenant: int, alerts: Iterable[Alert]) -> None:
+        """Queues the alerts for their topic, after `load_active`."""
         now = int(dt.datetime.now(dt.UTC).timestamp() * 1000)
         for alert in alerts:
             key = json.dumps({"account_id": tenant, "alert_id": alert.id}, separators=(",", ":")).encode()
@@ -89,18 +90,20 @@ class Ledger:
             change = {"before": None, "after": _row(tenant, alert), "source": {**SOURCE, "ts_ms": now}, "op": "u"}
             fastavro.schemaless_writer(sent, self._schema, change)
             try:
-                self._producer.produce(topic_of(self._table), key=key, value=confluent.frame(self._id, sent.getvalue()), on_delivery=_told)
+                self._producer.produce(
+                    topic_of(self._table), key=key, value=confluent.frame(self._id, sent.getvalue()), on_delivery=_log_failure
+                )
             except BufferError:
-                log.error("an alert is not written, as Kafka takes nothing", tenant=tenant, alert=alert.id)
+                log.error("an alert is not written: the producer's queue is full", tenant=tenant, alert=alert.id)
         self._producer.poll(0)
 
     def close(self, limit: float = 10) -> None:
-        """Blocks until all is written, `limit` seconds at most."""
+        """Blocks until all alerts are written, `limit` seconds at most."""
         if left := self._producer.flush(limit):
-            log.error("alerts are not written, as Kafka takes nothing", count=left)
+            log.error("alerts are not written: Kafka does not answer", count=left)
 
 
-def _told(error: KafkaError | None, message: Message) -> None:
+def _log_failure(error: KafkaError | None, message: Message) -> None:
     if error is not None:
         log.error("an alert is not written", key=str(message.key()), reason=error.str())
 
@@ -126,7 +129,7 @@ def _utc(moment: dt.datetime) -> dt.datetime:
     return moment.replace(tzinfo=dt.UTC)
 
 
-def _read(row: Row) -> Alert:
+def _alert(row: Row) -> Alert:
     subject = Subject(row["metric"], row["queue_id"], row["agent_id"])
-    minded = (row["acknowledged_by"] or "", row["acknowledged_at"])
-    return Alert(row["alert_id"], subject, row["level"], row["value"], row["threshold"], row["raised_at"], None, *minded)
+    acknowledged = (row["acknowledged_by"] or "", row["acknowledged_at"])
+    return Alert(row["alert_id"], subject, row["level"], row["value"], row["threshold"], row["raised_at"], None, *acknowledged)

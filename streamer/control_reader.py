@@ -1,4 +1,4 @@
-"""On what the view stands: generations, topics and sources, as the control database, Kafka and MySQL tell them."""
+"""Reads the active generations, their topics and the sources from the control database, Kafka and MySQL."""
 
 from __future__ import annotations
 
@@ -26,62 +26,63 @@ log = logging.get("streamer")
 
 
 @dataclass(frozen=True)
-class JobRun:
-    """Which making of a topic this is, and its partitions."""
+class BoundTopic:
+    """A topic's generation and its number of partitions."""
 
     generation: int
     partitions: int
 
 
 @dataclass(frozen=True)
-class Footing:
-    """The tables in the generations in force, and their topics: one that is not there, or not bound yet, is not among them."""
+class ActiveTables:
+    """The tables in their active generations, and those of their topics that exist and have a generation."""
 
     tables: tuple[Table, ...]
-    topics: Mapping[str, JobRun]
+    topics: Mapping[str, BoundTopic]
 
 
-class Ground:
-    """Each call blocks, and raises TransientError where a server does not answer."""
+class ControlReader:
+    """Each call blocks, and raises TransientError if a server does not answer."""
 
     def __init__(self, endpoints: Endpoints, control: ControlDatabase, stopping: Callable[[], bool]) -> None:
-        """Once `stopping` says so, what waits for Kafka raises TransientError at once."""
+        """A call that waits for Kafka raises TransientError once `stopping` returns true."""
         self._endpoints = endpoints
         self._control = control
         self._describer = TopicDescriber(endpoints.kafka, stopping)
         self._servers: dict[str, str] = {}
 
     def close(self) -> None:
-        """Ends the process that describes topics."""
+        """Stops the process that describes topics."""
         self._describer.close()
 
-    def footing(self, tables: Sequence[Table]) -> Footing:
+    def active_tables(self, tables: Sequence[Table]) -> ActiveTables:
+        """Returns these tables in their active generations, with their topics."""
         with _answering():
             chosen = active_versions(self._control)
-        there = tuple(replace(table, generation=chosen.get(table.name, 1)) for table in tables)
-        return Footing(there, self._makings([topic_of(table) for table in there]))
+        active = tuple(replace(table, generation=chosen.get(table.name, 1)) for table in tables)
+        return ActiveTables(active, self._bound_topics([topic_of(table) for table in active]))
 
     def sources(self) -> Sources:
-        """With the servers as `learn_servers` found them last."""
+        """Returns the sources, with the servers as of the last `refresh_servers`."""
         with _answering():
-            return Sources(dict(self._servers), frozenset(held.database for held in list_quarantined(self._control)))
+            return Sources(dict(self._servers), frozenset(item.database for item in list_quarantined(self._control)))
 
-    def learn_servers(self) -> None:
-        """A server that is away keeps what it was known to hold. Raises nothing."""
+    def refresh_servers(self) -> None:
+        """Reads each server's shards; those of an unavailable server are kept. Never raises."""
         for server in self._endpoints.mysql:
             try:
                 self._servers |= dict.fromkeys(mysql.databases(server), server.name)
             except SwitchboardError as error:
-                log.warning("a server's shards are not told", server=server.name, error=error.what)
+                log.warning("a server's shards cannot be read", server=server.name, error=error.what)
 
-    def _makings(self, topics: Sequence[str]) -> dict[str, JobRun]:
-        """By (cluster id, topic id), as the landers know them: a name may have been another topic's before."""
+    def _bound_topics(self, topics: Sequence[str]) -> dict[str, BoundTopic]:
+        """Topics are identified by cluster id and topic id, as in the landers: an earlier topic may have had the same name."""
         found = self._describer.identities(topics)
         with _answering(), self._control.session() as session:
             rows = session.scalars(select(TopicGeneration).where(TopicGeneration.topic.in_(topics))).all()
-        bound = {(row.topic, row.cluster_id, row.topic_id): row.generation for row in rows}
+        generations = {(row.topic, row.cluster_id, row.topic_id): row.generation for row in rows}
         keys = {topic: (topic, identity.cluster_id, identity.topic_id) for topic, identity in found.items()}
-        return {topic: JobRun(bound[key], found[topic].partitions) for topic, key in keys.items() if key in bound}
+        return {topic: BoundTopic(generations[key], found[topic].partitions) for topic, key in keys.items() if key in generations}
 
 
 @contextmanager

@@ -34,17 +34,17 @@ class Server:
 def streaming(pipeline: Pipeline, port: int = 0) -> Iterator[Server]:
     assert SETTINGS.jwt_secret is not None
     secret = {"SWITCHBOARD_STREAMER__JWT_SECRET": SETTINGS.jwt_secret.get_secret_value()}
-    place = pipeline.home / "logs" / "streamer.log"
-    before = len(place.read_text().splitlines()) if place.exists() else 0
+    log = pipeline.home / "logs" / "streamer.log"
+    before = len(log.read_text().splitlines()) if log.exists() else 0
     process = pipeline.start("streamer", "stream", "--port", str(port), "--grpc-port", "0", **secret)
 
-    def said(event: str) -> Any:
-        lines = place.read_text().splitlines()[before:]
+    def event_of(event: str) -> Any:
+        lines = log.read_text().splitlines()[before:]
         return next((json.loads(line) for line in lines if f'"event": "{event}"' in line), None)
 
     try:
-        told = eventually(lambda: said("serving"))
-        yield Server(told["page"], told["grpc"], f"http://127.0.0.1:{said('metrics')['port']}/metrics", process)
+        serving = eventually(lambda: event_of("serving"))
+        yield Server(serving["page"], serving["grpc"], f"http://127.0.0.1:{event_of('metrics')['port']}/metrics", process)
     finally:
         if process.poll() is None:
             assert end(process) == 0
@@ -71,7 +71,7 @@ def watch(server: Server, authorization: str, limit: float = 60) -> Iterator[pb.
 
 
 class Page:
-    """What a client holds after the messages so far."""
+    """The state of a client after the messages so far."""
 
     def __init__(self) -> None:
         self.agents: dict[int, pb.Agent] = {}

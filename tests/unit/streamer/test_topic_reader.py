@@ -18,10 +18,10 @@ from core.wire import confluent
 from schemas.contracts.agent_activity import agent_activity
 from schemas.contracts.agent_status import agent_status
 from schemas.render.result_record import envelope
-from streamer import tail as module
-from streamer.ground import JobRun
+from streamer import topic_reader as module
+from streamer.control_reader import BoundTopic
 from streamer.state import Change
-from streamer.tail import Tail
+from streamer.topic_reader import TopicReader
 
 TOPIC = "realtime.agent_status"
 SCHEMA = envelope(agent_status)
@@ -85,19 +85,19 @@ class Reader:
     committed_at: TopicPartition | None = None
     raises: Exception | None = None
 
-    def committed(self, places: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+    def committed(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]:
         if self.raises is not None:
             raise self.raises
-        return places if self.committed_at is None else [self.committed_at]
+        return partitions if self.committed_at is None else [self.committed_at]
 
-    def assign(self, places: list[TopicPartition]) -> None: ...
+    def assign(self, partitions: list[TopicPartition]) -> None: ...
 
     def poll(self, limit: float) -> Record | None:
         if self.raises is not None:
             raise self.raises
         return self.records.popleft() if self.records else None
 
-    def consume(self, most: int, limit: float) -> list[Record]:
+    def consume(self, count: int, limit: float) -> list[Record]:
         rest, self.records = list(self.records), deque()
         return rest
 
@@ -120,87 +120,89 @@ class Schemas:
 
 @pytest.fixture
 def reader(monkeypatch: pytest.MonkeyPatch) -> Reader:
-    made = Reader()
-    monkeypatch.setattr(module, "consumer", lambda *_, **__: made)
-    monkeypatch.setattr(module, "partition_offsets", lambda client, partitions, spec, limit: dict.fromkeys(partitions, made.end))
-    return made
+    fake = Reader()
+    monkeypatch.setattr(module, "consumer", lambda *_, **__: fake)
+    monkeypatch.setattr(module, "partition_offsets", lambda client, partitions, spec, limit: dict.fromkeys(partitions, fake.end))
+    return fake
 
 
-def tail_of(generation: int = 1) -> Tail:
-    topics = {TOPIC: JobRun(generation, 1)}
-    made = Tail(KafkaEndpoint(bootstrap="nowhere"), RegistryEndpoint(url="nowhere"), [agent_status, agent_activity], topics, "group")
-    made._registry = Schemas()  # type: ignore[assignment]
-    made.assign([TopicPartition(TOPIC, 0, 0)])
-    return made
+def topic_reader_of(generation: int = 1) -> TopicReader:
+    topics = {TOPIC: BoundTopic(generation, 1)}
+    topic_reader = TopicReader(
+        KafkaEndpoint(bootstrap="nowhere"), RegistryEndpoint(url="nowhere"), [agent_status, agent_activity], topics, "group"
+    )
+    topic_reader._registry = Schemas()  # type: ignore[assignment]
+    topic_reader.assign([TopicPartition(TOPIC, 0, 0)])
+    return topic_reader
 
 
-def caught_up(tail: Tail, reader: Reader, *records: Record) -> list[Change]:
+def caught_up(topic_reader: TopicReader, reader: Reader, *records: Record) -> list[Change]:
     found: list[Change] = []
     reader.records, reader.end = deque(records), records[-1].at + (0 if records[-1].fault else 1)
-    tail.catch_up(found.append)
+    topic_reader.catch_up(found.append)
     return found
 
 
 @pytest.mark.parametrize("generation", [1, 2])
-def test_a_version_is_of_the_topic_s_generation(reader: Reader, generation: int) -> None:
-    upsert, deletion = caught_up(tail_of(generation), reader, Record(4, value()), Record(5, None))
+def test_a_version_begins_with_the_topic_s_generation(reader: Reader, generation: int) -> None:
+    upsert, deletion = caught_up(topic_reader_of(generation), reader, Record(4, value()), Record(5, None))
     assert (upsert.version, deletion.version) == (generation << 48 | 8, generation << 48 | 10)
     assert (upsert.key, deletion.key, deletion.row) == ((1, 7), (1, 7), None)
 
 
 @pytest.mark.parametrize(("metadata", "generation", "first"), [("1", 1, 9), ("1", 2, 0), ("2", 2, 9), ("", 1, 9)])
-def test_an_offset_of_another_generation_is_of_another_topic(reader: Reader, metadata: str, generation: int, first: int) -> None:
+def test_an_offset_committed_in_another_generation_is_not_used(reader: Reader, metadata: str, generation: int, first: int) -> None:
     reader.committed_at = TopicPartition(TOPIC, 0, 9, metadata=metadata)
-    assert [place.offset for place in tail_of(generation).landed()] == [first]
+    assert [partition.offset for partition in topic_reader_of(generation).committed_offsets()] == [first]
 
 
-def test_it_has_caught_up_though_the_log_ends_with_what_nobody_is_handed(reader: Reader) -> None:
-    assert len(caught_up(tail_of(), reader, Record(0, value()), end_at(3))) == 1
+def test_it_catches_up_with_a_log_that_ends_with_control_records(reader: Reader) -> None:
+    assert len(caught_up(topic_reader_of(), reader, Record(0, value()), end_at(3))) == 1
 
 
 def test_it_has_not_caught_up_before_the_end(reader: Reader) -> None:
     reader.end = 5
     reader.records = deque([Record(0, value())])
-    with pytest.raises(TransientError, match="not read to their ends"):
-        tail_of().catch_up(lambda change: None, limit=0)
+    with pytest.raises(TransientError, match="were not read to their ends"):
+        topic_reader_of().catch_up(lambda change: None, limit=0)
 
 
-def test_a_record_waits_for_its_schema_as_long_as_the_registry_is_away(reader: Reader) -> None:
-    tail = tail_of()
-    tail._registry.away = 3  # type: ignore[attr-defined]
-    assert [change.version >> 1 & 0xFF for change in caught_up(tail, reader, Record(0, value()), Record(1, value()))] == [0, 1]
+def test_a_record_waits_for_its_schema_while_the_registry_is_unavailable(reader: Reader) -> None:
+    topic_reader = topic_reader_of()
+    topic_reader._registry.away = 3  # type: ignore[attr-defined]
+    assert [change.version >> 1 & 0xFF for change in caught_up(topic_reader, reader, Record(0, value()), Record(1, value()))] == [0, 1]
 
 
 @pytest.mark.parametrize("bad", [b"", b"{}", confluent.frame(9, b"\0"), value()[:-9], value()[:5] + b"\xff" * 20])
-def test_a_record_that_cannot_be_read_is_left_out_alone(reader: Reader, bad: bytes) -> None:
-    assert [change.version >> 1 for change in caught_up(tail_of(), reader, Record(0, bad), Record(1, value()))] == [(1 << 47) + 1]
+def test_only_a_record_that_cannot_be_decoded_is_skipped(reader: Reader, bad: bytes) -> None:
+    assert [change.version >> 1 for change in caught_up(topic_reader_of(), reader, Record(0, bad), Record(1, value()))] == [(1 << 47) + 1]
 
 
 @pytest.mark.parametrize("error", [OverflowError("date value out of range"), AssertionError("no"), RecursionError("no")])
-def test_whatever_a_record_raises_leaves_it_out_alone(reader: Reader, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    tail, whole = tail_of(), Tail._change
+def test_a_record_that_raises_any_exception_is_skipped(reader: Reader, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    topic_reader, whole = topic_reader_of(), TopicReader._change
 
-    def change(self: Tail, table: Any, key: Any, data: Any, version: int) -> Change | None:
+    def change(self: TopicReader, table: Any, key: Any, data: Any, version: int) -> Change | None:
         if version & 0xFF == 0:
             raise error
         return whole(self, table, key, data, version)
 
-    monkeypatch.setattr(Tail, "_change", change)
-    assert len(caught_up(tail, reader, Record(0, value()), Record(1, value()))) == 1
+    monkeypatch.setattr(TopicReader, "_change", change)
+    assert len(caught_up(topic_reader, reader, Record(0, value()), Record(1, value()))) == 1
 
 
-def test_an_end_that_nobody_wanted_is_known_with_its_reason(reader: Reader) -> None:
-    tail = tail_of()
+def test_an_unexpected_end_has_its_cause(reader: Reader) -> None:
+    topic_reader = topic_reader_of()
     reader.raises = KafkaException(KafkaError(KafkaError._FATAL))
-    tail.start(lambda changes: None)
-    assert tail._thread is not None
-    tail._thread.join(30)
-    assert (tail.ended, tail.failure) == (True, reader.raises)
-    tail.stop()
-    assert not tail.ended
+    topic_reader.start(lambda changes: None)
+    assert topic_reader._thread is not None
+    topic_reader._thread.join(30)
+    assert (topic_reader.ended, topic_reader.failure) == (True, reader.raises)
+    topic_reader.stop()
+    assert not topic_reader.ended
 
 
-def test_kafka_that_is_away_is_an_error_to_wait_out(reader: Reader) -> None:
+def test_an_unavailable_kafka_is_a_transient_error(reader: Reader) -> None:
     reader.raises = KafkaException(KafkaError(KafkaError._TRANSPORT))
     with pytest.raises(TransientError, match="Kafka at nowhere does not answer"):
-        tail_of().landed()
+        topic_reader_of().committed_offsets()

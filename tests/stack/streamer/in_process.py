@@ -1,4 +1,4 @@
-"""A streamer's listeners in the test's own loop, without servers behind them unless the test gives them, and calls of both transports."""
+"""A streamer's listeners in the test's event loop, without servers unless the test passes them, and calls of both transports."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from streamer.hub import Hub
 from streamer.listeners import Listeners
 from streamer.service import Supervisor
 from streamer.state import State
-from streamer.timeline import Timelines
-from tests.stack.streamer.serving import SETTINGS
+from streamer.timeline import TimelineReader
+from tests.stack.streamer.server import SETTINGS
 
 NOWHERE = ClickHouseEndpoint(host="127.0.0.1", http_port=9, tcp_port=9, user="nobody", password=SecretStr(""))
 
@@ -35,18 +35,18 @@ def settings(**changes: Any) -> StreamerSettings:
 
 @contextlib.asynccontextmanager
 async def listening(chosen: StreamerSettings, hub: Hub | None = None, analytics: Analytics | None = None) -> AsyncIterator[Listeners]:
-    """Ends within the drain's time, whatever the calls do."""
-    of_hub, of_tools = hub or Hub(State()), analytics or Analytics(NOWHERE, Catalog(()), chosen)
-    made = Listeners(chosen, Authenticator(chosen), Supervisor(of_hub, Timelines(NOWHERE)), of_tools)
-    made.bind()
-    await made.start()
-    beating = asyncio.create_task(of_hub.run())
+    """Ends within `drain_seconds`, whatever the calls do."""
+    used_hub, used_analytics = hub or Hub(State()), analytics or Analytics(NOWHERE, Catalog(()), chosen)
+    listeners = Listeners(chosen, Authenticator(chosen), Supervisor(used_hub, TimelineReader(NOWHERE)), used_analytics)
+    listeners.bind()
+    await listeners.start()
+    flushing = asyncio.create_task(used_hub.run())
     try:
-        yield made
+        yield listeners
     finally:
-        await made.stop()
-        await of_tools.close()
-        beating.cancel()
+        await listeners.stop()
+        await used_analytics.close()
+        flushing.cancel()
 
 
 def stream(channel: grpc.aio.Channel, method: str, request: Message, bearer: str, answer: type[Message], limit: float | None = None) -> Any:
@@ -70,8 +70,8 @@ class Browser:
         reader, writer = await asyncio.open_connection(host, int(port), limit=4 << 20)
         data = request.SerializeToString()
         body = struct.pack(">BI", 0, len(data)) + data
-        told = {"Host": host, "Content-Type": "application/connect+proto", "Content-Length": str(len(body)), "Authorization": bearer}
-        head = "".join(f"{name}: {value}\r\n" for name, value in (told | headers).items())
+        defaults = {"Host": host, "Content-Type": "application/connect+proto", "Content-Length": str(len(body)), "Authorization": bearer}
+        head = "".join(f"{name}: {value}\r\n" for name, value in (defaults | headers).items())
         writer.write(f"POST /switchboard.v1.{method} HTTP/1.1\r\n{head}\r\n".encode() + body)
         return cls(reader, writer)
 

@@ -1,4 +1,4 @@
-"""A contact centre with names and a working day behind it: what a supervisor would look at, and what the docs' pictures show."""
+"""A contact centre with names, at the end of a working day, as in the documents' screenshots."""
 
 from __future__ import annotations
 
@@ -43,23 +43,23 @@ class Spell:
     end: dt.datetime
 
 
-class LivelyCentre(Centre):
+class WorkingDayCentre(Centre):
     def __init__(self, pipeline: Pipeline, space: Space) -> None:
         super().__init__(pipeline, space, agents=len(AGENTS), queues=len(QUEUES))
         self._name()
-        self._live_the_day(utc_now())
+        self._write_day(utc_now())
 
     def _name(self) -> None:
         teams = sorted({team for _, team in AGENTS})
         for number, team in enumerate(teams):
             self.meta("REPLACE INTO teams (team_id, account_id, name) VALUES (%s, %s, %s)", self.account * 10 + number, self.account, team)
         for agent, (name, team) in zip(self.agents, AGENTS, strict=True):
-            place = self.account * 10 + teams.index(team)
-            self.meta("UPDATE agents SET display_name = %s, team_id = %s WHERE agent_id = %s", name, place, agent)
+            team_id = self.account * 10 + teams.index(team)
+            self.meta("UPDATE agents SET display_name = %s, team_id = %s WHERE agent_id = %s", name, team_id, agent)
         for queue, (name, channel) in zip(self.queues, QUEUES, strict=True):
             self.meta("UPDATE queues SET name = %s, channel = %s WHERE queue_id = %s", name, channel, queue)
 
-    def _live_the_day(self, now: dt.datetime) -> None:
+    def _write_day(self, now: dt.datetime) -> None:
         activities: list[tuple[Any, ...]] = []
         contacts: list[tuple[Any, ...]] = []
         segments: list[tuple[Any, ...]] = []
@@ -76,15 +76,15 @@ class LivelyCentre(Centre):
         )
         self._write(f"interactions ({names}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)", contacts)
         self._write("interaction_segments VALUES (%s, %s, %s, %s, %s, %s, %s)", segments)
-        self._in_hand(now)
+        self._write_open_contacts(now)
 
     def _spells(self, now: dt.datetime, last: str) -> Iterator[Spell]:
         """From the log-in up to what lasts now."""
         moment = now - DAY - self.random.randrange(1800) * SECOND
         began_last = now - (LONG_BREAK * 60 if last == "break" else self.random.randrange(30, 200)) * SECOND
         while moment < began_last:
-            for state, least, most in ROUND:
-                end = min(began_last, moment + self.random.randrange(least, most) * SECOND)
+            for state, minimum, maximum in ROUND:
+                end = min(began_last, moment + self.random.randrange(minimum, maximum) * SECOND)
                 if moment < end:
                     yield Spell(state, moment, end)
                 moment = end
@@ -104,7 +104,7 @@ class LivelyCentre(Centre):
             queue, channel = self._queue()
             yield (self.identity(), self.account, channel, "abandoned", queue, None, began, None, began + waited, True, began + waited)
 
-    def _in_hand(self, now: dt.datetime) -> None:
+    def _write_open_contacts(self, now: dt.datetime) -> None:
         """Contacts that are talked with, ring and wait: at the first queue for too long, at the second too many."""
         for agent, state in zip(self.agents, NOW, strict=True):
             if state == "on contact":
