@@ -33,11 +33,11 @@ def main() -> int:
     """Exit status: 0 measured, 1 something was in the way."""
     warnings.simplefilter("ignore")
     chosen, console = _arguments(), Console(width=140 if not sys.stdout.isatty() else None)
-    say = Console(stderr=True).print
+    report = Console(stderr=True).print
     try:
-        found = _measure(contexts.load(), chosen, say)
+        found = _measure(contexts.load(), chosen, report)
     except SwitchboardError as error:
-        say(f"error: {error.what}\n  → {error.remedy}", markup=False)
+        report(f"error: {error.what}\n  → {error.remedy}", markup=False)
         return 1
     for shown in _tables(found):
         console.print(shown)
@@ -59,7 +59,7 @@ def _arguments() -> argparse.Namespace:
     return chosen
 
 
-def _measure(context: Context, chosen: argparse.Namespace, say: Callable[..., None]) -> dict[str, Any]:
+def _measure(context: Context, chosen: argparse.Namespace, report: Callable[..., None]) -> dict[str, Any]:
     home, endpoints = context.settings.home, context.endpoints
     pids = {status.name: status.pid for status in stack.statuses(home) if status.pid}
     if "clickhouse" not in pids:
@@ -72,13 +72,13 @@ def _measure(context: Context, chosen: argparse.Namespace, say: Callable[..., No
         found["landing"] = []
         for rows in [200_000] if chosen.quick else chosen.rows:
             rounds = 1 if chosen.quick else chosen.rounds
-            laps = race.Race(endpoints, context.settings.control_database, pids["clickhouse"], rows).run(rounds, say)
+            laps = race.Race(endpoints, context.settings.control_database, pids["clickhouse"], rows).run(rounds, report)
             found["landing"].append({"rows": rows, "laps": [asdict(lap) for lap in laps], "medians": race.medians(laps)})
     if "latency" in parts:
         seconds = 10 if chosen.quick else 30
         found["latency"] = asdict(end_to_end.measure(endpoints, context.settings, chosen.rate, 10, seconds))
     if "live" in parts:
-        found["live"] = live.measure(context, chosen.quick, say)
+        found["live"] = live.measure(context, chosen.quick, report)
     if "start" in parts:
         found["start"] = footprint.warm_start(home / "artefacts")
     if "setup" in parts:
@@ -123,7 +123,7 @@ def _landing(rows: int, medians: dict[str, dict[str, float]]) -> Shown:
         "s",
         "rows/s",
         "rows/s steady",
-        "ours is",
+        "this lander is",
         "Python CPU s",
         "ClickHouse CPU s",
         "peak MB",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter
 from pathlib import Path
 
 import psutil
@@ -25,13 +24,13 @@ class Cores:
         found = {name: (after[name] - self._before[name]) / seconds for name in after}
         return dict(sorted(found.items(), key=lambda item: -item[1]))
 
-    def _spent(self) -> Counter[str]:
-        found: Counter[str] = Counter()
+    def _spent(self) -> dict[str, float]:
+        found: dict[str, float] = {}
         for name, pid in self._roots.items():
-            found[name] += sum(_seconds(process) for process in _family(pid))
-        mine = _family(os.getpid())
-        found["measuring"] = _seconds(mine[0])
-        found["browser"] = sum(_seconds(process) for process in mine[1:] if "chrom" in process.name())
+            found[name] = sum(_seconds(process) for process in _family(pid))
+        own = _family(os.getpid())
+        found["measuring"] = _seconds(own[0])
+        found["browser"] = sum(_seconds(process) for process in own[1:] if "chrom" in process.name())
         return found
 
 

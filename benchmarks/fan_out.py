@@ -36,16 +36,16 @@ class FanOut:
 def measure(served: Served, bearer: str, streams: int, seconds: float) -> FanOut:
     """Blocks for `seconds` and the time of joining. The clients are processes of this machine, beside the server."""
     context = multiprocessing.get_context("spawn")
-    told: Any = context.Queue()
+    ready: Any = context.Queue()
     share = streams // PROCESSES
-    clients = [context.Process(target=_clients, args=(served.grpc, bearer, share, seconds, told)) for _ in range(PROCESSES)]
+    clients = [context.Process(target=_clients, args=(served.grpc, bearer, share, seconds, ready)) for _ in range(PROCESSES)]
     for client in clients:
         client.start()
     for _ in clients:
-        assert told.get(timeout=120) == "joined"
+        assert ready.get(timeout=120) == "joined"
     server = psutil.Process(served.pid)
     before, began = server.cpu_times(), time.monotonic()
-    delays = sorted(delay for _ in clients for delay in told.get(timeout=seconds + 120))
+    delays = sorted(delay for _ in clients for delay in ready.get(timeout=seconds + 120))
     after, took = server.cpu_times(), time.monotonic() - began
     for client in clients:
         client.join(30)
@@ -61,11 +61,11 @@ def measure(served: Served, bearer: str, streams: int, seconds: float) -> FanOut
     )
 
 
-def _clients(address: str, bearer: str, streams: int, seconds: float, told: Any) -> None:
-    told.put(asyncio.run(_watch_all(address, bearer, streams, seconds, told)))
+def _clients(address: str, bearer: str, streams: int, seconds: float, ready: Any) -> None:
+    ready.put(asyncio.run(_watch_all(address, bearer, streams, seconds, ready)))
 
 
-async def _watch_all(address: str, bearer: str, streams: int, seconds: float, told: Any) -> list[float]:
+async def _watch_all(address: str, bearer: str, streams: int, seconds: float, ready: Any) -> list[float]:
     delays: list[float] = []
     channels = [grpc.aio.insecure_channel(address, options=(("grpc.use_local_subchannel_pool", 1),)) for _ in range(CHANNELS)]
     joined = [asyncio.Event() for _ in range(streams)]
@@ -84,7 +84,7 @@ async def _watch_all(address: str, bearer: str, streams: int, seconds: float, to
 
     tasks = [asyncio.create_task(watch(number)) for number in range(streams)]
     await asyncio.gather(*(event.wait() for event in joined))
-    told.put("joined")
+    ready.put("joined")
     await asyncio.sleep(2)  # the joining's own work is over
     counting.set()
     await asyncio.sleep(seconds)

@@ -49,10 +49,10 @@ def warm_start(artefacts: Path) -> dict[str, float]:
         try:
             stack.up(home, Progress(Console(file=io.StringIO())), artefacts=artefacts)
             stack.down(home)
-            said = io.StringIO()
+            output = io.StringIO()
             started = time.monotonic()
-            stack.up(home, Progress(Console(file=said)), artefacts=artefacts)
+            stack.up(home, Progress(Console(file=output)), artefacts=artefacts)
             whole = time.monotonic() - started
         finally:
             stack.down(home)
-    return {name: float(seconds) for name, seconds in LINE.findall(said.getvalue())} | {"all": whole}
+    return {name: float(seconds) for name, seconds in LINE.findall(output.getvalue())} | {"all": whole}

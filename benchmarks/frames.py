@@ -23,7 +23,8 @@ from streamer.auth import Authenticator
 from streamer.connect import SupervisorApplication
 from streamer.hub import Hub
 from streamer.service import Supervisor
-from streamer.state import AGENTS, QUEUES, Change, State
+from streamer.state import Change, State
+from streamer.tenant import AGENTS, QUEUES
 from streamer.web import Site
 
 TENANT = 1
@@ -52,12 +53,12 @@ class Frames:
 def measure(settings: StreamerSettings, bearer: str, agents: int, seconds: float) -> Frames:
     """Blocks for twice `seconds` and the browser's start. `bearer` is a token of tenant 1 that `settings` accept."""
     context = multiprocessing.get_context("spawn")
-    told: Any = context.Queue()
+    address: Any = context.Queue()
     changing, sent = context.Event(), context.Value("q", 0)
-    server = context.Process(target=_serve, args=(settings, agents, told, changing, sent), daemon=True)
+    server = context.Process(target=_serve, args=(settings, agents, address, changing, sent), daemon=True)
     server.start()
     try:
-        port = told.get(timeout=READY_SECONDS)
+        port = address.get(timeout=READY_SECONDS)
         with _page(f"http://127.0.0.1:{port}/#token={bearer}") as page:
             page.wait_for_selector("[data-agent-id]", timeout=READY_SECONDS * 1000)
             idle = sorted(page.evaluate(COUNT, seconds))
@@ -82,11 +83,11 @@ def _page(address: str) -> Iterator[Page]:
         browser.close()
 
 
-def _serve(settings: StreamerSettings, agents: int, told: Any, changing: Any, sent: Any) -> None:
-    asyncio.run(_served(settings, agents, told, changing, sent))
+def _serve(settings: StreamerSettings, agents: int, address: Any, changing: Any, sent: Any) -> None:
+    asyncio.run(_served(settings, agents, address, changing, sent))
 
 
-async def _served(settings: StreamerSettings, agents: int, told: Any, changing: Any, sent: Any) -> None:
+async def _served(settings: StreamerSettings, agents: int, address: Any, changing: Any, sent: Any) -> None:
     hub = Hub(State())
     hub.apply([_queue(number) for number in range(1, FLEET + 1)] + [_agent(number, 0) for number in range(1, agents + 1)])
     timelines: Any = None  # nobody asks for one here
@@ -95,7 +96,7 @@ async def _served(settings: StreamerSettings, agents: int, told: Any, changing: 
     work = [asyncio.create_task(server.serve()), asyncio.create_task(hub.run())]
     while not server.started:
         await asyncio.sleep(0.05)
-    told.put(server.servers[0].sockets[0].getsockname()[1])
+    address.put(server.servers[0].sockets[0].getsockname()[1])
     work.append(asyncio.create_task(_change(hub, agents, changing, sent)))
     await asyncio.gather(*work)
 

@@ -17,7 +17,7 @@ from flink_jobs.cli import make_submitter
 from flink_jobs.jobs import JOBS, job_named
 from schemas.catalog import load as load_catalog
 from streamer.analytics import SCOPE
-from streamer.cli import resolved
+from streamer.cli import resolve_settings
 from switchboard import stack
 
 STREAMS = 1000
@@ -29,23 +29,23 @@ WARM_SECONDS = 60
 LEAST_CORES = 0.02
 
 
-def measure(context: Context, quick: bool, say: Callable[[str], None]) -> dict[str, Any]:
+def measure(context: Context, quick: bool, report: Callable[[str], None]) -> dict[str, Any]:
     """Needs `switchboard up --all`, applied contracts and the sample source, as `make demo` leaves them."""
     if context.endpoints.flink is None:
         raise MisconfiguredError("there is no Flink here", "run `make demo SECONDS=60` once, which starts all and fills the topics")
     home, catalog = context.settings.home, load_catalog(context.settings.contracts)
-    say("starting a lander, the jobs and a streamer")
+    report("starting a lander, the jobs and a streamer")
     make_submitter(context).submit(JOBS)
     found: dict[str, Any] = {}
 
     def keep(name: str, value: Any) -> None:
         """Told at once, too: what comes later may fail."""
         found[name] = value
-        say(f"  {value}")
+        report(f"  {value}")
 
     with command(home, "lander", "land") as (lander, _):
         with streamer(home) as served:
-            say(f"an event to the pixel, at {EVENTS_RATE} changes a second")
+            report(f"an event to the pixel, at {EVENTS_RATE} changes a second")
             bearer = token(context.settings, pixels.TENANT)
             events = 50 if quick else 300
             warm = 20 if quick else WARM_SECONDS
@@ -56,24 +56,24 @@ def measure(context: Context, quick: bool, say: Callable[[str], None]) -> dict[s
 
             seen = pixels.measure(served, lander.pid, bearer, context, catalog["agent_activity"], EVENTS_RATE, events, warm, weigh)
             keep("pixels", asdict(seen))
-            say(f"{STREAMS:,} streams")
+            report(f"{STREAMS:,} streams")
             keep("fan_out", asdict(fan_out.measure(served, bearer, STREAMS, 10 if quick else 30)))
-        say("what the jobs keep")
+        report("what the jobs keep")
         weigh()
         with state.hired(context, AGENTS):
             weigh()
         keep("state", [asdict(item) for item in state.kept(*samples)])
-        say(f"the page while {AGENTS:,} agents change every second")
+        report(f"the page while {AGENTS:,} agents change every second")
         bearer = token(context.settings, frames.TENANT)
-        keep("frames", asdict(frames.measure(resolved(context.settings), bearer, AGENTS, 5 if quick else 20)))
+        keep("frames", asdict(frames.measure(resolve_settings(context.settings), bearer, AGENTS, 5 if quick else 20)))
         with streamer(home) as served:
-            say("the same rows in three ways")
+            report("the same rows in three ways")
             table, rows = catalog["queue_minutes"], QUERY_ROWS // 10 if quick else QUERY_ROWS
             bearer = token(context.settings, queries.TENANT, SCOPE)
             keep("queries", [asdict(item) for item in queries.measure(served, bearer, context.endpoints.clickhouse, table, rows)])
         replayed = []
         for job in JOBS[:1] if quick else JOBS:
-            say(f"replaying the topics of {job.name}")
+            report(f"replaying the topics of {job.name}")
             replayed.append(asdict(replay.measure(context, _taskmanager(context), job)))
         keep("jobs", replayed)
     return found
@@ -92,7 +92,7 @@ def tables(found: dict[str, Any], columns: Callable[..., Shown]) -> list[Shown]:
     )
     for name, words in (("from_kafka", "its record in Kafka"), ("from_commit", "its commit in MySQL")):
         first.add_row(words, f"{seen[f'{name}_p50_ms']:.0f}", f"{seen[f'{name}_p99_ms']:.0f}")
-    share = columns("Whose the cores were meanwhile", "process", "cores")
+    share = columns("CPU use per process during the run", "process", "cores")
     for name, cores in seen["cores"].items():
         if cores >= LEAST_CORES:
             share.add_row(name, f"{cores:.2f}")
@@ -102,7 +102,7 @@ def tables(found: dict[str, Any], columns: Callable[..., Shown]) -> list[Shown]:
         "added p50 ms",
         "added p99 ms",
         "streamer MB",
-        "its cores",
+        "cores",
     )
     numbers = (many["added_p50_ms"], many["added_p99_ms"], many["streamer_mb"])
     second.add_row(f"{many['messages']:,}", *(f"{number:.0f}" for number in numbers), f"{many['streamer_cpu_share']:.2f}")
@@ -121,12 +121,12 @@ def tables(found: dict[str, Any], columns: Callable[..., Shown]) -> list[Shown]:
         times = f"{best / item['rows_per_second']:.1f} times as fast" if "Arrow" not in item["way"] else ""
         speeds = (f"{item['seconds']:.2f}", f"{item['first_byte_ms']:.0f}", f"{item['rows_per_second']:,.0f}", times)
         third.add_row(item["way"], f"{item['rows']:,}", *speeds)
-    fourth = columns("Replaying a job's topics", "job", "records", "s", "records/s", "records/s a core")
+    fourth = columns("Replaying a job's topics", "job", "records", "s", "records/s", "records/s per core")
     for item in found["jobs"]:
         fourth.add_row(item["job"], f"{item['records']:,}", *(f"{item[name]:,.0f}" for name in ("seconds", "per_second", "per_core")))
     weighed = found["state"][0]
     fifth = columns(
-        f"State: {weighed['contacts']:,} contacts, {weighed['agents']:,} agents", "job", "bytes", "bytes a contact", "bytes an agent"
+        f"State: {weighed['contacts']:,} contacts, {weighed['agents']:,} agents", "job", "bytes", "bytes per contact", "bytes per agent"
     )
     for item in found["state"]:
         reads = job_named(item["job"]).reads

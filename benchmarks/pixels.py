@@ -32,7 +32,7 @@ PROBE = agents_of(TENANT)[-1] + 500
 """An agent of ours: nobody else changes its state."""
 STATES = ("break", "available")
 BETWEEN_SECONDS = 0.7
-PATIENCE_MS = 15_000
+TIMEOUT_MS = 15_000
 WARM_UP_MS = 180_000
 # The agent's row is watched for the state; the frame after next has been painted when it begins.
 WATCH = """([agent, state]) => new Promise((resolve) => {
@@ -77,7 +77,7 @@ def measure(
         _times(endpoints.kafka, activity) as written,
         _page(served, bearer) as page,
     ):
-        page.wait_for_selector(f"[data-agent-id='{PROBE}']", timeout=PATIENCE_MS * 4)
+        page.wait_for_selector(f"[data-agent-id='{PROBE}']", timeout=TIMEOUT_MS * 4)
         _event(page, endpoints, -1, WARM_UP_MS)  # until the jobs have caught up
         caught_up()
         time.sleep(warm)
@@ -96,18 +96,18 @@ def measure(
 
 @contextmanager
 def _probe(endpoints: Endpoints, settings: Settings) -> Iterator[None]:
-    def told(statement: str, *arguments: Any) -> None:
+    def ready(statement: str, *arguments: Any) -> None:
         with mysql.cursor(endpoints.mysql[0], settings.metadata_database) as cursor:
             cursor.execute(statement, arguments)
 
-    told("REPLACE INTO agents (agent_id, account_id, team_id, display_name) VALUES (%s, %s, %s, 'Benchmark')", PROBE, TENANT, TENANT * 10)
+    ready("REPLACE INTO agents (agent_id, account_id, team_id, display_name) VALUES (%s, %s, %s, 'Benchmark')", PROBE, TENANT, TENANT * 10)
     try:
         yield
     finally:
-        told("DELETE FROM agents WHERE agent_id = %s", PROBE)
+        ready("DELETE FROM agents WHERE agent_id = %s", PROBE)
 
 
-def _event(page: Page, endpoints: Endpoints, number: int, patience: int = PATIENCE_MS) -> tuple[int, float, float]:
+def _event(page: Page, endpoints: Endpoints, number: int, timeout: int = TIMEOUT_MS) -> tuple[int, float, float]:
     """(activity's id, committed, painted), the times in ms since 1970."""
     state = STATES[number % len(STATES)]
     page.evaluate("([watch, wanted]) => { window.painted = eval(watch)(wanted); }", [WATCH, [PROBE, state]])
@@ -116,7 +116,7 @@ def _event(page: Page, endpoints: Endpoints, number: int, patience: int = PATIEN
     with mysql.cursor(endpoints.mysql[0], SHARD) as cursor:
         cursor.execute("INSERT INTO agent_activity VALUES (%s, %s, %s, %s, NULL, %s)", (identity, TENANT, PROBE, state, now))
     committed = time.time() * 1000
-    painted = float(page.evaluate(f"Promise.race([window.painted, new Promise((_, no) => setTimeout(() => no('not seen'), {patience}))])"))
+    painted = float(page.evaluate(f"Promise.race([window.painted, new Promise((_, no) => setTimeout(() => no('not seen'), {timeout}))])"))
     time.sleep(BETWEEN_SECONDS)
     return identity, committed, painted
 

@@ -177,12 +177,12 @@ class _beside:
 
     def __init__(self, serve: Callable[..., None], *arguments: Any) -> None:
         context = multiprocessing.get_context("spawn")
-        self._told: Any = context.Queue()
-        self._process = context.Process(target=serve, args=(self._told, *arguments), daemon=True)
+        self._port_of: Any = context.Queue()
+        self._process = context.Process(target=serve, args=(self._port_of, *arguments), daemon=True)
 
     def __enter__(self) -> int:
         self._process.start()
-        return int(self._told.get(timeout=60))
+        return int(self._port_of.get(timeout=60))
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
@@ -195,7 +195,7 @@ def _blocks(endpoint: ClickHouseEndpoint, sql: str, span: Span) -> Iterator[list
         yield from (list(block) for block in stream)
 
 
-def _json_server(told: Any, endpoint: ClickHouseEndpoint, sql: str, span: Span) -> None:
+def _json_server(port: Any, endpoint: ClickHouseEndpoint, sql: str, span: Span) -> None:
     def plain(value: Any) -> str:
         return value.isoformat() if isinstance(value, dt.datetime) else str(value)
 
@@ -215,12 +215,12 @@ def _json_server(told: Any, endpoint: ClickHouseEndpoint, sql: str, span: Span) 
     class Server(uvicorn.Server):
         async def startup(self, sockets: Any = None) -> None:
             await super().startup(sockets)
-            told.put(self.servers[0].sockets[0].getsockname()[1])
+            port.put(self.servers[0].sockets[0].getsockname()[1])
 
     Server(uvicorn.Config(application, host="127.0.0.1", port=0, log_level="error", lifespan="off", access_log=False)).run()
 
 
-def _message_server(told: Any, endpoint: ClickHouseEndpoint, sql: str, span: Span, names: Sequence[str]) -> None:
+def _message_server(port: Any, endpoint: ClickHouseEndpoint, sql: str, span: Span, names: Sequence[str]) -> None:
     kind = _row_message(names)
 
     async def answer(request: bytes, context: Any) -> AsyncIterator[Any]:
@@ -232,7 +232,7 @@ def _message_server(told: Any, endpoint: ClickHouseEndpoint, sql: str, span: Spa
         server = grpc.aio.server()
         handler = grpc.unary_stream_rpc_method_handler(answer, response_serializer=lambda row: row.SerializeToString())
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("bench", {"Rows": handler}),))
-        told.put(server.add_insecure_port("127.0.0.1:0"))
+        port.put(server.add_insecure_port("127.0.0.1:0"))
         await server.start()
         await server.wait_for_termination()
 

@@ -25,7 +25,7 @@ from schemas.render import clickhouse as render
 SWITCHBOARD_CONNECTOR, ENGINE, DECODER = "this lander", "ClickHouse's Kafka engine", "AvroDeserializer + inserts"
 LIMIT_SECONDS = 900.0
 POLL_SECONDS = 0.05
-SETTLE_SECONDS = 2.0
+QUIET_SECONDS = 2.0
 
 Running = Callable[[], AbstractContextManager[list[tuple[float, float]]]]
 
@@ -58,20 +58,20 @@ class Race:
         self._table = workload.contract("bench_landing")
         self._landing: BaseProcess | None = None
 
-    def run(self, rounds: int, say: Callable[[str], None]) -> list[Lap]:
+    def run(self, rounds: int, report: Callable[[str], None]) -> list[Lap]:
         workload.make_topic(self._endpoints, self._control, self._table)
         try:
             seconds = workload.fill(self._endpoints, topic_of(self._table), self._rows)
-            say(f"filled {topic_of(self._table)} with {self._rows:,} records in {seconds:.1f} s")
-            return [self._lap(way, number, say) for number in range(rounds) for way in _order(number)]
+            report(f"filled {topic_of(self._table)} with {self._rows:,} records in {seconds:.1f} s")
+            return [self._lap(way, number, report) for number in range(rounds) for way in _order(number)]
         finally:
             workload.drop(self._endpoints, self._control, self._table)
 
-    def _lap(self, way: str, number: int, say: Callable[[str], None]) -> Lap:
+    def _lap(self, way: str, number: int, report: Callable[[str], None]) -> Lap:
         workload.make_table(self._endpoints, self._table)
         client = clickhouse.connect(self._endpoints.clickhouse)
         wanted = max(self._rows // 10, 2 * ways.BLOCK) if way == DECODER else self._rows
-        time.sleep(SETTLE_SECONDS)
+        time.sleep(QUIET_SECONDS)
         load, cpu = psutil.cpu_percent(0.5), self._server.cpu_times()
         with self._running(way)() as used:
             started = time.monotonic()
@@ -80,10 +80,10 @@ class Race:
         after = self._server.cpu_times()
         self._prove(client, landed if way == DECODER else self._rows, exact=way != DECODER)
         steady = (landed - first[1]) / (last[0] - first[0]) if landed - first[1] >= 0.4 * landed else None
-        mine = used[0] if used else (0.0, 0.0)
+        usage = used[0] if used else (0.0, 0.0)
         served = after.user + after.system - cpu.user - cpu.system
-        lap = Lap(way, number + 1, landed, seconds, landed / seconds, steady, *mine, served, load)
-        say(f"round {lap.round}, {way}: {lap.rows:,} rows, {lap.rows_per_second:,.0f} rows/s, CPU busy before {load:.0f}%")
+        lap = Lap(way, number + 1, landed, seconds, landed / seconds, steady, *usage, served, load)
+        report(f"round {lap.round}, {way}: {lap.rows:,} rows, {lap.rows_per_second:,.0f} rows/s, CPU busy before {load:.0f}%")
         return lap
 
     def _running(self, way: str) -> Running:
@@ -151,11 +151,11 @@ def medians(laps: list[Lap]) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
     ours = {lap.round: lap.rows_per_second for lap in laps if lap.way == SWITCHBOARD_CONNECTOR}
     for way in dict.fromkeys(lap.way for lap in laps):
-        mine = [lap for lap in laps if lap.way == way]
+        usage = [lap for lap in laps if lap.way == way]
         names = ("rows", "seconds", "rows_per_second", "python_cpu", "python_peak_mb", "clickhouse_cpu")
-        found[way] = {name: median(getattr(lap, name) for lap in mine) for name in names}
-        found[way]["ours_to_this"] = median(ours[lap.round] / lap.rows_per_second for lap in mine)
-        steady = [lap.steady for lap in mine if lap.steady is not None]
+        found[way] = {name: median(getattr(lap, name) for lap in usage) for name in names}
+        found[way]["ours_to_this"] = median(ours[lap.round] / lap.rows_per_second for lap in usage)
+        steady = [lap.steady for lap in usage if lap.steady is not None]
         if steady:
             found[way]["steady"] = median(steady)
     return found

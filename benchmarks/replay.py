@@ -33,11 +33,11 @@ def measure(context: Context, taskmanager: int, job: Job) -> Replay:
     control = ControlDatabase(context.endpoints.mysql[0], context.settings.control_database)
     contracts = load_catalog(context.settings.contracts)
     flink = client.load(context.settings.home, context.endpoints.flink, context.settings.flink)
-    made = Backfills(context.endpoints, context.settings, contracts, control, flink)
+    created = Backfills(context.endpoints, context.settings, contracts, control, flink)
     process, marks = psutil.Process(taskmanager), dict[str, tuple[float, float]]()
     records = 0
 
-    def tell(stage: str, done: int, total: int) -> None:
+    def report(stage: str, done: int, total: int) -> None:
         nonlocal records
         if stage == "read its topics":
             records = total
@@ -45,12 +45,12 @@ def measure(context: Context, taskmanager: int, job: Job) -> Replay:
             marks.setdefault("begin", now)
             marks["end"] = now
 
-    made.plan(job, None)
+    created.plan(job, None)
     try:
-        made.run(job, tell, LIMIT_SECONDS)
+        created.run(job, report, LIMIT_SECONDS)
         (began, cpu), (ended, used) = marks["begin"], marks["end"]
         seconds = max(ended - began, 1e-3)
         return Replay(job.name, records, seconds, records / seconds, records / max(used - cpu, 1e-3))
     finally:
-        made.drop(job)
+        created.drop(job)
         control.close()

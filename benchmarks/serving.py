@@ -16,7 +16,7 @@ from pathlib import Path
 from core.errors import TransientError
 from core.settings import Settings
 from streamer.auth import mint
-from streamer.cli import resolved
+from streamer.cli import resolve_settings
 
 START_SECONDS = 60.0
 
@@ -53,9 +53,9 @@ def streamer(home: Path) -> Iterator[Served]:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise TransientError("the streamer does not start", f"see {log}")
             time.sleep(0.1)
-        told = json.loads(line)
-        yield Served(told["page"], told["grpc"], process.pid)
+        ready = json.loads(line)
+        yield Served(ready["page"], ready["grpc"], process.pid)
 
 
 def token(settings: Settings, tenant: int, scope: str = "") -> str:
-    return mint(resolved(settings), tenant, None, dt.timedelta(hours=1), scope=scope)
+    return mint(resolve_settings(settings), tenant, None, dt.timedelta(hours=1), scope=scope)

@@ -22,7 +22,7 @@ SHARD = "acc_1"
 TENANT = accounts_of(0)[0]
 FIRST = agents_of(TENANT)[-1] + 10_000
 """The first of the agents that are added for a while."""
-PATIENCE_SECONDS = 120.0
+TIMEOUT_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -106,13 +106,11 @@ def hired(context: Context, agents: int) -> Iterator[None]:
 
 
 def _seen(context: Context, agents: int) -> None:
-    client, deadline = clickhouse.connect(context.endpoints.clickhouse), time.monotonic() + PATIENCE_SECONDS
+    client, deadline = clickhouse.connect(context.endpoints.clickhouse), time.monotonic() + TIMEOUT_SECONDS
     query = f"SELECT count() FROM realtime.agent_status WHERE agent_id >= {FIRST} AND state = 'available'"
     while int(client.query(query).result_rows[0][0]) < agents:
         if time.monotonic() > deadline:
-            raise TransientError(
-                f"agent_status has not shown {agents} new agents in {PATIENCE_SECONDS:.0f} s", "`switchboard flink status`"
-            )
+            raise TransientError(f"agent_status has not shown {agents} new agents in {TIMEOUT_SECONDS:.0f} s", "`switchboard flink status`")
         time.sleep(0.2)
 
 
@@ -120,5 +118,5 @@ def _savepoint(flink: Flink, job: Job) -> int:
     running = flink.running(job.name)
     if running is None:
         raise MisconfiguredError(f"job {job.name} does not run", "`switchboard flink submit`")
-    place = urlsplit(flink.savepoint(running.id, stop=False))
-    return sum(file.stat().st_size for file in Path(unquote(place.path)).rglob("*") if file.is_file())
+    path = urlsplit(flink.savepoint(running.id, stop=False))
+    return sum(file.stat().st_size for file in Path(unquote(path.path)).rglob("*") if file.is_file())

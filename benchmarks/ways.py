@@ -75,8 +75,8 @@ def _row(table: Table, change: Any, partition: int, offset: int) -> list[Any]:
     row[-1] = dt.datetime.fromisoformat(row[-1])
     committed = dt.datetime.fromtimestamp(source["ts_ms"] / 1000, dt.UTC)
     now = dt.datetime.now(dt.UTC)
-    place = [source["file"], source["pos"], source["row"]]
-    return [*row, source["db"], partition, offset, offset << 1, int(change["op"] == "d"), committed, *place, now]
+    path = [source["file"], source["pos"], source["row"]]
+    return [*row, source["db"], partition, offset, offset << 1, int(change["op"] == "d"), committed, *path, now]
 
 
 def _used() -> tuple[float, float]:
@@ -111,9 +111,9 @@ def _queue(endpoints: Endpoints, table: Table, schema: dict[str, Any], source: s
         "kafka_format": "AvroConfluent",
         "format_avro_schema_registry_url": endpoints.registry.confluent,
     }
-    spelled = ", ".join(f"{key} = {ch_string(value)}" for key, value in settings.items())
+    encoded = ", ".join(f"{key} = {ch_string(value)}" for key, value in settings.items())
     numbers = "kafka_num_consumers = 2, kafka_thread_per_consumer = 1, kafka_max_block_size = 100000, kafka_flush_interval_ms = 500"
-    return f"CREATE TABLE {source} ({columns}) ENGINE = Kafka SETTINGS {spelled}, {numbers}"
+    return f"CREATE TABLE {source} ({columns}) ENGINE = Kafka SETTINGS {encoded}, {numbers}"
 
 
 def _view(table: Table, schema: dict[str, Any], source: str, view: str) -> str:

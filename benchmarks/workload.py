@@ -108,9 +108,9 @@ def fill(endpoints: Endpoints, topic: str, rows: int) -> float:
     producer = kafka.producer(endpoints.kafka, **{"queue.buffering.max.messages": 400_000, "queue.buffering.max.kbytes": 256 << 10})
     started = time.monotonic()
     for base in range(0, rows, 64):
-        for place, spelled in enumerate(avro.longs_of_run(FIRST_ID + base)[: rows - base]):
-            number = base + place
-            _produce(producer, topic, head + spelled + tails[number % TEMPLATES], number % PARTITIONS)
+        for position, encoded in enumerate(avro.longs_of_run(FIRST_ID + base)[: rows - base]):
+            number = base + position
+            _produce(producer, topic, head + encoded + tails[number % TEMPLATES], number % PARTITIONS)
     if producer.flush(120):
         raise TransientError(f"topic {topic} is not filled: no answer in 120 s", "is Kafka running?")
     return time.monotonic() - started
@@ -129,8 +129,8 @@ def make_topic(endpoints: Endpoints, control: ControlDatabase, table: Table) -> 
     """An empty topic, bound as its table's generation. One that an earlier, killed run left goes first."""
     drop(endpoints, control, table)
     topic, admin = topic_of(table), AdminClient({"bootstrap.servers": endpoints.kafka.bootstrap})
-    made = NewTopic(topic, num_partitions=PARTITIONS, replication_factor=1, config=TOPIC_LIMITS)
-    admin.create_topics([made])[topic].result(30)
+    created = NewTopic(topic, num_partitions=PARTITIONS, replication_factor=1, config=TOPIC_LIMITS)
+    admin.create_topics([created])[topic].result(30)
     describer = TopicDescriber(endpoints.kafka)
     await_topic(describer, topic, exists=True)
     bind(control, topic, identity(describer, topic))

@@ -1,4 +1,4 @@
-"""The `switchboard` command: a lazy map from names to the rooms' commands, and the one place where errors become lines."""
+"""The `switchboard` command: the packages' commands, loaded on demand, and the only handler that prints errors."""
 
 from __future__ import annotations
 
@@ -35,33 +35,33 @@ COMMANDS = {
 
 
 def build(wanted: str) -> typer.Typer:
-    """All commands by name and help; only the wanted one is imported, as some rooms take a second to load."""
+    """Returns the application with all commands by name and help; only `wanted` is imported, as some packages take a second to load."""
     app = typer.Typer(
         help="A Kafka-first streaming and change-data-capture platform.",
         add_completion=False,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
     )
-    for name, (place, text) in COMMANDS.items():
-        found = _load(place) if name == wanted else _unloaded
-        if isinstance(found, typer.Typer):
-            app.add_typer(found, name=name, help=text)
+    for name, (target, text) in COMMANDS.items():
+        command = _load(target) if name == wanted else _unloaded
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name, help=text)
         else:
-            app.command(name, help=None if name == wanted else text)(found)
+            app.command(name, help=None if name == wanted else text)(command)
     return app
 
 
-def _load(place: str) -> Any:
-    module, _, attribute = place.partition(":")
+def _load(target: str) -> Any:
+    module, _, attribute = target.partition(":")
     return getattr(importlib.import_module(module), attribute)
 
 
 def _unloaded() -> None:
-    """Stands for a command that was not asked for."""
+    """Placeholder of a command that is not loaded."""
 
 
 def main() -> None:
-    """Exit status: 0 done, 1 a difference or a refusal, 2 wrong use, 130 ended by the user."""
+    """Runs the command. Exit status: 0 success, 1 a difference or an error, 2 wrong usage, 130 interrupted."""
     from core.errors import SwitchboardError
     from switchboard import context
 
@@ -77,8 +77,8 @@ def main() -> None:
     except Exception as error:
         if TRACE in os.environ:
             raise
-        said = str(error).strip().splitlines() or [""]
-        _fail(f"{type(error).__name__}: {said[0]}", f"not foreseen: run it again with {TRACE}=1 for the trace, and report it")
+        lines = str(error).strip().splitlines() or [""]
+        _fail(f"{type(error).__name__}: {lines[0]}", f"unexpected: run it again with {TRACE}=1 for the trace, and report it")
 
 
 def _fail(what: str, remedy: str) -> None:

@@ -16,7 +16,7 @@ FILE = "SWITCHBOARD_SETTINGS"
 
 
 class _Resolved(Settings, BaseSettings):
-    """Environment variables win over the file: ``SWITCHBOARD_LANDING__BATCH_ROWS=5000``."""
+    """Environment variables override the file: ``SWITCHBOARD_LANDING__BATCH_ROWS=5000``."""
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix="SWITCHBOARD_", env_nested_delimiter="__")
 
@@ -33,7 +33,7 @@ class _Resolved(Settings, BaseSettings):
 
 
 def load() -> Context:
-    """Raises MisconfiguredError that names every wrong setting."""
+    """Loads the settings. Raises MisconfiguredError that names every invalid one."""
     file = Path(os.environ.get(FILE, "switchboard.toml"))
     try:
         values = tomllib.loads(file.read_text()) if file.exists() else {}
@@ -50,7 +50,7 @@ def _endpoints(settings: Settings) -> Endpoints:
     if settings.endpoints is not None:
         return settings.endpoints
     if settings.profile == "production":
-        raise MisconfiguredError("the production profile names no endpoints", "add [endpoints] to switchboard.toml")
+        raise MisconfiguredError("the production profile has no endpoints", "add [endpoints] to switchboard.toml")
     from switchboard import stack
 
     return stack.endpoints(settings.home)

@@ -1,4 +1,4 @@
-"""`switchboard contracts`: what is rendered from a contract, and contracts begun from a live schema."""
+"""`switchboard contracts`: prints what is rendered from contracts, and imports contracts from a live schema."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from schemas.importer import Imported
 from schemas.names import topic_of
 from schemas.table import Metadata, Shards, Table
 
-app = typer.Typer(help="Show what is rendered from a contract, or begin contracts.", pretty_exceptions_enable=False, no_args_is_help=True)
+app = typer.Typer(help="Print what is rendered from a contract, or import contracts.", pretty_exceptions_enable=False, no_args_is_help=True)
 PASSWORD = "MYSQL_PWD"
 
 
@@ -41,13 +41,15 @@ class Keyless(StrEnum):
 
 @app.command("list")
 def list_contracts(ctx: typer.Context) -> None:
-    """List the contracts in force."""
+    """List the contracts."""
     for table in load(ctx.obj.settings.contracts):
         print(f"{table.name}: {len(table.columns)} columns, key {', '.join(table.key)}, topic {topic_of(table)}")
 
 
 @app.command()
-def show(ctx: typer.Context, table: str, target: Annotated[Target, typer.Option(help="For which server.")] = Target.clickhouse) -> None:
+def show(
+    ctx: typer.Context, table: str, target: Annotated[Target, typer.Option(help="The server to render for.")] = Target.clickhouse
+) -> None:
     """Print what is rendered from one contract."""
     context: Context = ctx.obj
     catalog = load(context.settings.contracts)
@@ -74,7 +76,7 @@ def _rendered(context: Context, catalog: Catalog, table: Table, target: Target) 
 
 
 def _landing(context: Context, table: Table) -> str:
-    """For the newest schema of the table's records, as there is no query without one."""
+    """Returns the landing query for the newest schema of the table's records, which the query depends on."""
     from core.clients.registry import Registry
     from schemas.render.landing import landing_query
 
@@ -86,12 +88,12 @@ def _landing(context: Context, table: Table) -> str:
 
 @app.command("import")
 def import_(
-    url: Annotated[str, typer.Argument(help="mysql://user:password@host:port; the password may stand in MYSQL_PWD instead.")],
-    database: Annotated[str, typer.Argument(help="The database whose tables are described.")],
+    url: Annotated[str, typer.Argument(help="mysql://user:password@host:port; the password may be in MYSQL_PWD instead.")],
+    database: Annotated[str, typer.Argument(help="The database whose tables are imported.")],
     into: Annotated[Path, typer.Option(help="The folder for the contract files.")] = Path("contracts"),
-    shards: Annotated[str | None, typer.Option(help="A pattern such as 'acc_*', if other databases hold the same tables.")] = None,
+    shards: Annotated[str | None, typer.Option(help="A pattern such as 'acc_*', if other databases have the same tables.")] = None,
     keyless: Annotated[Keyless, typer.Option(help="What to do with a table without a key.")] = Keyless.refuse,
-    replace: Annotated[bool, typer.Option("--replace", help="Write files anew; ids, privacy and storage of known tables stay.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Overwrite files; ids, privacy and storage of known tables are kept.")] = False,
 ) -> None:
     """Write a contract for each table of a MySQL database, with privacy classes to review."""
     from core.clients import mysql
@@ -108,7 +110,7 @@ def import_(
     files = file_names(item.name for item in found if item.contract is not None)
     taken = [name for name in files.values() if (into / name).exists()]
     if taken and not replace:
-        raise MisconfiguredError(f"{into} holds {', '.join(taken[:5])} already", "name another folder, or say --replace")
+        raise MisconfiguredError(f"{into} already has {', '.join(taken[:5])}", "choose another folder, or add --replace")
     into.mkdir(parents=True, exist_ok=True)
     for item in found:
         if item.contract is not None:
@@ -117,35 +119,33 @@ def import_(
 
 
 def _server(url: str) -> MySqlServer:
-    """Raises MisconfiguredError without repeating the URL, which may hold a password."""
+    """Parses the URL. Raises MisconfiguredError without the URL, which may contain a password."""
     try:
         parts = urlsplit(url)
         port = parts.port or 3306
     except ValueError as error:
-        raise MisconfiguredError(f"the URL cannot be read: {error}", "write mysql://user:password@host:3306") from None
+        raise MisconfiguredError(f"the URL is invalid: {error}", "write mysql://user:password@host:3306") from None
     if parts.scheme != "mysql" or not parts.hostname or not parts.username:
-        raise MisconfiguredError("the URL names no MySQL user and host", "write mysql://user:password@host:3306")
+        raise MisconfiguredError("the URL has no MySQL user and host", "write mysql://user:password@host:3306")
     password = unquote(parts.password) if parts.password is not None else os.environ.get(PASSWORD, "")
     return MySqlServer(name="import", host=parts.hostname, port=port, user=unquote(parts.username), password=SecretStr(password))
 
 
 def _report(found: list[Imported], views: list[str], into: Path) -> None:
     console = Console(soft_wrap=True)
-    shown = Shown("table", "columns", "key", "left out or refused", box=None)
+    shown = Shown("table", "columns", "key", "unsupported, or reason of refusal", box=None)
     for item in found:
-        said = "refused: " + "; ".join(item.reasons) if item.reasons else ", ".join(item.unsupported)
+        remarks = "refused: " + "; ".join(item.reasons) if item.reasons else ", ".join(item.unsupported)
         columns = (str(len(item.contract.columns)), ", ".join(item.contract.key)) if item.contract is not None else ("", "")
-        shown.add_row(escape(item.name), columns[0], escape(columns[1]), escape(said))
+        shown.add_row(escape(item.name), columns[0], escape(columns[1]), escape(remarks))
     console.print(shown)
     for view in views:
-        console.print(f"{view} is a view and was passed over", markup=False, highlight=False)
+        console.print(f"{view} is a view and is skipped", markup=False, highlight=False)
     written = [item for item in found if item.contract is not None]
     guesses = sum(len(item.guessed) for item in written)
     console.print(
-        f"\n{len(written)} of {len(found)} tables are described in {into}; {guesses} privacy classes are guesses, marked `# review`."
+        f"\n{len(written)} of {len(found)} tables have contracts in {into}; {guesses} privacy classes are guesses, marked `# review`."
     )
     if not written:
-        raise ContractError("no table can have a contract", "mend what the list says, then import again")
-    console.print(
-        f'Next: review them, write contracts = "{into}" into switchboard.toml, then `switchboard plan`, `apply`, `land`, `verify`.'
-    )
+        raise ContractError("no table can have a contract", "correct the listed reasons, then import again")
+    console.print(f'Next: review them, set contracts = "{into}" in switchboard.toml, then `switchboard plan`, `apply`, `land`, `verify`.')

@@ -1,4 +1,4 @@
-"""`switchboard demo`: the whole path on sample traffic, watched live, then proven equal."""
+"""`switchboard demo`: the whole platform on sample traffic, shown live, then verified."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from streamer.auth import mint
 from streamer.cli import resolve_settings
 from switchboard import stack
 from switchboard.plan import plan as planning
-from switchboard.plan.cli import rooms, show
-from switchboard.stack import parts
+from switchboard.plan.cli import all_planners, show
+from switchboard.stack import services
 from switchboard.stack.progress import Progress
 from switchboard.stack.state import choose_port
 from verify.engine import verify
 
 SHARDS = ("acc_1", "acc_2")
-PARTS = (*parts.BASE, "flink-jobmanager", "flink-taskmanager")
+SERVICES = (*services.BASE, "flink-jobmanager", "flink-taskmanager")
 JOBS_SECONDS = 180
 Counts = dict[str, tuple[int, int]]
 """Table -> (landed records, dead letters)."""
@@ -48,21 +48,21 @@ Counts = dict[str, tuple[int, int]]
 
 def demo(
     ctx: typer.Context,
-    seconds: Annotated[float, typer.Option(help="End by itself when all has been live for so long; 0 runs until Ctrl-C.")] = 0,
-    rate: Annotated[float, typer.Option(help="Row changes a second.")] = 500,
+    seconds: Annotated[float, typer.Option(help="Stop after this time of live traffic; 0 runs until Ctrl-C.")] = 0,
+    rate: Annotated[float, typer.Option(help="Row changes per second.")] = 500,
 ) -> None:
-    """Start everything, run contact-centre traffic, show it landing, and prove that the copies are equal."""
+    """Start everything, run contact-centre traffic, show it landing, and verify that the copies are equal."""
     context: Context = ctx.obj
     console = Console()
     console.print("[bold]Starting the servers[/bold]")
-    stack.up(context.settings.home, Progress(console), PARTS)
+    stack.up(context.settings.home, Progress(console), SERVICES)
     server = context.endpoints.mysql[0]
     create_source(server, SHARDS, context.settings.metadata_database)
     console.print("[bold]Applying the contracts[/bold]")
-    planning.apply(rooms(context), frozenset(), show)
+    planning.apply(all_planners(context), frozenset(), show)
     catalog = load_catalog(context.settings.contracts)
     stop = threading.Event()
-    for sign in (signal.SIGTERM, signal.SIGINT):  # until here Ctrl-C ends it at once
+    for sign in (signal.SIGTERM, signal.SIGINT):  # before this, Ctrl-C ends the command at once
         signal.signal(sign, lambda *_: stop.set())
     metrics_port, page_port = choose_port(9108, set()), choose_port(8090, set())
     lander = _start(context, "lander", "land", "--metrics-port", str(metrics_port))
@@ -75,29 +75,29 @@ def demo(
         processes = {"lander": lander, "watch": watch, "streamer": streamer}
         _watch(context, catalog, traffic, stop, seconds, processes, jobs, metrics_port, page, console)
         _wait_snapshots(context, catalog)
-        equal = _prove(context, catalog.captured, console)
+        equal = _verify(context, catalog.captured, console)
     finally:
         for process in (jobs, streamer, watch, lander):
             _end(process)
-    _where_next(console)
+    _print_next_steps(console)
     raise typer.Exit(0 if equal else 1)
 
 
 def _page(context: Context, port: int) -> str:
-    """With a token for the first account, which holds for a day."""
+    """Returns the page's URL with a token for the first account, valid for a day."""
     token = mint(resolve_settings(context.settings), tenant=accounts_of(0)[0], teams=None, lasts=dt.timedelta(days=1))
     return f"http://127.0.0.1:{port}/#token={token}"
 
 
 def _start(context: Context, name: str, *words: str) -> subprocess.Popen[bytes]:
-    """A command in a process of its own, as in production; Ctrl-C is ours to pass on, after verify has had the lander."""
+    """Starts a command in its own process, as in production, and in its own session: Ctrl-C must not end it before verification."""
     command = [sys.executable, "-m", "switchboard", *words]
     with (context.settings.home / "logs" / f"{name}.log").open("ab") as log:
         return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, env=dict(os.environ))
 
 
 def _scrape(port: int) -> Counts:
-    """What the lander's metrics say; nothing while it starts."""
+    """Returns the counts of the lander's metrics; none while it starts."""
     counts: Counts = {}
     try:
         text = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=2).text
@@ -135,7 +135,7 @@ def _watch(
     page: str,
     console: Console,
 ) -> None:
-    """Until `stop`, or until it has been shown for so many seconds with the jobs running, which start beside the traffic."""
+    """Shows the traffic until `stop`, or for `seconds` with the jobs running, which start beside the traffic."""
     ended = threading.Event()
     failures: list[Exception] = []
 
@@ -154,12 +154,12 @@ def _watch(
     try:
         with Live(console=console, auto_refresh=False, transient=False) as live:
             while not stop.wait(1.0) and not (seconds and complete and time.monotonic() - complete >= seconds):
-                if not announced and _answers(page):
+                if not announced and _is_served(page):
                     announced = True
                     console.print(f"[bold]The supervisor's page[/bold]{_liveness(complete)}: {page}", soft_wrap=True)
                 if complete is None and _all_run(context, jobs, time.monotonic() - started):
                     complete = time.monotonic()
-                shown = _table(context, catalog, traffic, time.monotonic() - started, _scrape(metrics_port), whole=complete is not None)
+                shown = _table(context, catalog, traffic, time.monotonic() - started, _scrape(metrics_port), complete=complete is not None)
                 live.update(shown, refresh=True)
                 _check_processes(context.settings.home / "logs", processes)
     finally:
@@ -169,8 +169,8 @@ def _watch(
         raise failures[0]
 
 
-def _answers(url: str) -> bool:
-    """Whether something is served there yet."""
+def _is_served(url: str) -> bool:
+    """Whether the URL answers."""
     try:
         return requests.get(url, timeout=2).ok
     except requests.RequestException:
@@ -182,11 +182,11 @@ def _liveness(complete: float | None) -> str:
 
 
 def _check_processes(logs: Path, processes: Mapping[str, subprocess.Popen[bytes]]) -> None:
-    """Raises TransientError for the first of the commands that has ended: nothing starts them again."""
+    """Raises TransientError for the first command that has ended, as nothing restarts them."""
     for name, process in processes.items():
         if process.poll() is not None:
             log = logs / f"{name}.log"
-            raise TransientError(f"the {name} has ended; the end of {log}: {_end_of(log)}", "run it again when that is mended")
+            raise TransientError(f"the {name} has ended; the end of {log}: {_end_of(log)}", "correct the cause, then run it again")
 
 
 def _end_of(log: Path) -> str:
@@ -194,7 +194,7 @@ def _end_of(log: Path) -> str:
 
 
 def _all_run(context: Context, jobs: subprocess.Popen[bytes], seconds: float) -> bool:
-    """Whether the command that submits the jobs has done so. Raises TransientError if it has failed, or takes too long."""
+    """Whether the jobs are submitted. Raises TransientError if that has failed, or takes longer than `JOBS_SECONDS`."""
     if jobs.poll() == 0:
         return True
     if jobs.poll() is None and seconds < JOBS_SECONDS:
@@ -203,9 +203,9 @@ def _all_run(context: Context, jobs: subprocess.Popen[bytes], seconds: float) ->
     raise TransientError(f"the Flink jobs do not start; the end of {log}: {_end_of(log)}", "`switchboard flink list`")
 
 
-def _table(context: Context, catalog: Catalog, traffic: Traffic, elapsed: float, counts: Counts, *, whole: bool) -> Shown:
+def _table(context: Context, catalog: Catalog, traffic: Traffic, elapsed: float, counts: Counts, *, complete: bool) -> Shown:
     changes = traffic.changes()
-    caption = "Ctrl-C ends it and verifies" if whole else "the Flink jobs are starting"
+    caption = "Ctrl-C ends it and verifies" if complete else "the Flink jobs are starting"
     shown = Shown(title=f"MySQL to ClickHouse, live: {elapsed:.0f} s", caption=caption)
     for name in ("table", "source changes", "landed", "dead letters", "commit to queryable p50", "p99"):
         shown.add_column(name, justify="left" if name == "table" else "right")
@@ -217,7 +217,7 @@ def _table(context: Context, catalog: Catalog, traffic: Traffic, elapsed: float,
 
 
 def _wait_snapshots(context: Context, catalog: Catalog) -> None:
-    """Rows from before the connector come by snapshots, which may take longer than the traffic."""
+    """Waits for the snapshots of rows from before the connector, which may take longer than the traffic."""
     control = ControlDatabase(context.endpoints.mysql[0], context.settings.control_database)
     waiting = ConnectPlanner(context.endpoints, catalog, control).wait_snapshots(limit=120)
     control.close()
@@ -225,8 +225,8 @@ def _wait_snapshots(context: Context, catalog: Catalog) -> None:
         raise TransientError(f"snapshots are not done after 120 s: {', '.join(waiting)}", "see `switchboard connectors status mysql-main`")
 
 
-def _prove(context: Context, catalog: Catalog, console: Console) -> bool:
-    """Every table and shard, with traffic at rest."""
+def _verify(context: Context, catalog: Catalog, console: Console) -> bool:
+    """Verifies every table and shard, after the traffic has stopped."""
     console.print("\n[bold]Verifying[/bold]")
     answers = []
     for result in verify(context.endpoints, context.settings.landing.group, catalog):
@@ -237,9 +237,9 @@ def _prove(context: Context, catalog: Catalog, console: Console) -> bool:
     return all(answer == "equal" for answer in answers)
 
 
-def _where_next(console: Console) -> None:
+def _print_next_steps(console: Console) -> None:
     console.print(
-        "\nThe servers go on running. Where to look next:\n"
+        "\nThe servers keep running. Next:\n"
         "  .venv/bin/switchboard status            what runs, and its logs\n"
         "  .venv/bin/switchboard lag               how fresh each table is (while `switchboard land` runs)\n"
         "  .venv/bin/switchboard endpoints --json  addresses and passwords for your own client\n"

@@ -20,7 +20,7 @@ from schemas.catalog import load as load_catalog
 from schemas.render.connect import connector_name
 
 
-def lag(ctx: typer.Context, seconds: Annotated[int, typer.Option(help="Over how long.")] = 60) -> None:
+def lag(ctx: typer.Context, seconds: Annotated[int, typer.Option(help="Length of the measured period.")] = 60) -> None:
     """Show the connectors' lag, the landing backlog, the time from commit to query, and tables that need a snapshot or a verification."""
     context: Context = ctx.obj
     console = Console(soft_wrap=True)
@@ -38,7 +38,7 @@ def lag(ctx: typer.Context, seconds: Annotated[int, typer.Option(help="Over how 
 
 def _tables(context: Context, catalog: Catalog, seconds: int) -> Shown:
     waiting = freshness.waiting(context.endpoints.kafka, context.settings.landing.group, catalog)
-    shown = Shown("table", "waits in Kafka", "landed", "commit to queryable p50", "p99", "newest change", box=None)
+    shown = Shown("table", "backlog in Kafka", "landed", "commit to queryable p50", "p99", "newest change", box=None)
     for item in freshness.measure(context.endpoints.clickhouse, catalog, seconds):
         newest = "never" if item.age_seconds is None else f"{item.age_seconds:.1f} s ago"
         waits = f"{waiting[item.table]:,}" if item.table in waiting else "no topic"
@@ -53,10 +53,10 @@ def _ms(value: float | None) -> str:
 def _source(connect: KafkaConnect, server: MySqlServer) -> str:
     name = connector_name(server.name)
     if connect.config(name) is None:
-        return "no connector; `switchboard apply` makes it"
+        return "no connector; `switchboard apply` creates it"
     seconds = unread_since(server, connect.offsets(name))
     if seconds is None:
         return f"nothing yet; see `switchboard connectors status {name}`"
     if not seconds:
-        return "all that is committed"
-    return f"what was read last was committed {seconds:.0f} s ago, and more since; if that grows, `switchboard connectors status {name}`"
+        return "up to date"
+    return f"{seconds:.0f} s behind; if that grows, see `switchboard connectors status {name}`"

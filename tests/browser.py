@@ -33,18 +33,18 @@ def browser() -> Iterator[Browser]:
         pytest.skip(NO_BROWSER)
     with sync_playwright() as playwright:
         environment: dict[str, str | float | bool] = {**os.environ, **found.environment}
-        made = playwright.chromium.launch(executable_path=found.path, args=list(QUIET), env=environment)
-        yield made
-        made.close()
+        chromium_browser = playwright.chromium.launch(executable_path=found.path, args=list(QUIET), env=environment)
+        yield chromium_browser
+        chromium_browser.close()
 
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    made = browser.new_page(viewport={"width": 1280, "height": 900})
-    made.set_default_timeout(SOON)
+    browser_page = browser.new_page(viewport={"width": 1280, "height": 900})
+    browser_page.set_default_timeout(SOON)
     expect.set_options(timeout=SOON)
-    yield made
-    made.close()
+    yield browser_page
+    browser_page.close()
 
 
 def opened(page: Page, address: str, bearer: str) -> Page:

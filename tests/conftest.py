@@ -29,7 +29,7 @@ HOMES = os.environ.get("SWITCHBOARD_TEST_HOMES", "")
 LANES = ("unit", "live", "faults", "stack", "journeys")
 """The cheapest first, so that its failures are known within a minute; then the longest, so that both processes end together.
 Each but `unit` runs in one process; `live` are the demo, and the tests that use Flink or start stacks, on the demo's servers."""
-LIVE_ROOMS = ("flink_jobs", "schemas", "stack", "streamer")
+LIVE_PACKAGES = ("flink_jobs", "schemas", "stack", "streamer")
 DEMO = "test_demo.py"
 _numbers = itertools.count(101)
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -47,8 +47,8 @@ os.environ.setdefault("SWITCHBOARD_LANDING__CHECK_SECONDS", "1")  # many tests w
 
 
 def lane(nodeid: str) -> str:
-    _, cost, room, *_ = nodeid.partition("::")[0].split("/")
-    return "live" if room == DEMO or (cost == "stack" and room in LIVE_ROOMS) else cost
+    _, cost, package, *_ = nodeid.partition("::")[0].split("/")
+    return "live" if package == DEMO or (cost == "stack" and package in LIVE_PACKAGES) else cost
 
 
 @pytest.hookimpl(trylast=True)

@@ -87,8 +87,8 @@ class Pipeline:
             return list(cursor.fetchall())
 
     def apply(self, *allowed: str) -> int:
-        rooms = planning.targets(self.endpoints, self.settings, self.catalog, self.control)
-        return planning.apply(rooms, frozenset(allowed), lambda step: None)
+        planners = planning.make_planners(self.endpoints, self.settings, self.catalog, self.control)
+        return planning.apply(planners, frozenset(allowed), lambda step: None)
 
     def verify(self, *tables: str) -> list[TableResult]:
         return list(verify(self.endpoints, self.settings.landing.group, self.catalog.captured.select(tables)))
@@ -97,14 +97,14 @@ class Pipeline:
         """Verify's results (of these shards) once none is inconclusive: the pipeline may be behind a moment longer than verify waits."""
         found: list[TableResult] = []
 
-        def settled() -> bool:
+        def all_decided() -> bool:
             found[:] = [result for result in self.verify(*tables) if not shards or result.shard in shards]
             for result in found:
                 if result.answer == "inconclusive":
                     print(result.table, result.shard, result.answer, result.reason)
             return bool(found) and all(result.answer != "inconclusive" for result in found)
 
-        eventually(settled, within=120)
+        eventually(all_decided, within=120)
         return found
 
     def equal(self, *tables: str, shards: tuple[str, ...] = ()) -> bool:
@@ -133,20 +133,20 @@ class Pipeline:
 
     @property
     def environment(self) -> dict[str, str]:
-        told = {"SWITCHBOARD_HOME": str(self.home), "SWITCHBOARD_CONTRACTS": str(self.contracts), "COLUMNS": "200"}
+        defaults = {"SWITCHBOARD_HOME": str(self.home), "SWITCHBOARD_CONTRACTS": str(self.contracts), "COLUMNS": "200"}
         if not (self.home / "state.json").exists():  # no local stack is there to ask
-            told["SWITCHBOARD_ENDPOINTS"] = json.dumps(plain(self.endpoints))
-        return {**os.environ, **told}
+            defaults["SWITCHBOARD_ENDPOINTS"] = json.dumps(plain(self.endpoints))
+        return {**os.environ, **defaults}
 
     def start_lander(self, **settings: str) -> Process:
         """With settings such as ``batch_rows="10"``."""
         return self.start("lander", "land", **{f"SWITCHBOARD_LANDING__{name.upper()}": value for name, value in settings.items()})
 
-    def lander_told(self, *words: str) -> list[str]:
+    def lander_log(self, *words: str) -> list[str]:
         """The lines of the landers' log that hold all of these words."""
-        return self.told("lander", *words)
+        return self.log_lines("lander", *words)
 
-    def told(self, name: str, *words: str) -> list[str]:
+    def log_lines(self, name: str, *words: str) -> list[str]:
         """The lines of this log that hold all of these words."""
         log = self.home / "logs" / f"{name}.log"
         lines = log.read_text().splitlines() if log.exists() else []

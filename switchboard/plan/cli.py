@@ -18,9 +18,9 @@ from switchboard.plan import plan as planning
 MARKS = {"create": "[green]+[/green]", "change": "[yellow]~[/yellow]", "drop": "[red]-[/red]", "run": "[cyan]>[/cyan]"}
 
 
-def rooms(ctx: Context) -> list[planning.Target]:
-    """Every target of the running stack, over a control database that is up to date."""
-    return _over(ctx, _control(ctx))
+def all_planners(ctx: Context) -> list[planning.Planner]:
+    """Returns all planners, after it has migrated the control database."""
+    return _planners(ctx, _control(ctx))
 
 
 def _control(ctx: Context) -> ControlDatabase:
@@ -29,17 +29,17 @@ def _control(ctx: Context) -> ControlDatabase:
     return control
 
 
-def _over(ctx: Context, control: ControlDatabase) -> list[planning.Target]:
+def _planners(ctx: Context, control: ControlDatabase) -> list[planning.Planner]:
     catalog = load_catalog(ctx.settings.contracts).with_generations(active_versions(control))
-    return planning.targets(ctx.endpoints, ctx.settings, catalog, control)
+    return planning.make_planners(ctx.endpoints, ctx.settings, catalog, control)
 
 
 def plan(ctx: typer.Context) -> None:
     """Show the changes that the contracts require in topics, ClickHouse and Connect, and apply none of them."""
-    steps = planning.plan(rooms(ctx.obj))
+    steps = planning.plan(all_planners(ctx.obj))
     for step in steps:
         show(step)
-    Console().print("nothing to do" if not steps else f"{len(steps)} steps; `switchboard apply` takes them")
+    Console().print("nothing to do" if not steps else f"{len(steps)} steps; `switchboard apply` carries them out")
 
 
 def apply(ctx: typer.Context, allow: Annotated[list[str] | None, typer.Option(help="Allow this step to lose data.")] = None) -> None:
@@ -48,11 +48,11 @@ def apply(ctx: typer.Context, allow: Annotated[list[str] | None, typer.Option(he
     with recorded(control, "apply", ctx.obj.settings.contracts) as detail:
         detail |= {"allowed": allow or [], "steps": []}
 
-        def tell(step: Step) -> None:
+        def report(step: Step) -> None:
             show(step)
             detail["steps"].append(f"{step.approval_token} {step.action}")
 
-        count = planning.apply(_over(ctx.obj, control), frozenset(allow or ()), tell)
+        count = planning.apply(_planners(ctx.obj, control), frozenset(allow or ()), report)
     Console().print("nothing to do" if not count else f"{count} steps done")
 
 

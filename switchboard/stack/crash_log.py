@@ -1,7 +1,7 @@
-"""What a server said when it died: ``python deaths.py HOME`` is supervisord's listener, which notes each death.
+"""Records each server's crash with the end of its log: ``python crash_log.py LOGS`` is supervisord's event listener.
 
-The server is started again at once and goes on writing in the same log, so the end of the log is taken while it is the
-dead one's. Imports nothing of ours: it runs by itself, for as long as the stack does.
+The server is restarted at once and continues the same log, so the end of the log is copied before that. Imports no other
+module of this project: it runs as a process of its own.
 """
 
 from __future__ import annotations
@@ -15,44 +15,45 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TextIO
 
-FILE = "deaths.jsonl"
+FILE = "crashes.jsonl"
 EVENTS = "PROCESS_STATE_EXITED,PROCESS_STATE_BACKOFF"
 LINES = 3
 
 
 @dataclass(frozen=True)
-class Death:
-    part: str
+class Crash:
+    service: str
     at: float
-    """Seconds since 1970."""
-    how: str
+    """Seconds since the epoch."""
+    exit_reason: str
     """``terminated by SIGKILL`` or ``exit status 1``."""
-    said: str
+    log_tail: str
     """The last lines of its log."""
 
 
-def read(logs: Path) -> dict[str, list[Death]]:
-    """Every death since the stack came up, by part, oldest first."""
-    found: dict[str, list[Death]] = defaultdict(list)
+def read(logs: Path) -> dict[str, list[Crash]]:
+    """Returns service -> its crashes since the stack was started, oldest first."""
+    found: dict[str, list[Crash]] = defaultdict(list)
     if (logs / FILE).exists():
-        whole, _, _ = (logs / FILE).read_text().rpartition("\n")  # the last line may be in the writing
-        for line in whole.splitlines():
-            death = Death(**json.loads(line))
-            found[death.part].append(death)
+        complete, _, _ = (logs / FILE).read_text().rpartition("\n")  # the last line may be incomplete
+        for line in complete.splitlines():
+            crash = Crash(**json.loads(line))
+            found[crash.service].append(crash)
     return found
 
 
 def listen(logs: Path, events: TextIO, answers: TextIO) -> None:
-    """Speaks supervisord's listener protocol until it is closed."""
+    """Handles supervisord's event listener protocol until `events` is closed."""
     while True:
         answers.write("READY\n")
         answers.flush()
         header = events.readline()
         if not header:
             return
-        part = _tokens(events.read(int(_tokens(header)["len"])))["processname"]
+        service = _tokens(events.read(int(_tokens(header)["len"])))["processname"]
+        crash = Crash(service, time.time(), _exit_reason(logs, service), _end(logs / f"{service}.log", LINES))
         with (logs / FILE).open("a") as file:
-            file.write(json.dumps(asdict(Death(part, time.time(), _how(logs, part), _end(logs / f"{part}.log", LINES)))) + "\n")
+            file.write(json.dumps(asdict(crash)) + "\n")
         answers.write("RESULT 2\nOK")
         answers.flush()
 
@@ -61,9 +62,9 @@ def _tokens(text: str) -> dict[str, str]:
     return dict(token.split(":", 1) for token in text.split())
 
 
-def _how(logs: Path, part: str) -> str:
-    """supervisord's own log names the signal or status, which the event does not."""
-    found = re.findall(rf"exited: {re.escape(part)} \(([^;)]*)", _end(logs / "supervisord.log", 50))
+def _exit_reason(logs: Path, service: str) -> str:
+    """Returns the signal or status from supervisord's own log, as the event lacks it."""
+    found = re.findall(rf"exited: {re.escape(service)} \(([^;)]*)", _end(logs / "supervisord.log", 50))
     return found[-1] if found else "unknown"
 
 

@@ -16,7 +16,7 @@ from core.settings import FlinkEndpoint
 from flink_jobs import client as flink_client
 from flink_jobs.client import FlinkClient
 from switchboard.stack import jars, plugins
-from switchboard.stack.program import HOST, UNHURRIED, Program, Tools
+from switchboard.stack.program import C1_ONLY, HOST, Program, Toolchain
 from switchboard.stack.progress import Progress
 from switchboard.stack.state import State, write_private
 
@@ -28,11 +28,11 @@ STATE = {
     "execution.checkpointing.incremental": "true",
     "execution.checkpointing.num-retained": "2",
 }
-"""What docker-compose.yml's Flink is given, too."""
+"""Settings that docker-compose.yml has too."""
 
 
 def fetch(artefacts: Path, java: Path, progress: Progress) -> None:
-    """Makes Flink's environment, brings its jars and compiles ours. Blocks on the network; safe to repeat and to kill."""
+    """Creates Flink's environment, fetches its jars and compiles this project's. Blocks for the network; safe to repeat and to kill."""
     jars.fetch(artefacts, JARS, progress)
     _make_environment(artefacts, progress)
     ours = artefacts / "jars" / "flink"
@@ -46,11 +46,11 @@ def _make_environment(artefacts: Path, progress: Progress) -> None:
     stamp = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()
     if (folder / ".complete").exists() and (folder / ".complete").read_text() == stamp:
         return
-    progress.say("  fetching Flink")
+    progress.report("  fetching Flink")
     shutil.rmtree(folder, ignore_errors=True)
     uv = shutil.which("uv", path=str(Path(sys.executable).parent)) or shutil.which("uv")
     if uv is None:
-        raise MisconfiguredError("uv is missing to make Flink's environment", "run `make setup`")
+        raise MisconfiguredError("uv, which creates Flink's environment, is missing", "run `make setup`")
     _run([uv, "venv", "-q", "--python", sys.executable, str(folder)])
     _run([uv, "pip", "sync", "-q", "--require-hashes", "--python", str(folder / "bin" / "python"), str(REQUIREMENTS)])
     (folder / ".complete").write_text(stamp)
@@ -60,7 +60,7 @@ def _run(command: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=1800, check=False)
     if done.returncode != 0:
         detail = (done.stderr.strip() or "no message").splitlines()[-1]
-        raise TransientError(f"Flink's environment cannot be made: {detail}", "check the network and disk, try again")
+        raise TransientError(f"Flink's environment cannot be created: {detail}", "check the network and disk, try again")
 
 
 def _home(artefacts: Path) -> Path:
@@ -69,25 +69,25 @@ def _home(artefacts: Path) -> Path:
 
 
 def client(home: Path, artefacts: Path, java: Path, at: FlinkEndpoint) -> FlinkClient:
-    """Submits to the cluster `at`. What the process needs is written under `home`, where `flink_jobs.client.load` finds it."""
+    """Returns a client of the cluster `at`. Writes its process's settings under `home`, where `flink_jobs.client.load` reads them."""
     artefacts = artefacts.resolve()
     python = artefacts / "flink-venv" / "bin" / "python"
-    options = f"{_java_options(python)} {UNHURRIED} -XX:+UseSerialGC"
+    options = f"{_java_options(python)} {C1_ONLY} -XX:+UseSerialGC"
     conf = _configure(home, "client", {"python.client.executable": python, "env.java.opts.all": options})
     environment = {**_environment(home, artefacts, java), "FLINK_CONF_DIR": str(conf)}
     write_private(home / flink_client.FILE, json.dumps({"python": str(python), "environment": environment}))
     return flink_client.make(python, environment, at)
 
 
-def jobmanager(home: Path, state: State, tools: Tools) -> Program:
+def jobmanager(home: Path, state: State, tools: Toolchain) -> Program:
     return _program("flink-jobmanager", home, state, tools)
 
 
-def taskmanager(home: Path, state: State, tools: Tools) -> Program:
+def taskmanager(home: Path, state: State, tools: Toolchain) -> Program:
     return _program("flink-taskmanager", home, state, tools)
 
 
-def _program(name: str, home: Path, state: State, tools: Tools) -> Program:
+def _program(name: str, home: Path, state: State, tools: Toolchain) -> Program:
     kind = name.removeprefix("flink-")
     python = tools.artefacts / "flink-venv" / "bin" / "python"
     conf = _configure(home, kind, _settings((home / "flink").resolve(), state, python))
@@ -109,11 +109,12 @@ def _environment(home: Path, artefacts: Path, java: Path) -> dict[str, str]:
 
 
 def _libraries(folder: Path, distribution: Path, artefacts: Path) -> Path:
-    """The distribution's jars and ours in one folder, without touching the package."""
+    """Links the distribution's and this project's jars into one folder, without changing the package."""
     for name in ("log", "pid", "lib", "tmp"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     libraries = folder / "lib"
-    wanted = {jar.name: jar for place in (distribution / "lib", artefacts.resolve() / "jars" / "flink") for jar in place.glob("*.jar")}
+    folders = (distribution / "lib", artefacts.resolve() / "jars" / "flink")
+    wanted = {jar.name: jar for source in folders for jar in source.glob("*.jar")}
     for stale in libraries.iterdir():
         if stale.name not in wanted or stale.resolve() != wanted[stale.name].resolve():
             stale.unlink()
@@ -156,12 +157,12 @@ def _settings(folder: Path, state: State, python: Path) -> dict[str, object]:
         "python.executable": python,
         "table.local-time-zone": "UTC",
         "env.java.opts.all": _java_options(python),
-        "env.java.opts.jobmanager": UNHURRIED,
+        "env.java.opts.jobmanager": C1_ONLY,
     }
 
 
 def _java_options(python: Path) -> str:
-    """The module options that the distribution's own configuration gives to a Java of 17 or newer."""
+    """Returns the module options of the distribution's own configuration for Java 17 or newer."""
     shipped = next(python.parents[1].glob("lib/python3*/site-packages/pyflink/conf/config.yaml")).read_text()
     found = re.search(r"^\s+all: (--add-.*)$", shipped, re.M)
     return found.group(1) if found else ""

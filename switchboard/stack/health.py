@@ -1,4 +1,4 @@
-"""Whether a server of the stack answers."""
+"""Checks whether a server of the stack answers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _lake(lake: LakeEndpoint, s3: S3Endpoint) -> bool:
 
 
 def _seaweedfs(endpoints: Endpoints) -> bool:
-    """Both faces, and the warehouse, which is made after they listen."""
+    """Checks S3, the catalog and the warehouse, which is created after both listen."""
     if endpoints.s3 is None or endpoints.lake is None:
         return False
     return requests.get(endpoints.s3.url, timeout=3).status_code < 500 and _lake(endpoints.lake, endpoints.s3)
@@ -59,15 +59,16 @@ CHECKS: dict[str, Check] = {
 }
 
 
-def answers(part: str, endpoints: Endpoints) -> bool:
-    """Blocks a few seconds at most."""
+def answers(service: str, endpoints: Endpoints) -> bool:
+    """Whether the service answers. Blocks for a few seconds at most; never raises."""
     try:
-        return CHECKS[part](endpoints)
+        return CHECKS[service](endpoints)
     except (SwitchboardError, KafkaException, requests.RequestException, OSError, KeyError):
         return False
 
 
 def tail(log: Path, lines: int = 15) -> str:
+    """Returns the last lines of a log file."""
     if not log.exists():
         return "(no log)"
     with log.open("rb") as file:

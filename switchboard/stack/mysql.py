@@ -1,4 +1,4 @@
-"""MySQL as a plain process: an installed mysqld 8.0 or newer, else Debian's packages unpacked without root."""
+"""MySQL as a plain process: an installed mysqld 8.0 or newer, else Debian's packages, unpacked without root."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from core.errors import MisconfiguredError, TransientError
 from switchboard.stack.jars import versions
 from switchboard.stack.progress import Progress
 
-LEFT_OUT = ("perl", "gconv", "db5.3")
+EXCLUDED = ("perl", "gconv", "db5.3")
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 SYSTEM_FOLDERS = "/usr/sbin:/usr/libexec:/usr/local/sbin"
-"""Where servers are, which is not on every user's PATH."""
+"""Folders of server programs that are not in every user's PATH."""
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
 
 
 @dataclass(frozen=True)
 class MySqlProgram:
-    """How to start mysqld: the command's beginning, and the options that its place demands."""
+    """How to start mysqld: the start of the command, and the options that its location requires."""
 
     command: tuple[str, ...]
     options: tuple[str, ...] = ()
 
 
 def find_or_fetch(artefacts: Path, progress: Progress) -> MySqlProgram:
-    """Blocks while packages are fetched. Raises MisconfiguredError where neither way is open."""
+    """Returns the installed mysqld, or the fetched one. Blocks while packages are fetched; raises MisconfiguredError."""
     return _installed() or _unpacked(artefacts, progress)
 
 
@@ -36,9 +36,9 @@ def _installed() -> MySqlProgram | None:
     program = shutil.which("mysqld") or shutil.which("mysqld", path=SYSTEM_FOLDERS)
     if program is None:
         return None
-    said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=30, check=False).stdout
-    found = re.search(r"Ver (\d+)\.(\d+)", said)
-    if found is None or "MariaDB" in said or int(found.group(1)) < 8:
+    output = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=30, check=False).stdout
+    found = re.search(r"Ver (\d+)\.(\d+)", output)
+    if found is None or "MariaDB" in output or int(found.group(1)) < 8:
         return None
     return MySqlProgram((program,))
 
@@ -71,42 +71,42 @@ def _unpack(artefacts: Path, root: Path, progress: Progress) -> None:
     apt = artefacts / "apt"
     shutil.rmtree(root, ignore_errors=True)
     options = _private_apt(apt)
-    progress.say("  fetching MySQL's packages")
+    progress.report("  fetching MySQL's packages")
     _run(["apt-get", *options, "-qq", "update"])
     pinned = versions()["debian"]
-    held = _run(["apt-cache", *options, "madison", pinned["packages"][0]])
+    available = _run(["apt-cache", *options, "madison", pinned["packages"][0]])
     version = choose_version(
-        pinned["version"], [line.split("|")[1].strip() for line in held.splitlines() if line.count("|") == 2], progress
+        pinned["version"], [line.split("|")[1].strip() for line in available.splitlines() if line.count("|") == 2], progress
     )
     wanted = [f"{package}={version}" for package in pinned["packages"]]
     _run(["apt-get", *options, "-qq", "-y", "--download-only", "--no-install-recommends", "install", *wanted])
     for package in sorted((apt / "cache/archives").glob("*.deb")):
-        if not any(word in package.name for word in LEFT_OUT):
+        if not any(word in package.name for word in EXCLUDED):
             _run(["dpkg-deb", "-x", str(package), str(root)])
     (root / ".complete").touch()
     shutil.rmtree(apt)
 
 
-def choose_version(pinned: str, held: list[str], progress: Progress) -> str:
-    """The pinned version, else the newest of its series (9.7), said loudly. `held` is what the mirror has, newest first.
+def choose_version(pinned: str, available: list[str], progress: Progress) -> str:
+    """Returns the pinned version, else the newest of its series (9.7), with a note. `available` are the mirror's, newest first.
 
-    Raises MisconfiguredError where the mirror has none of the series.
+    Raises MisconfiguredError if the mirror has none of the series.
     """
-    if pinned in held:
+    if pinned in available:
         return pinned
     series = ".".join(pinned.split(".")[:2])
-    same = [version for version in held if version.startswith(f"{series}.")]
+    same = [version for version in available if version.startswith(f"{series}.")]
     if not same:
         raise MisconfiguredError(
-            f"the Debian mirror no longer holds MySQL {pinned} nor another {series}: it has {', '.join(held) or 'none'}",
-            "install MySQL 8.0 or newer, or name a version that it has in switchboard/stack/versions.toml",
+            f"the Debian mirror has neither MySQL {pinned} nor another {series}: it has {', '.join(available) or 'none'}",
+            "install MySQL 8.0 or newer, or set a version that it has in switchboard/stack/versions.toml",
         )
-    progress.say(f"  NOTE: the Debian mirror no longer holds MySQL {pinned}; taking {same[0]}, which was not tested")
+    progress.report(f"  NOTE: the Debian mirror no longer has MySQL {pinned}; using {same[0]}, which is not tested")
     return same[0]
 
 
 def _private_apt(apt: Path) -> list[str]:
-    """Options for an apt with a state of its own, which touches nothing of the system's."""
+    """Returns options for apt-get with its own state, which changes nothing of the system's."""
     for folder in ("state/lists/partial", "cache/archives/partial"):
         (apt / folder).mkdir(parents=True, exist_ok=True)
     (apt / "status").write_text("")
@@ -129,21 +129,21 @@ def _private_apt(apt: Path) -> list[str]:
 
 
 def _mirror() -> str:
-    """The Debian mirror that this machine already uses."""
-    places = [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))]
-    for place in places:
-        if place.is_file():
-            found = re.search(r"^(?:URIs:\s*|deb\s+(?:\[[^]]*\]\s*)?)(\S+/debian)/?(?:\s|$)", place.read_text(), re.M)
+    """Returns the Debian mirror that this machine is configured for."""
+    files = [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))]
+    for file in files:
+        if file.is_file():
+            found = re.search(r"^(?:URIs:\s*|deb\s+(?:\[[^]]*\]\s*)?)(\S+/debian)/?(?:\s|$)", file.read_text(), re.M)
             if found:
                 return found.group(1)
     raise MisconfiguredError(
-        "no mysqld 8.0 or newer is installed, and this machine names no Debian mirror to fetch one from",
+        "no mysqld 8.0 or newer is installed, and this machine has no Debian mirror to fetch one from",
         "install MySQL 8.0 or newer",
     )
 
 
 def _run(command: list[str]) -> str:
-    """What it printed."""
+    """Returns the output."""
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     if done.returncode != 0:
         detail = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()[-1]

@@ -1,4 +1,4 @@
-"""Compiles what we add to Connect and Flink with a compiler that is itself a jar, so that a Java runtime is enough."""
+"""Compiles the plugins for Connect and Flink with a compiler that is a jar, so that a Java runtime suffices."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pathlib import Path
 from core.errors import MisconfiguredError
 
 ROOT = Path(__file__).parents[2]
-OLDEST_JAVA = "17"
+MIN_JAVA = "17"
 
 
 @dataclass(frozen=True)
 class Plugin:
-    """Source files, packed as `jar`. Java's service loader finds the class `provider` as a `service`, where there is one."""
+    """Source files, packed as `jar`. If `service` is set, Java's service loader finds the class `provider` for it."""
 
     sources: tuple[Path, ...]
     jar: str
@@ -44,9 +44,9 @@ FUNCTIONS = Plugin(
 
 
 def build(plugin: Plugin, java: Path, jars: Path, libraries: Iterable[Path], target: Path) -> Path:
-    """Writes the plugin's jar into the folder `target`, unless it is there already, of this source.
+    """Writes the plugin's jar to the folder `target`, unless a jar of the same source exists.
 
-    `jars` has the compiler's folder. Raises MisconfiguredError with the compiler's words.
+    `jars` has the compiler's folder. Raises MisconfiguredError with the compiler's output.
     """
     jar, source = target / plugin.jar, hashlib.sha256(b"".join(path.read_bytes() for path in plugin.sources)).hexdigest().encode()
     if jar.exists() and zipfile.ZipFile(jar).comment == source:
@@ -54,21 +54,21 @@ def build(plugin: Plugin, java: Path, jars: Path, libraries: Iterable[Path], tar
     with tempfile.TemporaryDirectory(dir=target) as scratch:
         compiler = next((jars / "compiler").glob("ecj-*.jar"))
         classpath = ":".join(str(library) for library in libraries if library != jar)
-        options = (f"-{OLDEST_JAVA}", "-nowarn", "-cp", classpath, "-d", scratch)
+        options = (f"-{MIN_JAVA}", "-nowarn", "-cp", classpath, "-d", scratch)
         command = [str(java), "-jar", str(compiler), *options, *map(str, plugin.sources)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         if done.returncode != 0:
-            said = " ".join((done.stderr + done.stdout).split())[:500]
-            raise MisconfiguredError(f"{plugin.jar} does not compile: {said}", "do the pinned libraries and ECJ fit it?")
+            output = " ".join((done.stderr + done.stdout).split())[:500]
+            raise MisconfiguredError(f"{plugin.jar} does not compile: {output}", "do the pinned libraries and ECJ fit it?")
         return _pack(plugin, Path(scratch), jar, source)
 
 
 def _pack(plugin: Plugin, classes: Path, jar: Path, source: bytes) -> Path:
-    half = classes / plugin.jar
-    with zipfile.ZipFile(half, "w", zipfile.ZIP_DEFLATED) as archive:
+    partial = classes / plugin.jar
+    with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.comment = source
         for path in sorted(classes.rglob("*.class")):
             archive.write(path, path.relative_to(classes))
         if plugin.service:
             archive.writestr(f"META-INF/services/{plugin.service}", plugin.provider + "\n")
-    return half.replace(jar)
+    return partial.replace(jar)

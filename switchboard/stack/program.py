@@ -1,4 +1,4 @@
-"""What one process of the local stack is, and what the JVM ones have in common."""
+"""A process of the local stack, and what JVM processes have in common."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from switchboard.stack.mysql import MySqlProgram
 from switchboard.stack.state import State
 
 HOST = "127.0.0.1"
-UNHURRIED = "-XX:TieredStopAtLevel=1"
-"""For all Java but Flink's TaskManager: HotSpot's second compiler would take the cores from the others while they start, and a
-benchmark of landing or of lag finds no difference later."""
+C1_ONLY = "-XX:TieredStopAtLevel=1"
+"""For all JVMs but Flink's TaskManager: HotSpot's second compiler would take CPU from the other servers' starts, and benchmarks of
+landing and lag show no difference later."""
 
 
 @dataclass(frozen=True)
@@ -24,25 +24,29 @@ class Program:
     directory: Path
     environment: dict[str, str] = field(default_factory=dict)
     stop_seconds: int = 30
-    """So long after SIGTERM it is killed."""
+    """Time from SIGTERM to SIGKILL."""
 
 
 @dataclass(frozen=True)
-class Tools:
+class Toolchain:
+    """The fetched packages, and the programs to run them with."""
+
     artefacts: Path
     java: Path
     mysql: MySqlProgram
 
 
-Make = Callable[[Path, State, Tools], Program]
+Factory = Callable[[Path, State, Toolchain], Program]
 
 
-def java_command(tools: Tools, folders: tuple[str, ...], heap: str, *arguments: str) -> tuple[str, ...]:
+def java_command(tools: Toolchain, folders: tuple[str, ...], heap: str, *arguments: str) -> tuple[str, ...]:
+    """Returns a JVM's command line with the jars of these folders; `heap` such as ``640m``."""
     classpath = ":".join(str((tools.artefacts / "jars" / name).resolve() / "*") for name in folders)
-    return (str(tools.java), UNHURRIED, f"-Xmx{heap}", "-Xms128m", "-XX:+ExitOnOutOfMemoryError", "-cp", classpath, *arguments)
+    return (str(tools.java), C1_ONLY, f"-Xmx{heap}", "-Xms128m", "-XX:+ExitOnOutOfMemoryError", "-cp", classpath, *arguments)
 
 
 def log4j(folder: Path) -> str:
+    """Writes the logging configuration to the folder, and returns the JVM option for it."""
     text = (
         "appender.out.type = Console\nappender.out.name = out\nappender.out.layout.type = PatternLayout\n"
         "appender.out.layout.pattern = %d{ISO8601} %p %c{1} %m%n\n"

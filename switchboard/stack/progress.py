@@ -1,4 +1,4 @@
-"""What the user sees while the stack is set up."""
+"""Progress messages of a setup or start."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ T = TypeVar("T")
 
 
 class Progress:
-    """Draws on a terminal; prints a line an event elsewhere."""
+    """Draws a progress bar on a terminal; prints a line for each event elsewhere."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True)
 
-    def say(self, text: str) -> None:
+    def report(self, text: str) -> None:
         self.console.print(text, highlight=False)
 
-    def track(self, what: str, items: Iterable[T], total: int) -> Iterator[T]:
+    def track(self, name: str, items: Iterable[T], total: int) -> Iterator[T]:
         if self.console.is_terminal:
-            yield from track(items, f"  fetching {what}", total, console=self.console)
+            yield from track(items, f"  fetching {name}", total, console=self.console)
         else:
-            self.say(f"  fetching {what} ({total} files)")
+            self.report(f"  fetching {name} ({total} files)")
             yield from items

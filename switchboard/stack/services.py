@@ -1,4 +1,4 @@
-"""Each server of the local stack: its files, its command line, its environment. Everything binds to loopback."""
+"""The services of the local stack: files, command line and environment of each. All bind to loopback."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from xml.sax.saxutils import escape
 from core.errors import MisconfiguredError
 from core.settings import CONNECT_GROUP, CONNECT_OFFSET_TOPIC
 from switchboard.stack import class_data, flink, seaweedfs
-from switchboard.stack.program import HOST, UNHURRIED, Make, Program, Tools, java_command, log4j, properties
+from switchboard.stack.program import C1_ONLY, HOST, Factory, Program, Toolchain, java_command, log4j, properties
 from switchboard.stack.state import State, write_private
 
 BASE = ("mysql", "kafka", "registry", "connect", "clickhouse")
-EXTRA = ("seaweedfs", "flink-jobmanager", "flink-taskmanager")
+OPTIONAL = ("seaweedfs", "flink-jobmanager", "flink-taskmanager")
 FOLDERS = ("mysql", "kafka", "registry", "connect", "clickhouse", "seaweedfs", "flink")
-"""Under a stack's home, what the servers write."""
-NEEDS = {"registry": ("kafka",), "connect": ("kafka", "registry"), "flink-taskmanager": ("flink-jobmanager",)}
+"""Folders under a stack's home that the services write."""
+DEPENDENCIES = {"registry": ("kafka",), "connect": ("kafka", "registry"), "flink-taskmanager": ("flink-jobmanager",)}
 PORTS_OF = {
     "mysql": ("mysql",),
     "kafka": ("kafka", "kafka_controller"),
@@ -30,18 +30,18 @@ PORTS_OF = {
     "flink-jobmanager": ("flink", "flink_rpc"),
 }
 JARS_OF = {"kafka": "kafka", "connect": "kafka", "registry": "registry"}
-"""Of the servers with a class-data archive, the folder of the jars on their class path."""
+"""Service with a class-data archive -> the folder of the jars on its class path."""
 CDC_PASSWORD = "SWITCHBOARD_MYSQL_MAIN_CDC_PASSWORD"
 KEEP_ALIVE_SECONDS = 2.0
-"""Shorter than in production, as verify on an idle server waits for 80% of it."""
+"""Shorter than in production, as `verify` waits for 80% of it on an idle server."""
 
 
-def archive_of(server: str, tools: Tools) -> Path:
+def archive_of(server: str, tools: Toolchain) -> Path:
     """Returns the file of the server's class-data archive."""
     return class_data.archive(tools.artefacts, server, tools.java, (tools.artefacts / "jars" / JARS_OF[server]).glob("*.jar"))
 
 
-def mysql(home: Path, state: State, tools: Tools) -> Program:
+def mysql(home: Path, state: State, tools: Toolchain) -> Program:
     folder = (home / "mysql").resolve()
     data = folder / "data"
     as_root = ("--user=root",) if os.geteuid() == 0 else ()
@@ -70,7 +70,7 @@ def mysql(home: Path, state: State, tools: Tools) -> Program:
         "--binlog-expire-logs-seconds=604800",
         "--default-time-zone=+00:00",
         "--innodb-buffer-pool-size=128M",
-        "--innodb-flush-log-at-trx-commit=2",  # this and the next: a commit outlives the process, not the machine's power
+        "--innodb-flush-log-at-trx-commit=2",  # with the next: commits survive a crash of the process, not of the machine
         "--sync-binlog=0",
         "--performance-schema=OFF",
         "--secure-file-priv=NULL",
@@ -81,17 +81,17 @@ def mysql(home: Path, state: State, tools: Tools) -> Program:
 
 def _initialize_mysql(folder: Path, command: tuple[str, ...]) -> None:
     data = folder / "data"
-    if data.exists():  # left half made by a set-up that was ended
+    if data.exists():  # incomplete, of an interrupted setup
         subprocess.run(["rm", "-rf", str(data)], check=True)
     folder.mkdir(parents=True, exist_ok=True)
     done = subprocess.run([*command, "--initialize-insecure"], capture_output=True, text=True, timeout=300, check=False)
     if done.returncode != 0:
-        said = [line for line in done.stderr.splitlines() if "[ERROR]" in line] or ["no message"]
-        raise MisconfiguredError(f"MySQL cannot make its data folder: {said[0]}", "is the disk full?")
+        errors = [line for line in done.stderr.splitlines() if "[ERROR]" in line] or ["no message"]
+        raise MisconfiguredError(f"MySQL cannot create its data folder: {errors[0]}", "is the disk full?")
     (folder / ".initialized").touch()
 
 
-def kafka(home: Path, state: State, tools: Tools) -> Program:
+def kafka(home: Path, state: State, tools: Toolchain) -> Program:
     folder = (home / "kafka").resolve()
     log = log4j(folder)
     write_private(folder / "server.properties", properties(_kafka_settings(folder, state)))
@@ -115,14 +115,14 @@ def _kafka_settings(folder: Path, state: State) -> dict[str, object]:
         "log.dirs": folder / "data",
         "auto.create.topics.enable": "false",
         "unclean.leader.election.enable": "false",
-        "broker.session.timeout.ms": 4000,  # for so long a broker that was killed is not let in again; 9000 otherwise
+        "broker.session.timeout.ms": 4000,  # a killed broker is not readmitted for this time; default 9000
         "broker.heartbeat.interval.ms": 1000,
         "offsets.topic.replication.factor": 1,
         "offsets.topic.num.partitions": 4,
         "transaction.state.log.replication.factor": 1,
         "transaction.state.log.min.isr": 1,
         "transaction.state.log.num.partitions": 4,
-        "transaction.abort.timed.out.transaction.cleanup.interval.ms": 1000,  # 10000 otherwise
+        "transaction.abort.timed.out.transaction.cleanup.interval.ms": 1000,  # default 10000
         "share.coordinator.state.topic.replication.factor": 1,
         "share.coordinator.state.topic.min.isr": 1,
         "group.initial.rebalance.delay.ms": 0,
@@ -133,7 +133,7 @@ def _kafka_settings(folder: Path, state: State) -> dict[str, object]:
     }
 
 
-def _format_kafka(folder: Path, state: State, tools: Tools, log: str) -> None:
+def _format_kafka(folder: Path, state: State, tools: Toolchain, log: str) -> None:
     arguments = ("format", "-t", state.cluster_id, "-c", str(folder / "server.properties"), "--ignore-formatted")
     flags = class_data.flags(archive_of("kafka", tools), tools.java)
     command = java_command(tools, ("kafka",), "256m", *flags, log, "kafka.tools.StorageTool", *arguments)
@@ -143,7 +143,7 @@ def _format_kafka(folder: Path, state: State, tools: Tools, log: str) -> None:
         raise MisconfiguredError(f"Kafka cannot format its data folder: {''.join(detail)}", "is the disk full?")
 
 
-def registry(home: Path, state: State, tools: Tools) -> Program:
+def registry(home: Path, state: State, tools: Toolchain) -> Program:
     folder = (home / "registry").resolve()
     folder.mkdir(parents=True, exist_ok=True)
     runner = next((tools.artefacts / "jars" / "registry").resolve().glob("apicurio-registry-app-*-runner.jar"))
@@ -153,17 +153,17 @@ def registry(home: Path, state: State, tools: Tools) -> Program:
         "-Dapicurio.storage.kind=kafkasql",
         f"-Dapicurio.kafkasql.bootstrap.servers={HOST}:{state.ports['kafka']}",
         f"-Dapicurio.kafkasql.topic={'switchboard.registry'}",
-        "-Dapicurio.kafkasql.consumer.poll.timeout=500",  # it waits for a snapshot of its own 5 s otherwise, at every start
+        "-Dapicurio.kafkasql.consumer.poll.timeout=500",  # at every start it waits this long for its snapshot; default 5000
         "-Dquarkus.log.level=WARN",
         '-Dquarkus.log.category."io.apicurio".level=WARN',
         "-Dquarkus.http.access-log.enabled=false",
     )
     archive = class_data.flags(archive_of("registry", tools), tools.java)
-    command = (str(tools.java), "-Xmx384m", "-XX:+UseSerialGC", UNHURRIED, *archive, *flags, "-jar", str(runner))
-    return Program("registry", command, folder, stop_seconds=5)  # all that it has is in Kafka, and while it starts it does not listen
+    command = (str(tools.java), "-Xmx384m", "-XX:+UseSerialGC", C1_ONLY, *archive, *flags, "-jar", str(runner))
+    return Program("registry", command, folder, stop_seconds=5)  # its data is in Kafka, and it ignores SIGTERM while it starts
 
 
-def connect(home: Path, state: State, tools: Tools) -> Program:
+def connect(home: Path, state: State, tools: Toolchain) -> Program:
     folder = (home / "connect").resolve()
     plugins = folder / "plugins"
     plugins.mkdir(parents=True, exist_ok=True)
@@ -189,7 +189,7 @@ def connect(home: Path, state: State, tools: Tools) -> Program:
         "plugin.discovery": "service_load",
         "exactly.once.source.support": "enabled",
         "scheduled.rebalance.max.delay.ms": 0,
-        "session.timeout.ms": 6000,  # for so long the group waits for a worker that was killed; 10000 otherwise
+        "session.timeout.ms": 6000,  # the group waits this long for a killed worker; default 10000
         "heartbeat.interval.ms": 2000,
         "offset.flush.interval.ms": 1000,
         "connector.client.config.override.policy": "All",
@@ -204,10 +204,10 @@ def connect(home: Path, state: State, tools: Tools) -> Program:
     flags = class_data.flags(archive_of("connect", tools), tools.java)
     command = java_command(tools, ("kafka",), "768m", *flags, log4j(folder), main, str(folder / "connect.properties"))
     environment = {CDC_PASSWORD: state.passwords["mysql_cdc"]}
-    return Program("connect", command, folder, environment, stop_seconds=10)  # it ends only once it has started
+    return Program("connect", command, folder, environment, stop_seconds=10)  # it ends only after it has started
 
 
-def clickhouse(home: Path, state: State, tools: Tools) -> Program:
+def clickhouse(home: Path, state: State, tools: Toolchain) -> Program:
     del tools
     folder = (home / "clickhouse").resolve()
     write_private(folder / "config.xml", _clickhouse_config(state))
@@ -241,7 +241,7 @@ def _clickhouse_users(state: State) -> str:
         "KAFKA ON *.*",
         "CREATE TEMPORARY TABLE ON *.*",
         "TABLE ENGINE ON *",
-        "READ ON FILE",  # what input() asks for
+        "READ ON FILE",  # input() requires it
     )
     queries = "".join(f"<query>GRANT {escape(grant)}</query>" for grant in grants)
     return f"""<clickhouse>
@@ -265,7 +265,7 @@ def _clickhouse_users(state: State) -> str:
 """
 
 
-MAKERS: dict[str, Make] = {
+FACTORIES: dict[str, Factory] = {
     "mysql": mysql,
     "kafka": kafka,
     "registry": registry,

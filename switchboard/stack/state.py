@@ -1,4 +1,4 @@
-"""What a stack remembers between `up`s: its ports and passwords, in ``<home>/state.json``, readable by its owner only."""
+"""The state of a stack between starts: ports and passwords, in ``<home>/state.json``, readable by its owner only."""
 
 from __future__ import annotations
 
@@ -43,30 +43,31 @@ class State:
     ports: dict[str, int] = field(default_factory=dict)
     passwords: dict[str, str] = field(default_factory=dict)
     cluster_id: str = ""
-    parts: list[str] = field(default_factory=list)
-    """The servers that the last `up` wanted or found running."""
+    services: list[str] = field(default_factory=list)
+    """The services that the last `up` started or found running."""
 
 
 class PortTakenError(MisconfiguredError):
-    """Another process listens where `part` was to: what answers there is not ours."""
+    """Another process listens on a port of `service`."""
 
-    def __init__(self, part: str, port: int) -> None:
-        super().__init__(f"port {port}, meant for {part}, is held by another process", "run `switchboard up` again: it takes another port")
-        self.part = part
+    def __init__(self, service: str, port: int) -> None:
+        super().__init__(f"port {port}, for {service}, is used by another process", "run `switchboard up` again: it uses another port")
+        self.service = service
 
 
 def load(home: Path) -> State:
     """Raises MisconfiguredError if there has never been a stack in `home`."""
     try:
-        return State(**json.loads((home / "state.json").read_text()))
+        values = json.loads((home / "state.json").read_text())
+        return State(**{name: value for name, value in values.items() if name in State.__dataclass_fields__})  # others: of another version
     except FileNotFoundError:
         raise MisconfiguredError("the stack is not up", "run `switchboard up`") from None
 
 
-def prepare(home: Path, running: frozenset[str], parts: Iterable[str] = ()) -> State:
-    """The state for the next start of `parts`: what was chosen before, as far as its ports are still free.
+def prepare(home: Path, running: frozenset[str], services: Iterable[str] = ()) -> State:
+    """Returns the state for the next start of `services`: the present one, with free ports in place of taken ones.
 
-    `running` names the ports that our own processes hold.
+    `running` are the names of ports that this stack's processes listen on.
     """
     home.mkdir(parents=True, exist_ok=True)
     state = load(home) if (home / "state.json").exists() else State()
@@ -78,7 +79,7 @@ def prepare(home: Path, running: frozenset[str], parts: Iterable[str] = ()) -> S
     for name in PASSWORDS:
         state.passwords.setdefault(name, new_password())
     state.cluster_id = state.cluster_id or new_cluster_id()
-    state.parts = sorted(parts)
+    state.services = sorted(services)
     write_private(home / "state.json", json.dumps(asdict(state), indent=1))
     return state
 
@@ -88,12 +89,12 @@ def new_password() -> str:
 
 
 def new_cluster_id() -> str:
-    """22 characters of URL-safe base64, as Kafka spells them: the first is never a dash, which its tools take for an option."""
+    """22 characters of URL-safe base64, as Kafka encodes them; the first is never a dash, which its tools would parse as an option."""
     return next(text for text in iter(lambda: secrets.token_urlsafe(16), None) if not text.startswith("-"))
 
 
 def choose_port(wanted: int, taken: set[int]) -> int:
-    """`wanted` if it is free on loopback, else any free port."""
+    """Returns `wanted` if it is free on loopback and not in `taken`, else any free port."""
     if wanted not in taken and _free(wanted):
         return wanted
     while True:
@@ -115,7 +116,7 @@ def _free(port: int) -> bool:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Writes a file that only its owner can read, whole or not at all."""
+    """Writes a file that only its owner can read, atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(path.name + ".new")
     scratch.unlink(missing_ok=True)

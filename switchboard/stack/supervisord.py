@@ -1,4 +1,4 @@
-"""Process control, by supervisord: it starts the servers, writes their logs, and starts again those that die."""
+"""Process control by supervisord, which starts the services, writes their logs, and restarts crashed ones."""
 
 from __future__ import annotations
 
@@ -16,42 +16,42 @@ from typing import Any
 import psutil
 
 from core.errors import TransientError
-from switchboard.stack import deaths
-from switchboard.stack.deaths import Death
+from switchboard.stack import crash_log
+from switchboard.stack.crash_log import Crash
 from switchboard.stack.program import HOST, Program
 from switchboard.stack.state import PortTakenError, State, write_private
 
-LISTENER = "deaths"
-TAKEN = "Another program is already listening"
-"""What supervisord says of its own port."""
-MARK = "SWITCHBOARD_STACK"
-"""Every process of a stack carries this variable with the stack's folder: that is how ours are told from others."""
+LISTENER = "crashes"
+PORT_TAKEN = "Another program is already listening"
+"""supervisord's message if its own port is taken."""
+STACK_VARIABLE = "SWITCHBOARD_STACK"
+"""The environment variable, with the stack's folder, by which a stack's processes are recognized."""
 
 
 @dataclass(frozen=True)
-class PartStatus:
+class ServiceStatus:
     name: str
     state: str
     pid: int
     seconds: int
-    """How long it has been running."""
+    """Time since its start."""
     memory: int
-    """Bytes that it and its children hold."""
-    deaths: tuple[Death, ...]
-    """Those since the stack came up; it was started again after each."""
+    """Resident bytes of the process and its children."""
+    crashes: tuple[Crash, ...]
+    """Crashes since the stack was started; the service was restarted after each."""
 
 
-class Supervisor:
-    """One stack's supervisord. Its API is on loopback behind a generated password."""
+class Supervisord:
+    """The supervisord of one stack. Its API is on loopback and requires a generated password."""
 
     def __init__(self, home: Path, state: State) -> None:
         self._home = home.resolve()
         self._state = state
 
     def _call(self, method: str, *arguments: Any) -> Any:
-        """Raises OSError where supervisord is away, xmlrpc.client.Fault where it refuses."""
-        place = f"switchboard:{self._state.passwords['supervisor']}@{HOST}:{self._state.ports['supervisor']}"
-        with xmlrpc.client.ServerProxy(f"http://{place}/RPC2") as server:
+        """Raises OSError if supervisord does not run, and xmlrpc.client.Fault if it refuses the call."""
+        login = f"switchboard:{self._state.passwords['supervisor']}@{HOST}:{self._state.ports['supervisor']}"
+        with xmlrpc.client.ServerProxy(f"http://{login}/RPC2") as server:
             return getattr(server.supervisor, method)(*arguments)
 
     def alive(self) -> bool:
@@ -61,16 +61,16 @@ class Supervisor:
             return False
 
     def launch(self) -> None:
-        """Starts supervisord with no server yet. Ends what an earlier, killed one left behind. Raises PortTakenError."""
+        """Starts supervisord without services, after it has ended the processes of an earlier, killed one. Raises PortTakenError."""
         end_processes(self._home)
         (self._home / "logs").mkdir(parents=True, exist_ok=True)
-        (self._home / "logs" / deaths.FILE).unlink(missing_ok=True)
+        (self._home / "logs" / crash_log.FILE).unlink(missing_ok=True)
         write_private(self._home / "supervisord.conf", self._config([]))
-        environment = {**os.environ, MARK: str(self._home)}
+        environment = {**os.environ, STACK_VARIABLE: str(self._home)}
         command = [sys.executable, "-W", "ignore", "-m", "supervisor.supervisord", "-c", str(self._home / "supervisord.conf")]
         with (self._home / "logs" / "supervisord.err").open("w") as errors:
             subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, cwd=self._home, check=False)
-        if TAKEN in (self._home / "logs" / "supervisord.err").read_text():
+        if PORT_TAKEN in (self._home / "logs" / "supervisord.err").read_text():
             raise PortTakenError("supervisor", self._state.ports["supervisor"])
         deadline = time.monotonic() + 20
         while not self.alive():
@@ -78,12 +78,12 @@ class Supervisor:
                 raise TransientError("supervisord does not start", f"see {self._home / 'logs' / 'supervisord.err'}")
             time.sleep(0.05)
 
-    def start(self, programs: list[Program], kept: list[Program]) -> None:
-        """Makes `programs` known and starts them; `kept` are known already and go on."""
-        write_private(self._home / "supervisord.conf", self._config([*kept, *programs]))
+    def start(self, programs: list[Program], existing: list[Program]) -> None:
+        """Adds `programs` and starts them; `existing` ones continue."""
+        write_private(self._home / "supervisord.conf", self._config([*existing, *programs]))
         self._call("reloadConfig")
         for program in programs:
-            self.stop_part(program.name)  # known, stopped: stale definition
+            self.stop_service(program.name)  # an earlier definition
             with contextlib.suppress(xmlrpc.client.Fault):
                 self._call("removeProcessGroup", program.name)
             with contextlib.suppress(xmlrpc.client.Fault):
@@ -91,40 +91,40 @@ class Supervisor:
             with contextlib.suppress(xmlrpc.client.Fault):
                 self._call("startProcess", program.name, False)
 
-    def statuses(self) -> list[PartStatus]:
+    def statuses(self) -> list[ServiceStatus]:
         if not self.alive():
             return []
-        died = deaths.read(self._home / "logs")
+        crashes = crash_log.read(self._home / "logs")
         return [
-            PartStatus(
+            ServiceStatus(
                 name=info["name"],
                 state=info["statename"],
                 pid=info["pid"],
                 seconds=info["now"] - info["start"] if info["pid"] else 0,
                 memory=memory(info["pid"]) if info["pid"] else 0,
-                deaths=tuple(died.get(info["name"], ())),
+                crashes=tuple(crashes.get(info["name"], ())),
             )
             for info in self._call("getAllProcessInfo")
             if info["name"] != LISTENER
         ]
 
-    def stop_part(self, name: str, *, at_once: bool = False) -> None:
+    def stop_service(self, name: str, *, at_once: bool = False) -> None:
         """Blocks until it has ended: by SIGKILL `at_once`, else by SIGTERM, and by SIGKILL after its `Program.stop_seconds`."""
-        with contextlib.suppress(xmlrpc.client.Fault):  # nobody knows it, or it does not run
+        with contextlib.suppress(xmlrpc.client.Fault):  # unknown, or not running
             if at_once:
-                self._call("signalProcess", name, "STOP")  # else the SIGTERM of stopProcess would let it shut down cleanly
-            self._call("stopProcess", name, False)  # supervisord takes a whole core while it waits for one itself
+                self._call("signalProcess", name, "STOP")  # else it would handle the SIGTERM of stopProcess
+            self._call("stopProcess", name, False)  # without waiting: supervisord would use a whole core meanwhile
             if at_once:
                 self._call("signalProcess", name, "KILL")
             while self._call("getProcessInfo", name)["statename"] == "STOPPING":
                 time.sleep(0.05)
 
-    def start_part(self, name: str) -> None:
+    def start_service(self, name: str) -> None:
         with contextlib.suppress(xmlrpc.client.Fault):
             self._call("startProcess", name, False)
 
     def shutdown(self) -> None:
-        """Stops every server, then supervisord; ends by force what does not end. Blocks up to 60 s."""
+        """Stops every service, then supervisord; kills those that do not end. Blocks up to 60 s."""
         with contextlib.suppress(OSError, xmlrpc.client.Error):
             self._call("shutdown")
         deadline = time.monotonic() + 45
@@ -133,7 +133,7 @@ class Supervisor:
         end_processes(self._home)
 
     def kill(self) -> None:
-        """Ends supervisord and every server at once; they lose what they have not written."""
+        """Kills supervisord and every service; unwritten data is lost."""
         while processes := stack_processes(self._home):
             _signal(processes, signal.SIGKILL)
             psutil.wait_procs(processes, timeout=10)
@@ -146,13 +146,13 @@ class Supervisor:
             f"[inet_http_server]\nport={HOST}:{self._state.ports['supervisor']}\nusername=switchboard\n"
             f"password={self._state.passwords['supervisor']}\n",
             "[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n",
-            f"[eventlistener:{LISTENER}]\ncommand={_quoted((sys.executable, '-I', deaths.__file__, str(logs)))}\n"
-            f"events={deaths.EVENTS}\nstderr_logfile={logs / (LISTENER + '.log')}\nstderr_logfile_maxbytes=1MB\n",
+            f"[eventlistener:{LISTENER}]\ncommand={_quoted((sys.executable, '-I', crash_log.__file__, str(logs)))}\n"
+            f"events={crash_log.EVENTS}\nstderr_logfile={logs / (LISTENER + '.log')}\nstderr_logfile_maxbytes=1MB\n",
         ]
         return "\n".join([*sections, *(self._section(program) for program in programs)])
 
     def _section(self, program: Program) -> str:
-        environment = {**program.environment, MARK: str(self._home), "TZ": "UTC"}
+        environment = {**program.environment, STACK_VARIABLE: str(self._home), "TZ": "UTC"}
         pairs = ",".join(f'{name}="{_percent(value)}"' for name, value in environment.items())
         return (
             f"[program:{program.name}]\ncommand={_quoted(program.command)}\ndirectory={program.directory}\nenvironment={pairs}\n"
@@ -167,7 +167,7 @@ def _quoted(command: tuple[str, ...]) -> str:
 
 
 def memory(pid: int) -> int:
-    """Resident bytes of a process and its children; 0 once it is gone."""
+    """Returns the resident bytes of a process and its children; 0 if it has ended."""
     try:
         process = psutil.Process(pid)
         return sum(int(item.memory_info().rss) for item in [process, *process.children(recursive=True)])
@@ -180,11 +180,11 @@ def _percent(text: str) -> str:
 
 
 def stack_processes(home: Path) -> list[psutil.Process]:
-    """The live processes that carry this stack's mark."""
+    """Returns the live processes of the stack."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if process.pid != os.getpid() and process.environ().get(MARK) == str(home.resolve()):
+            if process.pid != os.getpid() and process.environ().get(STACK_VARIABLE) == str(home.resolve()):
                 found.append(process)
     return [process for process in found if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
 

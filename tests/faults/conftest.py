@@ -20,11 +20,11 @@ from tests.pipeline import Pipeline, make_pipeline
 def faulty(worker_home: Path) -> Iterator[Pipeline]:
     endpoints = local_stack.endpoints(empty_stack(worker_home))
     create_source(endpoints.mysql[0], SHARDS, "metadata")
-    made = make_pipeline(worker_home, endpoints)
-    made.apply()
-    assert ConnectPlanner(endpoints, made.catalog, made.control).wait_snapshots(limit=120) == []
-    yield made
-    changing = [str(name) for (name,) in made.sql("SELECT table_name FROM information_schema.tables WHERE table_schema = %s", SHARD)]
-    made.apply(*(f"connect:main/{name}" for name in changing))  # no test after these knows their contracts
-    made.control.close()
-    made.clickhouse.close()
+    pipeline = make_pipeline(worker_home, endpoints)
+    pipeline.apply()
+    assert ConnectPlanner(endpoints, pipeline.catalog, pipeline.control).wait_snapshots(limit=120) == []
+    yield pipeline
+    changing = [str(name) for (name,) in pipeline.sql("SELECT table_name FROM information_schema.tables WHERE table_schema = %s", SHARD)]
+    pipeline.apply(*(f"connect:main/{name}" for name in changing))  # no test after these knows their contracts
+    pipeline.control.close()
+    pipeline.clickhouse.close()

@@ -43,7 +43,7 @@ class Running:
             raise self.failure
 
 
-def made(traffic: Traffic, more: int) -> None:
+def wait_for_changes(traffic: Traffic, more: int) -> None:
     """Waits until so many more changes are committed."""
     wanted = sum(traffic.changes().values()) + more
     eventually(lambda: sum(traffic.changes().values()) >= wanted)
@@ -52,11 +52,11 @@ def made(traffic: Traffic, more: int) -> None:
 @contextmanager
 def away(pipeline: Pipeline, part: str, *, at_once: bool = False) -> Iterator[None]:
     """The part is stopped, `at_once` by SIGKILL, and started again whatever becomes of the test: the next one needs it."""
-    local_stack.stop_part(pipeline.home, part, at_once=at_once)
+    local_stack.stop_service(pipeline.home, part, at_once=at_once)
     try:
         yield
     finally:
-        local_stack.start_part(pipeline.home, part)
+        local_stack.start_service(pipeline.home, part)
 
 
 @contextmanager
@@ -70,5 +70,5 @@ def held(pipeline: Pipeline, part: str) -> Iterator[None]:
         os.kill(process, signal.SIGCONT)
 
 
-def settled(pipeline: Pipeline) -> bool:
+def is_equal(pipeline: Pipeline) -> bool:
     return pipeline.equal(*SAMPLE)

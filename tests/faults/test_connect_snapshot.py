@@ -28,9 +28,9 @@ SELECT /*+ SET_VAR(cte_max_recursion_depth = {ROWS}) */ n, 1, 1 FROM numbers
 def changing(faulty: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Changing:
     server = faulty.endpoints.mysql[0].model_copy(update={"snapshot_chunk_rows": CHUNK_ROWS})
     by_small_chunks = replace(faulty, endpoints=faulty.endpoints.model_copy(update={"mysql": (server,)}))
-    made = Changing(by_small_chunks, tmp_path_factory.mktemp("contracts"), (KILLED, UNDER_WRITES))
-    loaded(made)
-    return made
+    changing = Changing(by_small_chunks, tmp_path_factory.mktemp("contracts"), (KILLED, UNDER_WRITES))
+    loaded(changing)
+    return changing
 
 
 def loaded(changing: Changing) -> None:
@@ -50,9 +50,9 @@ def read_half(changing: Changing, table: str) -> int:
     eventually(lambda: newest(changing, table).last_key)
     pause_snapshots(pipeline.endpoints.kafka, "main")
     eventually(lambda: newest(changing, table).paused)
-    stands = newest(changing, table)
-    assert 1000 < int(stands.last_key) < int(stands.maximum_key)
-    return int(stands.last_key)
+    progress = newest(changing, table)
+    assert 1000 < int(progress.last_key) < int(progress.maximum_key)
+    return int(progress.last_key)
 
 
 def kill(changing: Changing) -> None:
@@ -61,7 +61,7 @@ def kill(changing: Changing) -> None:
 
 def start_again(changing: Changing) -> None:
     """A restart forgets the pause, unless its signal was read too shortly before the kill, and is read again."""
-    local_stack.start_part(changing.pipeline.home, "connect")
+    local_stack.start_service(changing.pipeline.home, "connect")
     changing.pipeline.heal()
     resume_snapshots(changing.pipeline.endpoints.kafka, "main")
 

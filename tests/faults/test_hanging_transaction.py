@@ -9,7 +9,7 @@ from connectors.rest import KafkaConnect
 from core.clients.kafka import producer, read_topic
 from core.settings import CONNECT_GROUP, CONNECT_OFFSET_TOPIC
 from switchboard import stack as local_stack
-from tests.faults.running import Running, made, settled
+from tests.faults.running import Running, is_equal, wait_for_changes
 from tests.pipeline import Pipeline, eventually
 
 TRANSACTIONAL_ID = f"{CONNECT_GROUP}-mysql-main-0"
@@ -44,7 +44,7 @@ def leave_transaction_open(pipeline: Pipeline) -> None:
     assert forger.flush(15) == 0
     local_stack.kill(pipeline.home, "kafka")
     del opener
-    local_stack.start_part(pipeline.home, "kafka")
+    local_stack.start_service(pipeline.home, "kafka")
     eventually(lambda: connect.names())
     connect.change("mysql-main", "resume")
 
@@ -53,10 +53,10 @@ def test_the_supervisor_aborts_a_transaction_that_no_coordinator_knows(faulty: P
     leave_transaction_open(faulty)
     settings = {"SWITCHBOARD_CONNECTORS__HANGING_TRANSACTION_SECONDS": str(LIMIT)}
     with faulty.lander(), Running(faulty) as traffic:
-        made(traffic, 100)
-        told = len(faulty.told("watch", "the hanging transaction is aborted"))
+        wait_for_changes(traffic, 100)
+        before = len(faulty.log_lines("watch", "the hanging transaction is aborted"))
         with faulty.watch(**settings):
-            eventually(lambda: len(faulty.told("watch", "the hanging transaction is aborted")) > told)
-            made(traffic, 100)
+            eventually(lambda: len(faulty.log_lines("watch", "the hanging transaction is aborted")) > before)
+            wait_for_changes(traffic, 100)
             faulty.heal()
-            assert settled(faulty)
+            assert is_equal(faulty)

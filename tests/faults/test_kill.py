@@ -7,55 +7,55 @@ from confluent_kafka import ConsumerGroupTopicPartitions
 from core.clients.kafka import admin
 from schemas.names import topic_of
 from schemas.render.clickhouse import storage_table
-from tests.faults.running import SAMPLE, Running, away, held, made, settled
+from tests.faults.running import SAMPLE, Running, away, held, is_equal, wait_for_changes
 from tests.pipeline import Pipeline, end, eventually
 
 
 def test_landers_wait_for_a_clickhouse_that_is_away(faulty: Pipeline) -> None:
     with faulty.lander(retry_seconds="0.1") as lander, Running(faulty) as traffic:
         with away(faulty, "clickhouse"):
-            before = len(faulty.lander_told("table waits"))
-            made(traffic, 100)
-            eventually(lambda: len(faulty.lander_told("table waits", "does not answer")) > before + 20)
-        made(traffic, 100)
+            before = len(faulty.lander_log("table waits"))
+            wait_for_changes(traffic, 100)
+            eventually(lambda: len(faulty.lander_log("table waits", "does not answer")) > before + 20)
+        wait_for_changes(traffic, 100)
         assert lander.poll() is None
     with faulty.lander():
-        assert settled(faulty)
+        assert is_equal(faulty)
 
 
 def test_landers_wait_for_a_mysql_that_is_away(faulty: Pipeline) -> None:
-    begun = len(faulty.lander_told('"assigned"'))
+    begun = len(faulty.lander_log('"assigned"'))
     with faulty.lander() as lander:
-        eventually(lambda: len(faulty.lander_told('"assigned"')) > begun)
+        eventually(lambda: len(faulty.lander_log('"assigned"')) > begun)
         with Running(faulty) as traffic:
-            made(traffic, 100)
-        before = len(faulty.lander_told("the tables to land cannot be read"))
+            wait_for_changes(traffic, 100)
+        before = len(faulty.lander_log("the tables to land cannot be read"))
         with away(faulty, "mysql"):
             other = faulty.start_lander()  # cannot begin, and moves partitions while nobody tells their topics' generations
-            eventually(lambda: len(faulty.lander_told("the tables to land cannot be read")) > before)
+            eventually(lambda: len(faulty.lander_log("the tables to land cannot be read")) > before)
         end(other)
         faulty.heal()
         with Running(faulty) as traffic:
-            made(traffic, 100)
-        assert settled(faulty)
+            wait_for_changes(traffic, 100)
+        assert is_equal(faulty)
         assert lander.poll() is None
 
 
 def test_a_killed_lander_loses_and_doubles_nothing(faulty: Pipeline) -> None:
     with Running(faulty) as traffic:
         both = [faulty.start_lander(session_seconds="6"), faulty.start_lander(session_seconds="6")]
-        made(traffic, 300)
+        wait_for_changes(traffic, 300)
         for lander in both:
             lander.kill()
         for lander in both:
             lander.wait()
-        made(traffic, 100)
+        wait_for_changes(traffic, 100)
         second, third = faulty.start_lander(session_seconds="6"), faulty.start_lander()
-        made(traffic, 300)
+        wait_for_changes(traffic, 300)
         second.kill()
         second.wait()
-        made(traffic, 100)
-    assert settled(faulty)
+        wait_for_changes(traffic, 100)
+    assert is_equal(faulty)
     assert end(third) == 0
 
 
@@ -64,7 +64,7 @@ def unlanded(pipeline: Pipeline) -> list[tuple[str, int]]:
     group = pipeline.settings.landing.group
     client = admin(pipeline.endpoints.kafka)
     answered = client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result()
-    committed = {(place.topic, place.partition): place.offset for place in answered.topic_partitions}
+    committed = {(partition.topic, partition.partition): partition.offset for partition in answered.topic_partitions}
     found = []
     for table in pipeline.catalog.select(SAMPLE):
         newest = pipeline.landed(f"SELECT _partition, max(_offset) FROM {storage_table(table)} GROUP BY _partition")
@@ -74,16 +74,16 @@ def unlanded(pipeline: Pipeline) -> list[tuple[str, int]]:
 
 def test_landers_that_come_and_go_while_clickhouse_holds_them_up_have_committed_what_landed(faulty: Pipeline) -> None:
     small = {"batch_rows": "10", "batch_bytes": "10000", "memory_bytes": "20000"}
-    begun = len(faulty.lander_told('"landing"'))
+    begun = len(faulty.lander_log('"landing"'))
     with Running(faulty) as traffic, faulty.lander(**small) as first:
-        made(traffic, 100)
+        wait_for_changes(traffic, 100)
         with faulty.lander(**small) as second:
             with held(faulty, "clickhouse"):
-                made(traffic, 300)
-            eventually(lambda: len(faulty.lander_told('"landing"')) == begun + 2)
-            made(traffic, 100)
-        made(traffic, 100)
+                wait_for_changes(traffic, 300)
+            eventually(lambda: len(faulty.lander_log('"landing"')) == begun + 2)
+            wait_for_changes(traffic, 100)
+        wait_for_changes(traffic, 100)
     assert (first.returncode, second.returncode) == (0, 0)
     assert unlanded(faulty) == []
     with faulty.lander():
-        assert settled(faulty)
+        assert is_equal(faulty)

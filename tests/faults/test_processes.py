@@ -13,7 +13,7 @@ import pymysql
 import pytest
 
 from switchboard import stack as local_stack
-from tests.faults.running import Running, away, held, made, settled
+from tests.faults.running import Running, away, held, is_equal, wait_for_changes
 from tests.launching import Process
 from tests.pipeline import Pipeline, eventually
 from tests.soak import scaled
@@ -33,10 +33,10 @@ END_SECONDS = 10
 @contextmanager
 def processes(pipeline: Pipeline) -> Iterator[tuple[Mapping[str, Process], Server]]:
     """All three, once each has begun. A table that waits for longer than the lander's `retry_seconds` must not stop."""
-    assigned, watched = len(pipeline.lander_told('"assigned"')), len(pipeline.told("watch", '"metrics"'))
+    assigned, watched = len(pipeline.lander_log('"assigned"')), len(pipeline.log_lines("watch", '"metrics"'))
     with pipeline.lander(session_seconds="6", retry_seconds="1") as lander, pipeline.watch() as watcher, streaming(pipeline) as server:
-        eventually(lambda: len(pipeline.lander_told('"assigned"')) > assigned)
-        eventually(lambda: len(pipeline.told("watch", '"metrics"')) > watched)
+        eventually(lambda: len(pipeline.lander_log('"assigned"')) > assigned)
+        eventually(lambda: len(pipeline.log_lines("watch", '"metrics"')) > watched)
         yield {"land": lander, "watch": watcher, "stream": server.process}, server
 
 
@@ -58,36 +58,36 @@ def kill_during_traffic(faulty: Pipeline, part: str) -> None:
     running = Running(faulty)
     try:
         with running as traffic:
-            made(traffic, 100)
+            wait_for_changes(traffic, 100)
             local_stack.kill(faulty.home, part)
             if part == "mysql":
                 eventually(lambda: running.failure)
             else:
-                made(traffic, 100)
+                wait_for_changes(traffic, 100)
     except pymysql.err.MySQLError:
         assert part == "mysql"
-    local_stack.start_part(faulty.home, part)  # which waits for it
+    local_stack.start_service(faulty.home, part)  # which waits for it
 
 
 def test_they_outlive_each_server_killed_and_away_without_loss_or_duplicates(faulty: Pipeline) -> None:
     with processes(faulty) as (running, server):
         for part in SERVERS:
             kill_during_traffic(faulty, part)
-            waited = len(faulty.lander_told("table waits", "ClickHouse", "does not answer"))
+            waited = len(faulty.lander_log("table waits", "ClickHouse", "does not answer"))
             with ExitStack() as stack:
                 if part != "mysql":  # the traffic's own connection would end it
                     stack.enter_context(Running(faulty, rate=30))  # more would take the cores from the servers that start
                 stack.enter_context(away(faulty, part, at_once=True))
                 time.sleep(AWAY_SECONDS)  # the absence itself is what is tested
             with Running(faulty) as traffic:
-                made(traffic, 100)
+                wait_for_changes(traffic, 100)
             faulty.heal()
             ended = {name: process.poll() for name, process in running.items() if process.poll() is not None}
             assert ended == {}, f"after {part} was away"
-            assert settled(faulty), f"after {part} was away"
+            assert is_equal(faulty), f"after {part} was away"
             assert next(watch(server, token(1))).snapshot
             if part == "clickhouse":
-                assert len(faulty.lander_told("table waits", "ClickHouse", "does not answer")) > waited
+                assert len(faulty.lander_log("table waits", "ClickHouse", "does not answer")) > waited
 
 
 def test_they_outlive_the_death_of_the_process_that_describes_topics(faulty: Pipeline) -> None:
@@ -99,17 +99,17 @@ def test_they_outlive_the_death_of_the_process_that_describes_topics(faulty: Pip
                 child.send_signal(number)
                 child.wait(10)
                 other_describer(running[name], than=child)
-        made(traffic, 100)
+        wait_for_changes(traffic, 100)
         assert {name: process.poll() for name, process in running.items()} == dict.fromkeys(running)
         assert next(watch(server, token(1))).snapshot
     with faulty.lander():
-        assert settled(faulty)
+        assert is_equal(faulty)
 
 
 @pytest.mark.parametrize("parts", HELD, ids="+".join)
-def test_they_end_when_they_are_told_to_whatever_does_not_answer(faulty: Pipeline, parts: tuple[str, ...]) -> None:
+def test_they_end_upon_sigterm_whatever_does_not_answer(faulty: Pipeline, parts: tuple[str, ...]) -> None:
     with processes(faulty) as (running, _), Running(faulty) as traffic:
-        made(traffic, 50)
+        wait_for_changes(traffic, 50)
         with ExitStack() as stack:
             for part in parts:
                 stack.enter_context(held(faulty, part))
@@ -119,4 +119,4 @@ def test_they_end_when_they_are_told_to_whatever_does_not_answer(faulty: Pipelin
             statuses = {name: process.wait(END_SECONDS) for name, process in running.items()}
     assert statuses == dict.fromkeys(running, 0)
     with faulty.lander():
-        assert settled(faulty)
+        assert is_equal(faulty)

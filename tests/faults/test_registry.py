@@ -13,7 +13,7 @@ from connectors.planner import ConnectPlanner
 from core.clients.kafka import admin
 from schemas.render.connect import connector_name
 from switchboard import stack as local_stack
-from switchboard.stack import health, parts, state
+from switchboard.stack import health, services, state
 from switchboard.stack.progress import Progress
 from tests.conftest import STATE
 from tests.faults.changing import ID, Changing, M, N
@@ -25,18 +25,18 @@ AWAY, LATE, EMPTY = "r_away", "r_late", "r_empty"
 
 @pytest.fixture(scope="module")
 def changing(faulty: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Changing:
-    made = Changing(faulty, tmp_path_factory.mktemp("contracts"), (AWAY, LATE, EMPTY))
-    with made.pipeline.lander():
+    changing = Changing(faulty, tmp_path_factory.mktemp("contracts"), (AWAY, LATE, EMPTY))
+    with changing.pipeline.lander():
         for table in (AWAY, LATE, EMPTY):
-            made.has_landed(table)
-    return made
+            changing.has_landed(table)
+    return changing
 
 
 @contextmanager
 def empty(pipeline: Pipeline) -> Iterator[None]:
     """Another registry in the place of the stack's: a real one, that has lost its topic."""
     tools = local_stack.setup(pipeline.home, Progress(), STATE / "artefacts")
-    program = parts.MAKERS["registry"](pipeline.home, state.load(pipeline.home), tools)
+    program = services.FACTORIES["registry"](pipeline.home, state.load(pipeline.home), tools)
     command = [word.replace("switchboard.registry", "lost.registry") for word in program.command]
     with away(pipeline, "registry"), (pipeline.home / "logs" / "lost.log").open("ab") as log:
         other = subprocess.Popen(command, cwd=program.directory, env={**os.environ, **program.environment}, stdout=log, stderr=log)
@@ -64,9 +64,9 @@ def test_a_schema_not_met_before_waits_for_it(changing: Changing) -> None:
     ConnectPlanner(pipeline.endpoints, pipeline.catalog, pipeline.control).wait_until_caught_up(pipeline.endpoints.mysql[0])
     with ExitStack() as stack:
         with away(pipeline, "registry"):
-            before = len(pipeline.lander_told('"assigned"'))
+            before = len(pipeline.lander_log('"assigned"'))
             stack.enter_context(pipeline.lander())
-            eventually(lambda: len(pipeline.lander_told('"assigned"')) > before)
+            eventually(lambda: len(pipeline.lander_log('"assigned"')) > before)
         changing.has_landed(table, "id = 9001")
     changing.declare(table, ID, M, N, 'optional(4, "late", t.Int(32), p.PUBLIC)')
     changing.pipeline.apply()
@@ -84,8 +84,8 @@ def test_a_registry_that_stays_empty_is_recovered_from_table_by_table(changing: 
         with changing.writing(table):
             changing.has_landed(table, "id > 110")
             changing.sql(f"ALTER TABLE {table} ADD COLUMN extra INT")
-            (told,) = eventually(lambda: pipeline.lander_told("table stopped", f'"{table}"'))
-        assert "or has lost its storage" in told
+            (line,) = eventually(lambda: pipeline.lander_log("table stopped", f'"{table}"'))
+        assert "or has lost its storage" in line
         assert pipeline.command("connectors", "restart", connector_name("main")).returncode == 0
         client = admin(pipeline.endpoints.kafka)
         client.delete_topics([topic])[topic].result(30)

@@ -15,13 +15,13 @@ from tests.faults.changing import ID, SHARD, Changing, M, N
 from tests.pipeline import Pipeline, eventually
 
 ADDED, DROPPED, RENAMED, WIDENED, KEY = "f_added", "f_dropped", "f_renamed", "f_widened", "f_key"
-TRUNCATED, GONE, ANEW, EXTRA, EMPTY = "f_truncated", "f_gone", "f_anew", "f_extra", "f_empty"
+TRUNCATED, GONE, RECREATED, EXTRA, EMPTY = "f_truncated", "f_gone", "f_anew", "f_extra", "f_empty"
 FOLLOWED, GAP, AHEAD = "f_followed", "f_gap", "f_ahead"
 
 
 @pytest.fixture(scope="module")
 def changing(faulty: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Changing:
-    tables = (ADDED, DROPPED, RENAMED, WIDENED, KEY, TRUNCATED, GONE, ANEW, EXTRA, EMPTY, FOLLOWED, GAP, AHEAD)
+    tables = (ADDED, DROPPED, RENAMED, WIDENED, KEY, TRUNCATED, GONE, RECREATED, EXTRA, EMPTY, FOLLOWED, GAP, AHEAD)
     return Changing(faulty, tmp_path_factory.mktemp("contracts"), tables)
 
 
@@ -29,7 +29,7 @@ def loaded(pipeline: Pipeline) -> None:
     assert ConnectPlanner(pipeline.endpoints, pipeline.catalog, pipeline.control).wait_snapshots(limit=120) == []
 
 
-def test_a_column_added_with_a_default_is_made_up_for_by_a_backfill(changing: Changing) -> None:
+def test_a_column_added_with_a_default_requires_a_snapshot(changing: Changing) -> None:
     table = changing.fresh(ADDED)
     with changing.pipeline.lander(), changing.writing(table):
         changing.sql(f"ALTER TABLE {table} ADD COLUMN extra INT NOT NULL DEFAULT 7")
@@ -58,7 +58,7 @@ def test_a_dropped_column_is_dropped_here_only_when_it_is_named(changing: Changi
         assert changing.equal(table)
 
 
-def test_a_renamed_column_is_made_up_for_by_a_backfill(changing: Changing) -> None:
+def test_a_renamed_column_requires_a_snapshot(changing: Changing) -> None:
     table = changing.fresh(RENAMED)
     with changing.pipeline.lander(), changing.writing(table):
         changing.sql(f"ALTER TABLE {table} RENAME COLUMN n TO number")
@@ -72,12 +72,12 @@ def test_a_renamed_column_is_made_up_for_by_a_backfill(changing: Changing) -> No
 
 def applied(changing: Changing, table: str) -> None:
     """Applies the contracts, and waits until the running lander goes by them."""
-    before = len(changing.pipeline.lander_told("tables change", f'"cdc.{table}"'))
+    before = len(changing.pipeline.lander_log("tables change", f'"cdc.{table}"'))
     changing.pipeline.apply()
-    eventually(lambda: len(changing.pipeline.lander_told("tables change", f'"cdc.{table}"')) > before)
+    eventually(lambda: len(changing.pipeline.lander_log("tables change", f'"cdc.{table}"')) > before)
 
 
-def test_a_column_renamed_before_a_row_tells_of_it_is_followed_by_a_running_lander(changing: Changing) -> None:
+def test_a_running_lander_follows_a_column_renamed_before_any_row_has_it(changing: Changing) -> None:
     table = changing.fresh(FOLLOWED)
     with changing.pipeline.lander() as lander:
         changing.has_landed(table)
@@ -128,9 +128,9 @@ def test_a_lander_that_knows_a_wider_contract_waits_until_it_is_applied(changing
     changing.declare(table, ID, M, 'optional(3, "n", t.Int(64), p.PUBLIC)')
     with changing.pipeline.lander() as lander:
         changing.sql(f"INSERT INTO {table} VALUES (10, 1, 5000000000)")
-        told = eventually(lambda: changing.pipeline.lander_told("table waits", f'"{table}"'))
-        assert "column n is Nullable(Int32), its values are Nullable(Int64)" in told[0]
-        assert "run `switchboard apply`" in told[0]
+        lines = eventually(lambda: changing.pipeline.lander_log("table waits", f'"{table}"'))
+        assert "column n is Nullable(Int32), its values are Nullable(Int64)" in lines[0]
+        assert "run `switchboard apply`" in lines[0]
         changing.pipeline.apply()
         changing.has_landed(table, "id = 10 AND n = 5000000000")
         assert changing.equal(table)
@@ -169,7 +169,7 @@ def test_a_truncated_table_freezes_until_its_old_rows_are_deleted(changing: Chan
     assert changing.pipeline.landed(f"SELECT id, m FROM base.{table}") == [(2, 20)]
 
 
-def test_the_rows_of_a_dropped_table_go_only_when_told(changing: Changing) -> None:
+def test_the_rows_of_a_dropped_table_are_deleted_only_upon_request(changing: Changing) -> None:
     table = changing.fresh(GONE)
     with changing.pipeline.lander():
         changing.has_landed(table)
@@ -184,20 +184,20 @@ def test_the_rows_of_a_dropped_table_go_only_when_told(changing: Changing) -> No
     assert changing.pipeline.landed(f"SELECT count() FROM base.{table}") == [(0,)]
 
 
-def test_a_topic_made_anew_under_a_running_lander_is_a_new_generation(changing: Changing) -> None:
-    table = changing.fresh(ANEW)
+def test_a_topic_recreated_under_a_running_lander_is_a_new_generation(changing: Changing) -> None:
+    table = changing.fresh(RECREATED)
     pipeline, topic = changing.pipeline, f"cdc.{table}"
     with pipeline.lander() as lander:
         with changing.writing(table):
             changing.has_landed(table, "id > 100")
             client = admin(pipeline.endpoints.kafka)
-            revoked = len(pipeline.lander_told('"revoked"'))
+            revoked = len(pipeline.lander_log('"revoked"'))
             client.delete_topics([topic])[topic].result(30)
             changing.sql(f"DELETE FROM {table} WHERE id = 1")
-            eventually(lambda: len(pipeline.lander_told('"revoked"')) > revoked)  # it has seen that the topic is gone
+            eventually(lambda: len(pipeline.lander_log('"revoked"')) > revoked)  # it has seen that the topic is gone
             pipeline.apply()
             pipeline.heal()
-            eventually(lambda: pipeline.lander_told(f'"{table}"', "was recreated"))
+            eventually(lambda: pipeline.lander_log(f'"{table}"', "was recreated"))
         assert {state.state for state in changing.states(table)} >= {NEEDS_VERIFICATION}
         loaded(pipeline)
         repaired = pipeline.command("verify", table, "--repair")
@@ -207,7 +207,7 @@ def test_a_topic_made_anew_under_a_running_lander_is_a_new_generation(changing: 
     assert pipeline.landed(f"SELECT min(_version) >= {2 << 48} FROM base.{table}") == [(1,)]
 
 
-def test_records_that_went_before_they_had_landed_are_made_up_for(changing: Changing) -> None:
+def test_records_that_expired_before_they_landed_require_a_snapshot(changing: Changing) -> None:
     table = changing.fresh(GAP)
     pipeline, topic = changing.pipeline, f"cdc.{table}"
     with pipeline.lander():
@@ -222,8 +222,8 @@ def test_records_that_went_before_they_had_landed_are_made_up_for(changing: Chan
     for future in client.delete_records(gone).values():
         future.result()
     with pipeline.lander() as lander:
-        (told,) = eventually(lambda: pipeline.lander_told("table stopped", f'"{table}"'))
-        assert "the records after the committed offset have expired" in told
+        (line,) = eventually(lambda: pipeline.lander_log("table stopped", f'"{table}"'))
+        assert "the records after the committed offset have expired" in line
         assert f"> offsets {topic}: start at the log's start, as records expired before they had landed" in pipeline.command("plan").stdout
         assert f"{table} into {topic} again; records of {topic} expired before they had landed" in pipeline.command("apply").stdout
         assert NEEDS_VERIFICATION in {state.state for state in changing.states(table)}

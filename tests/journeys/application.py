@@ -134,14 +134,14 @@ def placeholder(kind: str) -> str:
 
 
 def value(
-    chance: random.Random, kind: str, spelled: str, nullable: int, precision: int, scale: int, length: int, charset: str | None
+    chance: random.Random, kind: str, declared: str, nullable: int, precision: int, scale: int, length: int, charset: str | None
 ) -> Any:
     """A value that fits the column; NULL now and then where it may be."""
     if nullable and chance.random() < 0.2:
         return None
     match kind.lower():
         case "tinyint" | "smallint" | "mediumint" | "int" | "bigint":
-            return whole(chance, {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}[kind], "unsigned" in spelled)
+            return whole(chance, {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}[kind], "unsigned" in declared)
         case "decimal":
             return decimal.Decimal(chance.randrange(-(10**precision) + 1, 10**precision)).scaleb(-scale, decimal.Context(prec=65))
         case "float" | "double":
@@ -158,9 +158,9 @@ def value(
         case "year":
             return chance.randint(1901, 2155)
         case "enum":
-            return chance.choice(members(spelled))
+            return chance.choice(members(declared))
         case "set":
-            return ",".join(member for member in members(spelled) if chance.random() < 0.5)
+            return ",".join(member for member in members(declared) if chance.random() < 0.5)
         case "json":
             return json.dumps({text(chance, 8): [chance.random(), None, chance.randrange(10**9)], "ключ": text(chance, 5)})
         case "bit":
@@ -170,7 +170,7 @@ def value(
         case "point" | "geometry":
             return f"POINT({chance.randrange(90)} {chance.randrange(90)})"
         case "vector":
-            return str([chance.randrange(9)] * int(re.findall(r"\d+", spelled)[0]))
+            return str([chance.randrange(9)] * int(re.findall(r"\d+", declared)[0]))
         case _:
             written = text(chance, min(length, 40))
             return written if charset == "utf8mb4" else written.encode("latin1", "ignore").decode("latin1")
@@ -186,6 +186,6 @@ def text(chance: random.Random, length: int) -> str:
     return "".join(chance.choices(LETTERS, k=chance.randint(0, length)))
 
 
-def members(spelled: str) -> list[str]:
+def members(declared: str) -> list[str]:
     """Of the type as information_schema spells it: ``enum('a','b')``."""
-    return [member.replace("''", "'") for member in re.findall(r"'((?:[^']|'')*)'", spelled)]
+    return [member.replace("''", "'") for member in re.findall(r"'((?:[^']|'')*)'", declared)]

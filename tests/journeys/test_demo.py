@@ -49,9 +49,9 @@ def test_ctrl_c_ends_it_with_the_copies_proven_equal(worker_home: Path) -> None:
         (home / "artefacts").symlink_to(home.parent / "artefacts")
     log = home / "demo.log"
     environment = {**os.environ, "SWITCHBOARD_HOME": str(home), "COLUMNS": "120"}
-    with start_lock(), log.open("wb") as told:
+    with start_lock(), log.open("wb") as stream:
         command = [sys.executable, "-m", "switchboard", "demo", "--rate", "50"]
-        demo = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=told, stderr=told, start_new_session=True)
+        demo = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=stream, stderr=stream, start_new_session=True)
         eventually(lambda: demo.poll() is not None or "Applying the contracts" in log.read_text(), within=240)
     try:
         eventually(lambda: {"land", "connectors", "stream"} <= {words.split()[0] for words in running(home)}, within=240)
@@ -66,8 +66,8 @@ def test_ctrl_c_ends_it_with_the_copies_proven_equal(worker_home: Path) -> None:
         if demo.poll() is None:
             demo.kill()
             demo.wait()
-    said = log.read_text()
-    assert "interactions in acc_2: equal" in said
-    assert "different" not in said
+    output = log.read_text()
+    assert "interactions in acc_2: equal" in output
+    assert "different" not in output
     assert running(home) == []
     assert running_jobs(home) == {job.name for job in JOBS}

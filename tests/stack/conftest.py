@@ -21,7 +21,7 @@ from flink_jobs.jobs import JOBS
 from flink_jobs.rest import Flink
 from flink_jobs.submit import Submitter
 from switchboard import stack as local_stack
-from switchboard.stack import compose, health, parts
+from switchboard.stack import compose, health, services
 from switchboard.stack.progress import Progress
 from tests.conftest import FLINK_SETTINGS, HOMES, STATE
 from tests.containers import lacking_container_command
@@ -37,7 +37,7 @@ def containers() -> Iterator[Endpoints]:
     one = FileLock(STATE / ".containers.lock", timeout=3600)  # its ports are fixed: the other process waits its turn
     with one, DockerCompose(ROOT, env_file=str(STATE / "compose.env"), profiles=["all"], wait=False):
         endpoints = compose.endpoints(values)
-        for part in parts.BASE + parts.EXTRA:
+        for part in services.BASE + services.OPTIONAL:
             eventually(partial(health.answers, part, endpoints), within=180)
         yield endpoints
 
@@ -76,13 +76,13 @@ def stack(servers: Servers) -> Endpoints:
 @pytest.fixture(scope="package")
 def pipeline(servers: Servers) -> Iterator[Pipeline]:
     """Every contract applied, and one lander running for the whole run."""
-    made = make_pipeline(servers.home, servers.endpoints)
-    made.apply()
-    with made.lander() as lander:
-        yield made
+    pipeline = make_pipeline(servers.home, servers.endpoints)
+    pipeline.apply()
+    with pipeline.lander() as lander:
+        yield pipeline
         assert lander.poll() is None, f"the lander ended; see {servers.home / 'logs' / 'lander.log'}"
-    made.control.close()
-    made.clickhouse.close()
+    pipeline.control.close()
+    pipeline.clickhouse.close()
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Whole:
 
 @pytest.fixture(scope="package")
 def whole_home(stack_home: Path) -> Path:
-    local_stack.up(stack_home, Progress(), parts.BASE + parts.EXTRA, artefacts=STATE / "artefacts")
+    local_stack.up(stack_home, Progress(), services.BASE + services.OPTIONAL, artefacts=STATE / "artefacts")
     return stack_home
 
 

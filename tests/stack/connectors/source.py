@@ -89,7 +89,7 @@ class Source:
             values = [(identity, f"note {identity}") for identity in range(first, first + rows)]
             cursor.executemany(f"INSERT INTO {table} VALUES (%s, %s)", values)
 
-    def targets(self, *tables: Table) -> list[planning.Target]:
+    def targets(self, *tables: Table) -> list[planning.Planner]:
         catalog = Catalog(tables)
         return [
             TopicPlanner(self.endpoints, TopicSettings(partitions=4), catalog, self.control),

@@ -23,8 +23,8 @@ def with_column(pipeline: Pipeline, table: str, name: str, kind: t.Type) -> Cata
     return Catalog(tuple(new if item.name == table else item for item in pipeline.catalog))
 
 
-def targets(pipeline: Pipeline, catalog: Catalog) -> list[planning.Target]:
-    return planning.targets(pipeline.endpoints, pipeline.settings, catalog, pipeline.control)
+def targets(pipeline: Pipeline, catalog: Catalog) -> list[planning.Planner]:
+    return planning.make_planners(pipeline.endpoints, pipeline.settings, catalog, pipeline.control)
 
 
 def test_an_applied_catalog_has_nothing_to_do(pipeline: Pipeline) -> None:
@@ -54,7 +54,7 @@ def test_connect_refuses_a_wrong_setting_in_one_line(pipeline: Pipeline) -> None
 
 def test_fewer_partitions_are_refused(pipeline: Pipeline) -> None:
     settings = pipeline.settings.model_copy(update={"topics": TopicSettings(partitions=2)})
-    fewer = planning.targets(pipeline.endpoints, settings, pipeline.catalog, pipeline.control)
+    fewer = planning.make_planners(pipeline.endpoints, settings, pipeline.catalog, pipeline.control)
     with pytest.raises(RefusedError, match="would lose data") as refused:
         planning.apply(fewer, frozenset(), lambda step: None)
     assert "--allow topics:cdc.interactions" in refused.value.remedy

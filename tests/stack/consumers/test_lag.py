@@ -18,12 +18,12 @@ def test_changes_that_connect_has_not_read_are_reported(pipeline: Pipeline, spac
     shard, connect = space.name("acc"), KafkaConnect(pipeline.endpoints.connect)
     make_shard(pipeline, shard)
     survey(pipeline, shard, 1)
-    eventually(lambda: reported(pipeline) == "all that is committed")
+    eventually(lambda: reported(pipeline) == "up to date")
     connect.change(connector_name("main"), "pause")
     try:
         survey(pipeline, shard, 2)
-        eventually(lambda: "and more since" in reported(pipeline))
+        eventually(lambda: "s behind" in reported(pipeline))
     finally:
         connect.change(connector_name("main"), "resume")
     eventually(lambda: landed_count(pipeline, "surveys", shard, 2))
-    eventually(lambda: reported(pipeline) == "all that is committed")
+    eventually(lambda: reported(pipeline) == "up to date")

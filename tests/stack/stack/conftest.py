@@ -15,13 +15,13 @@ from tests.conftest import HOMES, STATE
 @pytest.fixture
 def home(stack_home: Path) -> Iterator[Path]:
     """A stack's folder that has never been used, beside the servers' files that the run's stack has fetched."""
-    made = STATE / f"{HOMES}refusals"
-    shutil.rmtree(made, ignore_errors=True)
-    made.mkdir(parents=True)
-    (made / "artefacts").mkdir()
+    home = STATE / f"{HOMES}refusals"
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True)
+    (home / "artefacts").mkdir()
     for name in ("jars", "mysql"):
-        (made / "artefacts" / name).symlink_to(STATE / "artefacts" / name)
-    yield made
-    if (made / "state.json").exists():
-        local_stack.discard(made)
-    shutil.rmtree(made)
+        (home / "artefacts" / name).symlink_to(STATE / "artefacts" / name)
+    yield home
+    if (home / "state.json").exists():
+        local_stack.discard(home)
+    shutil.rmtree(home)

@@ -21,7 +21,7 @@ RENDERED = {
 }
 
 
-def say(pipeline: Pipeline, *words: str) -> str:
+def run_command(pipeline: Pipeline, *words: str) -> str:
     done = pipeline.command(*words)
     assert done.returncode == 0, done.stdout
     return str(done.stdout)
@@ -33,13 +33,13 @@ def test_a_contract_is_printed_as_every_target_has_it(pipeline: Pipeline, space:
     survey(pipeline, shard, 1)
     eventually(lambda: pipeline.landed(f"SELECT 1 FROM base.surveys WHERE _shard = '{shard}'"))
     for target, text in RENDERED.items():
-        assert text in say(pipeline, "contracts", "show", "surveys", "--target", target)
+        assert text in run_command(pipeline, "contracts", "show", "surveys", "--target", target)
 
 
 def test_endpoints_are_printed_so_that_any_client_can_log_in(pipeline: Pipeline) -> None:
-    told = json.loads(say(pipeline, "endpoints", "--json"))
-    assert Endpoints.model_validate(told).clickhouse == pipeline.endpoints.clickhouse
-    at = told["clickhouse"]
+    output = json.loads(run_command(pipeline, "endpoints", "--json"))
+    assert Endpoints.model_validate(output).clickhouse == pipeline.endpoints.clickhouse
+    at = output["clickhouse"]
     answer = requests.get(f"http://{at['host']}:{at['http_port']}/?query=SELECT+7", auth=(at["user"], at["password"]), timeout=10)
     assert answer.text == "7\n"
 
@@ -47,7 +47,7 @@ def test_endpoints_are_printed_so_that_any_client_can_log_in(pipeline: Pipeline)
 def test_a_server_s_log_is_printed(pipeline: Pipeline) -> None:
     if pipeline.settings.endpoints is not None or not (pipeline.home / "state.json").exists():
         pytest.skip("the servers' logs are the containers'")
-    assert len(say(pipeline, "logs", "mysql", "--lines", "2").splitlines()) == 2
+    assert len(run_command(pipeline, "logs", "mysql", "--lines", "2").splitlines()) == 2
     assert pipeline.command("logs", "nobody").returncode == 1
 
 

@@ -15,10 +15,10 @@ from tests.stack.consumers.test_landing import HIGH, LOW, make_types
 
 @pytest.fixture
 def elsewhere(servers: Servers) -> Iterator[Pipeline]:
-    made = make_pipeline(logs_only("elsewhere"), servers.endpoints)
-    yield made
-    made.control.close()
-    made.clickhouse.close()
+    created = make_pipeline(logs_only("elsewhere"), servers.endpoints)
+    yield created
+    created.control.close()
+    created.clickhouse.close()
 
 
 def test_rows_from_before_and_after_land_and_are_equal(elsewhere: Pipeline, space: Space) -> None:

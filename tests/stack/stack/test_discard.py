@@ -9,7 +9,7 @@ from pathlib import Path
 
 from switchboard import stack as local_stack
 from switchboard.stack.progress import Progress
-from switchboard.stack.supervise import stack_processes
+from switchboard.stack.supervisord import stack_processes
 from tests.launching import ROOT
 
 

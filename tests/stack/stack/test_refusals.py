@@ -33,27 +33,27 @@ def refused(home: Path, *arguments: str, **options: Any) -> tuple[str, str]:
         done = launching.run(arguments, environment, apart=True)
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
-    told = done.stderr.splitlines()
-    lines = told[next(number for number, line in enumerate(told) if line.startswith("error:")) :]
+    printed = done.stderr.splitlines()
+    lines = printed[next(number for number, line in enumerate(printed) if line.startswith("error:")) :]
     assert len(lines) == 2, done.stderr
     assert lines[1].startswith("  → ")
     return lines[0], lines[1]
 
 
 @pytest.mark.parametrize(
-    ("password", "place"),
+    ("password", "server"),
     [
         ("mysql_switchboard", "MySQL server 'main' at 127.0.0.1:"),
         ("clickhouse", "ClickHouse at 127.0.0.1:"),
     ],
 )
-def test_a_wrong_password(stack_home: Path, home: Path, password: str, place: str) -> None:
+def test_a_wrong_password(stack_home: Path, home: Path, password: str, server: str) -> None:
     values = json.loads((stack_home / "state.json").read_text())
     values["passwords"][password] = "wrong"
     (home / "wrong").mkdir()
     (home / "wrong" / "state.json").write_text(json.dumps(values))
     error, remedy = refused(home / "wrong", "plan")
-    assert place in error
+    assert server in error
     assert "refused user 'switchboard'" in error
     assert "wrong" not in error
     assert remedy == "  → check the user and password in the settings"
@@ -98,7 +98,7 @@ def test_a_full_disk(home: Path) -> None:
     """No file may grow beyond 3 MB, which is what a server sees of a full disk."""
     limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (3 << 20, 3 << 20))
     error, remedy = refused(home, "up", preexec_fn=limit)
-    assert "MySQL cannot make its data folder" in error
+    assert "MySQL cannot create its data folder" in error
     assert "disk full" in remedy
 
 
@@ -106,9 +106,9 @@ def programs(folder: Path, *names: str) -> dict[str, str]:
     """An environment whose only programs are these; `java` claims to be new enough."""
     folder.mkdir()
     for name in names:
-        made = folder / name
-        made.write_text("#!/bin/sh\necho 'openjdk version \"17.0.1\"' >&2\n")
-        made.chmod(0o755)
+        created = folder / name
+        created.write_text("#!/bin/sh\necho 'openjdk version \"17.0.1\"' >&2\n")
+        created.chmod(0o755)
     return {"PATH": str(folder)}
 
 

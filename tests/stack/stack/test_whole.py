@@ -9,28 +9,30 @@ import pyarrow as pa
 import requests
 
 from switchboard import stack as local_stack
-from switchboard.stack import health, parts
-from switchboard.stack.supervise import stack_processes
+from switchboard.stack import health, services
+from switchboard.stack.supervisord import stack_processes
 from tests.conftest import Space
 from tests.pipeline import eventually
 from tests.stack.conftest import Whole
 
 
-def test_every_part_runs_and_answers(whole_home: Path) -> None:
+def test_every_service_runs_and_answers(whole_home: Path) -> None:
     endpoints = local_stack.endpoints(whole_home)
-    assert {part.name: part.state for part in local_stack.statuses(whole_home)} == dict.fromkeys(parts.BASE + parts.EXTRA, "RUNNING")
-    assert [name for name in parts.BASE + parts.EXTRA if not health.answers(name, endpoints)] == []
+    assert {service.name: service.state for service in local_stack.statuses(whole_home)} == dict.fromkeys(
+        services.BASE + services.OPTIONAL, "RUNNING"
+    )
+    assert [name for name in services.BASE + services.OPTIONAL if not health.answers(name, endpoints)] == []
 
 
 def test_nothing_listens_beyond_loopback(whole_home: Path) -> None:
-    places = {
+    addresses = {
         connection.laddr.ip
         for process in stack_processes(whole_home)
         for connection in process.net_connections()
         if connection.status == psutil.CONN_LISTEN
     }
-    assert places <= {"127.0.0.1", "::ffff:127.0.0.1"}
-    assert places
+    assert addresses <= {"127.0.0.1", "::ffff:127.0.0.1"}
+    assert addresses
 
 
 def test_a_table_of_the_lake_gives_back_what_was_written(whole: Whole, space: Space) -> None:

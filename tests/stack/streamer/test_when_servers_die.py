@@ -26,7 +26,7 @@ def test_the_page_is_right_again_after_a_server_was_killed(
     eventually(lambda: set(states(page)) == set(centre.agents))
     local_stack.kill(pipeline.home, part)
     centre.work(40)
-    local_stack.start_part(pipeline.home, part)
+    local_stack.start_service(pipeline.home, part)
     pipeline.heal()
     centre.work(20)
     world = centre.world()

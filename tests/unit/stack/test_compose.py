@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from switchboard.stack import parts
+from switchboard.stack import services
 from switchboard.stack.compose import endpoints, environment
 from switchboard.stack.flink import STATE
 from switchboard.stack.jars import locked, versions
@@ -42,7 +42,7 @@ def test_images_have_the_pinned_versions(service: str, pinned: str) -> None:
 
 
 def test_the_services_are_the_local_stack_s_servers() -> None:
-    assert set(compose()) == set(parts.BASE + parts.EXTRA)
+    assert set(compose()) == set(services.BASE + services.OPTIONAL)
     wanted = {"mysql": "mysql-users", "clickhouse": "clickhouse-users"}
     assert {name: item["configs"][0]["source"] for name, item in compose().items() if "configs" in item} == wanted
 
@@ -73,13 +73,13 @@ def test_every_secret_is_generated_and_none_is_written_in_the_file(tmp_path: Pat
 
 def test_its_endpoints_are_the_ports_that_it_publishes(tmp_path: Path) -> None:
     published = {int(port.split(":")[1]) for item in compose().values() for port in item.get("ports", ())} | {8082, 8083}
-    told = re.findall(r"(?:port=|127\.0\.0\.1:)(\d+)", repr(endpoints(environment(tmp_path / "compose.env"))))
-    assert set(map(int, told)) == published
+    configured = re.findall(r"(?:port=|127\.0\.0\.1:)(\d+)", repr(endpoints(environment(tmp_path / "compose.env"))))
+    assert set(map(int, configured)) == published
 
 
 def test_the_users_may_do_what_they_may_in_the_local_stack() -> None:
     """Grants are written twice, so they are held against each other."""
-    local = (ROOT / "switchboard/stack/parts.py").read_text()
+    local = (ROOT / "switchboard/stack/services.py").read_text()
     inlined = yaml.safe_load(TEXT)["configs"]
     for grant in re.findall(r"GRANT [^;<]+", inlined["mysql-users"]["content"]):
         assert grant in local
@@ -98,7 +98,7 @@ def test_flink_is_given_the_locked_jars_and_ours() -> None:
     assert sorted(given) == sorted([FORMAT.jar, FUNCTIONS.jar, *(jar.filename for jar in locked()["flink"])])
 
 
-def test_connect_is_given_the_converter_that_its_connectors_are_told_to_use(tmp_path: Path) -> None:
+def test_connect_has_the_converter_that_its_connectors_use(tmp_path: Path) -> None:
     (given,) = compose()["connect"]["volumes"]
     assert given.split(":")[0].rpartition("/")[2] == CONVERTER.jar
     assert endpoints(environment(tmp_path / "compose.env")).connect.value_converter == CONVERTER.provider

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import stat
 from pathlib import Path
@@ -34,12 +35,19 @@ def test_a_usual_port_that_another_server_holds_is_left_to_it(tmp_path: Path, mo
         assert prepare(tmp_path, frozenset()).ports["kafka"] != taken
 
 
-def test_ports_are_kept_and_no_two_parts_share_one(tmp_path: Path) -> None:
+def test_ports_are_kept_and_distinct(tmp_path: Path) -> None:
     first = prepare(tmp_path, frozenset()).ports
     assert len(set(first.values())) == len(first)
     assert prepare(tmp_path, frozenset(first)).ports == first
 
 
-def test_what_the_last_up_wanted_is_remembered(tmp_path: Path) -> None:
+def test_the_services_of_the_last_up_are_stored(tmp_path: Path) -> None:
     prepare(tmp_path, frozenset(), ("mysql", "seaweedfs"))
-    assert load(tmp_path).parts == ["mysql", "seaweedfs"]
+    assert load(tmp_path).services == ["mysql", "seaweedfs"]
+
+
+def test_a_state_of_another_version_keeps_its_ports_and_passwords(tmp_path: Path) -> None:
+    prepared = prepare(tmp_path, frozenset(), ("mysql",))
+    values = json.loads((tmp_path / "state.json").read_text())
+    (tmp_path / "state.json").write_text(json.dumps({**values, "parts": ["mysql"]}))
+    assert load(tmp_path) == prepared

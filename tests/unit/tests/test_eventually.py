@@ -12,7 +12,7 @@ from tests.launching import LAUNCHER
 from tests.pipeline import RUNNING, eventually, expected
 
 
-def test_the_last_lines_of_a_process_that_ended_are_told(tmp_path: Path) -> None:
+def test_the_failure_has_the_last_lines_of_a_process_that_ended(tmp_path: Path) -> None:
     log = tmp_path / "plan.log"
     with log.open("wb") as output:
         process = LAUNCHER.start(("plan",), {**os.environ, "SWITCHBOARD_HOME": str(tmp_path)}, output)
@@ -21,6 +21,6 @@ def test_the_last_lines_of_a_process_that_ended_are_told(tmp_path: Path) -> None
     assert RUNNING == {}
 
 
-def test_the_last_answer_is_told_when_nothing_has_ended() -> None:
+def test_the_failure_has_the_last_answer_if_nothing_has_ended() -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.raises(AssertionError, match=r"not within 0\.01 s; the last answer was \[\]"):
         eventually(lambda: os.listdir(folder), within=0.01)  # noqa: PTH208

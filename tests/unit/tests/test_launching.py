@@ -51,7 +51,7 @@ def long(tmp_path: Path, environment: dict[str, str]) -> Iterator[launching.Proc
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_the_signal_that_ends_it_is_told(long: launching.Process, number: signal.Signals) -> None:
+def test_its_signal_is_in_its_status(long: launching.Process, number: signal.Signals) -> None:
     assert long.poll() is None
     eventually(lambda: os.getsid(long.pid) == long.pid)
     long.send_signal(number)

@@ -92,7 +92,7 @@ def test_a_unit_test_is_never_run_again(tmp_path: Path) -> None:
     assert "rerun" not in result.stdout.lower()
 
 
-def test_the_time_is_told_by_folder(tmp_path: Path) -> None:
+def test_time_is_summed_by_folder(tmp_path: Path) -> None:
     result = run(tmp_path, stack__test_x="def test_x(): pass\n", unit__test_y="def test_y(): pass\n")
     summary = result.stdout[result.stdout.index("seconds per folder") :]
     assert re.findall(r"^ +\d+\.\ds (\w+)$", summary, re.MULTILINE) in (["stack", "unit"], ["unit", "stack"])
