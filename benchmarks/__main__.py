@@ -1,4 +1,5 @@
-"""``python -m benchmarks``: measures on the running local stack, prints a table, and writes ``benchmarks/results.json``."""
+"""``python -m benchmarks``: measures on the running local stack, prints a table, and writes
+``benchmarks/results.json``."""
 
 from __future__ import annotations
 
@@ -47,10 +48,19 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--rows", type=int, action="append", help="records in the landing race, at most 10 million; may be repeated")
+    parser.add_argument(
+        "--rows",
+        type=int,
+        action="append",
+        help="records in the landing race, at most 10 million; may be repeated",
+    )
     parser.add_argument("--rounds", type=int, default=2, help="rounds of the landing race")
     parser.add_argument("--rate", type=float, default=2000, help="changes a second for the latency")
-    parser.add_argument("--quick", action="store_true", help="200,000 records, one round, 10 s of traffic, no start or set-up of a stack")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="200,000 records, one round, 10 s of traffic, no start or set-up of a stack",
+    )
     parser.add_argument("--only", choices=PARTS, action="append", help="only this part; may be repeated")
     chosen = parser.parse_args()
     chosen.rows = chosen.rows or [1_000_000]
@@ -72,8 +82,12 @@ def _measure(context: Context, chosen: argparse.Namespace, report: Callable[...,
         found["landing"] = []
         for rows in [200_000] if chosen.quick else chosen.rows:
             rounds = 1 if chosen.quick else chosen.rounds
-            laps = race.Race(endpoints, context.settings.control_database, pids["clickhouse"], rows).run(rounds, report)
-            found["landing"].append({"rows": rows, "laps": [asdict(lap) for lap in laps], "medians": race.medians(laps)})
+            laps = race.Race(endpoints, context.settings.control_database, pids["clickhouse"], rows).run(
+                rounds, report
+            )
+            found["landing"].append(
+                {"rows": rows, "laps": [asdict(lap) for lap in laps], "medians": race.medians(laps)}
+            )
     if "latency" in parts:
         seconds = 10 if chosen.quick else 30
         found["latency"] = asdict(end_to_end.measure(endpoints, context.settings, chosen.rate, 10, seconds))
@@ -89,7 +103,12 @@ def _measure(context: Context, chosen: argparse.Namespace, report: Callable[...,
 def _machine() -> dict[str, Any]:
     memory = psutil.virtual_memory().total / (1 << 30)
     now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-    return {"cores": os.cpu_count(), "memory_gb": round(memory), "python": platform.python_version(), "date": now}
+    return {
+        "cores": os.cpu_count(),
+        "memory_gb": round(memory),
+        "python": platform.python_version(),
+        "date": now,
+    }
 
 
 def _tables(found: dict[str, Any]) -> list[Shown]:
@@ -133,12 +152,23 @@ def _landing(rows: int, medians: dict[str, dict[str, float]]) -> Shown:
         peak = f"{item['python_peak_mb']:.0f}" if way != race.ENGINE else "-"
         speeds = [f"{item['rows_per_second']:,.0f}", f"{item['steady']:,.0f}" if "steady" in item else "-"]
         times = "" if way == race.SWITCHBOARD_CONNECTOR else f"{item['ours_to_this']:.1f} times as fast"
-        shown.add_row(way, f"{item['rows']:,.0f}", f"{item['seconds']:.1f}", *speeds, times, *python, f"{item['clickhouse_cpu']:.1f}", peak)
+        shown.add_row(
+            way,
+            f"{item['rows']:,.0f}",
+            f"{item['seconds']:.1f}",
+            *speeds,
+            times,
+            *python,
+            f"{item['clickhouse_cpu']:.1f}",
+            peak,
+        )
     return shown
 
 
 def _latency(lags: dict[str, Any]) -> Shown:
-    title = f"Commit to queryable: {lags['committed'] / lags['seconds']:,.0f} changes/s for {lags['seconds']} s"
+    title = (
+        f"Commit to queryable: {lags['committed'] / lags['seconds']:,.0f} changes/s for {lags['seconds']} s"
+    )
     shown = _columns(title, "table", "landed", "p50 ms", "p99 ms")
     for item in lags["tables"]:
         shown.add_row(item["table"], f"{item['landed']:,}", f"{item['p50_ms']:.0f}", f"{item['p99_ms']:.0f}")

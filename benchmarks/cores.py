@@ -12,14 +12,20 @@ from switchboard import stack
 
 
 class Cores:
-    """Begins to count when made. `others` are processes beside the stack's parts, by name; a part's children count with it."""
+    """Begins to count when made.
+
+    `others` are processes beside the stack's parts, by name; a part's children count with it.
+    """
 
     def __init__(self, home: Path, others: dict[str, int]) -> None:
         self._roots = {status.name: status.pid for status in stack.statuses(home) if status.pid} | others
         self._began, self._before = time.monotonic(), self._spent()
 
     def used(self) -> dict[str, float]:
-        """Name -> cores since then, the largest first. `browser` is every Chromium below this process, `measuring` the process itself."""
+        """Name -> cores since then, the largest first.
+
+        `browser` is every Chromium below this process, `measuring` the process itself.
+        """
         seconds, after = time.monotonic() - self._began, self._spent()
         found = {name: (after[name] - self._before[name]) / seconds for name in after}
         return dict(sorted(found.items(), key=lambda item: -item[1]))

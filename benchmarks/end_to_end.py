@@ -27,7 +27,8 @@ JOIN_SECONDS = 3.0
 
 @dataclass(frozen=True)
 class Lags:
-    """Lags are those of the rows that landed in the measured seconds; `committed` is what MySQL committed in them."""
+    """Lags are those of the rows that landed in the measured seconds; `committed` is what MySQL committed in
+    them."""
 
     seconds: int
     committed: int
@@ -41,7 +42,14 @@ class Lags:
 def _land(endpoints: Endpoints, settings: Settings, stop: Any) -> None:
     catalog = load_catalog(settings.contracts).captured
     control = ControlDatabase(endpoints.mysql[0], settings.control_database)
-    Lander(endpoints, settings.landing, catalog, control, ClickHousePlanner(endpoints, catalog, control).prepare, stop.is_set).run()
+    Lander(
+        endpoints,
+        settings.landing,
+        catalog,
+        control,
+        ClickHousePlanner(endpoints, catalog, control).prepare,
+        stop.is_set,
+    ).run()
 
 
 def measure(endpoints: Endpoints, settings: Settings, rate: float, warm_up: int, seconds: int) -> Lags:
@@ -68,7 +76,9 @@ def _pass(process: BaseProcess, seconds: float) -> None:
         raise TransientError(f"the lander ended with status {process.exitcode}", "its last lines are above")
 
 
-def _under_traffic(endpoints: Endpoints, settings: Settings, process: BaseProcess, rate: float, warm_up: int, seconds: int) -> Lags:
+def _under_traffic(
+    endpoints: Endpoints, settings: Settings, process: BaseProcess, rate: float, warm_up: int, seconds: int
+) -> Lags:
     ended, failures = threading.Event(), list[Exception]()
     traffic = Traffic(endpoints.mysql[0], SHARDS, settings.metadata_database, rate, seed=int(time.time()))
 

@@ -1,4 +1,5 @@
-"""Many supervisors at once: how much later than the server made it does a message reach the last of them, and at what memory."""
+"""Many supervisors at once: how much later than the server made it does a message reach the last of them, and
+at what memory."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ CHANNELS = 10
 
 @dataclass(frozen=True)
 class FanOut:
-    """`added_*` is from when the server made a message until a client has it decoded, the clients' own queueing included."""
+    """`added_*` is from when the server made a message until a client has it decoded, the clients' own
+    queueing included."""
 
     streams: int
     seconds: float
@@ -34,11 +36,17 @@ class FanOut:
 
 
 def measure(served: Served, bearer: str, streams: int, seconds: float) -> FanOut:
-    """Blocks for `seconds` and the time of joining. The clients are processes of this machine, beside the server."""
+    """Blocks for `seconds` and the time of joining.
+
+    The clients are processes of this machine, beside the server.
+    """
     context = multiprocessing.get_context("spawn")
     ready: Any = context.Queue()
     share = streams // PROCESSES
-    clients = [context.Process(target=_clients, args=(served.grpc, bearer, share, seconds, ready)) for _ in range(PROCESSES)]
+    clients = [
+        context.Process(target=_clients, args=(served.grpc, bearer, share, seconds, ready))
+        for _ in range(PROCESSES)
+    ]
     for client in clients:
         client.start()
     for _ in clients:
@@ -67,7 +75,10 @@ def _clients(address: str, bearer: str, streams: int, seconds: float, ready: Any
 
 async def _watch_all(address: str, bearer: str, streams: int, seconds: float, ready: Any) -> list[float]:
     delays: list[float] = []
-    channels = [grpc.aio.insecure_channel(address, options=(("grpc.use_local_subchannel_pool", 1),)) for _ in range(CHANNELS)]
+    channels = [
+        grpc.aio.insecure_channel(address, options=(("grpc.use_local_subchannel_pool", 1),))
+        for _ in range(CHANNELS)
+    ]
     joined = [asyncio.Event() for _ in range(streams)]
     counting = asyncio.Event()
 

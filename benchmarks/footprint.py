@@ -1,4 +1,5 @@
-"""What the stack costs: setting it up, the memory of the running one, and how soon one that has data is up again."""
+"""What the stack costs: setting it up, the memory of the running one, and how soon one that has data is up
+again."""
 
 from __future__ import annotations
 
@@ -22,22 +23,37 @@ LINE = re.compile(r"^\s*(\S+) is up \(([0-9.]+) s\)", re.MULTILINE)
 
 def memory(home: Path) -> dict[str, dict[str, float]]:
     """Part -> MB resident (with its children) and the seconds it has been running."""
-    return {status.name: {"rss_mb": _resident(status.pid), "up_seconds": status.seconds} for status in stack.statuses(home) if status.pid}
+    return {
+        status.name: {"rss_mb": _resident(status.pid), "up_seconds": status.seconds}
+        for status in stack.statuses(home)
+        if status.pid
+    }
 
 
 def _resident(pid: int) -> float:
     root = psutil.Process(pid)
-    return float(sum(process.memory_info().rss for process in [root, *root.children(recursive=True)])) / (1 << 20)
+    return float(sum(process.memory_info().rss for process in [root, *root.children(recursive=True)])) / (
+        1 << 20
+    )
 
 
 def setting_up() -> dict[str, float]:
-    """Seconds to fetch every server with empty caches (`cold`), and to find all of it there (`warm`). Blocks on the network."""
+    """Seconds to fetch every server with empty caches (`cold`), and to find all of it there (`warm`).
+
+    Blocks on the network.
+    """
     found = {}
     with tempfile.TemporaryDirectory(prefix="bench_setup_") as folder:
         environment = {**os.environ, "HOME": folder, "SWITCHBOARD_HOME": str(Path(folder) / "home")}
         for name in ("cold", "warm"):
             started = time.monotonic()
-            subprocess.run([sys.executable, "-m", "switchboard", "setup"], env=environment, capture_output=True, timeout=1800, check=True)
+            subprocess.run(
+                [sys.executable, "-m", "switchboard", "setup"],
+                env=environment,
+                capture_output=True,
+                timeout=1800,
+                check=True,
+            )
             found[name] = time.monotonic() - started
     return found
 

@@ -1,4 +1,5 @@
-"""Whether the page stays smooth while each of a thousand agents changes every second: what lies between the frames that a browser draws.
+"""Whether the page stays smooth while each of a thousand agents changes every second: what lies between the
+frames that a browser draws.
 
 The hub is fed here, without the servers behind it: what is measured is the page and the stream that it reads.
 """
@@ -33,14 +34,21 @@ STATES = ("available", "on contact", "after-contact work", "break", "incoming")
 READY_SECONDS = 30.0
 COUNT = """(seconds) => new Promise((resolve) => {
   const gaps = []; let before = performance.now(); const end = before + seconds * 1000;
-  const next = (now) => { gaps.push(now - before); before = now; now < end ? requestAnimationFrame(next) : resolve(gaps); };
+  const next = (now) => {
+    gaps.push(now - before);
+    before = now;
+    now < end ? requestAnimationFrame(next) : resolve(gaps);
+  };
   requestAnimationFrame(next);
 })"""
 
 
 @dataclass(frozen=True)
 class Frames:
-    """Milliseconds between frames, of which a display draws one in 17. `idle_*` is the same page before anything changed."""
+    """Milliseconds between frames, of which a display draws one in 17.
+
+    `idle_*` is the same page before anything changed.
+    """
 
     agents: int
     changes_per_second: float
@@ -51,7 +59,10 @@ class Frames:
 
 
 def measure(settings: StreamerSettings, bearer: str, agents: int, seconds: float) -> Frames:
-    """Blocks for twice `seconds` and the browser's start. `bearer` is a token of tenant 1 that `settings` accept."""
+    """Blocks for twice `seconds` and the browser's start.
+
+    `bearer` is a token of tenant 1 that `settings` accept.
+    """
     context = multiprocessing.get_context("spawn")
     address: Any = context.Queue()
     changing, sent = context.Event(), context.Value("q", 0)
@@ -89,7 +100,10 @@ def _serve(settings: StreamerSettings, agents: int, address: Any, changing: Any,
 
 async def _served(settings: StreamerSettings, agents: int, address: Any, changing: Any, sent: Any) -> None:
     hub = Hub(State())
-    hub.apply([_queue(number) for number in range(1, FLEET + 1)] + [_agent(number, 0) for number in range(1, agents + 1)])
+    hub.apply(
+        [_queue(number) for number in range(1, FLEET + 1)]
+        + [_agent(number, 0) for number in range(1, agents + 1)]
+    )
     timelines: Any = None  # nobody asks for one here
     site: Any = Site(SupervisorApplication(Supervisor(hub, timelines), Authenticator(settings)))
     server = uvicorn.Server(uvicorn.Config(site, lifespan="off", log_level="warning", port=0))
@@ -131,6 +145,14 @@ def _agent(number: int, version: int) -> Change:
 
 
 def _queue(number: int) -> Change:
-    row: dict[str, Any] = dict.fromkeys(("waiting", "in_service", "agents_available", "agents_busy", "agents_offline"), number)
-    row |= {"account_id": TENANT, "queue_id": number, "name": f"Queue {number}", "channel": "voice", "target_seconds": 20}
+    row: dict[str, Any] = dict.fromkeys(
+        ("waiting", "in_service", "agents_available", "agents_busy", "agents_offline"), number
+    )
+    row |= {
+        "account_id": TENANT,
+        "queue_id": number,
+        "name": f"Queue {number}",
+        "channel": "voice",
+        "target_seconds": 20,
+    }
     return Change(QUEUES, (TENANT, number), row | {"oldest_waiting_since": None}, 0, int(time.time() * 1000))

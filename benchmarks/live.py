@@ -1,4 +1,5 @@
-"""All that supervisors and analysts wait for, measured on the running stack with a lander, the jobs and a streamer of its own."""
+"""All that supervisors and analysts wait for, measured on the running stack with a lander, the jobs and a
+streamer of its own."""
 
 from __future__ import annotations
 
@@ -32,7 +33,9 @@ LEAST_CORES = 0.02
 def measure(context: Context, quick: bool, report: Callable[[str], None]) -> dict[str, Any]:
     """Needs `switchboard up --all`, applied contracts and the sample source, as `make demo` leaves them."""
     if context.endpoints.flink is None:
-        raise MisconfiguredError("there is no Flink here", "run `make demo SECONDS=60` once, which starts all and fills the topics")
+        raise MisconfiguredError(
+            "there is no Flink here", "run `make demo SECONDS=60` once, which starts all and fills the topics"
+        )
     home, catalog = context.settings.home, load_catalog(context.settings.contracts)
     report("starting a lander, the jobs and a streamer")
     make_submitter(context).submit(JOBS)
@@ -54,7 +57,17 @@ def measure(context: Context, quick: bool, report: Callable[[str], None]) -> dic
             def weigh() -> None:
                 samples.append(state.sample(context, JOBS))
 
-            seen = pixels.measure(served, lander.pid, bearer, context, catalog["agent_activity"], EVENTS_RATE, events, warm, weigh)
+            seen = pixels.measure(
+                served,
+                lander.pid,
+                bearer,
+                context,
+                catalog["agent_activity"],
+                EVENTS_RATE,
+                events,
+                warm,
+                weigh,
+            )
             keep("pixels", asdict(seen))
             report(f"{STREAMS:,} streams")
             keep("fan_out", asdict(fan_out.measure(served, bearer, STREAMS, 10 if quick else 30)))
@@ -65,12 +78,21 @@ def measure(context: Context, quick: bool, report: Callable[[str], None]) -> dic
         keep("state", [asdict(item) for item in state.kept(*samples)])
         report(f"the page while {AGENTS:,} agents change every second")
         bearer = token(context.settings, frames.TENANT)
-        keep("frames", asdict(frames.measure(resolve_settings(context.settings), bearer, AGENTS, 5 if quick else 20)))
+        keep(
+            "frames",
+            asdict(frames.measure(resolve_settings(context.settings), bearer, AGENTS, 5 if quick else 20)),
+        )
         with streamer(home) as served:
             report("the same rows in three ways")
             table, rows = catalog["queue_minutes"], QUERY_ROWS // 10 if quick else QUERY_ROWS
             bearer = token(context.settings, queries.TENANT, SCOPE)
-            keep("queries", [asdict(item) for item in queries.measure(served, bearer, context.endpoints.clickhouse, table, rows)])
+            keep(
+                "queries",
+                [
+                    asdict(item)
+                    for item in queries.measure(served, bearer, context.endpoints.clickhouse, table, rows)
+                ],
+            )
         replayed = []
         for job in JOBS[:1] if quick else JOBS:
             report(f"replaying the topics of {job.name}")
@@ -80,7 +102,11 @@ def measure(context: Context, quick: bool, report: Callable[[str], None]) -> dic
 
 
 def _taskmanager(context: Context) -> int:
-    root = next(status.pid for status in stack.statuses(context.settings.home) if status.name == "flink-taskmanager" and status.pid)
+    root = next(
+        status.pid
+        for status in stack.statuses(context.settings.home)
+        if status.name == "flink-taskmanager" and status.pid
+    )
     processes = [psutil.Process(root), *psutil.Process(root).children(recursive=True)]
     return max(processes, key=lambda process: process.memory_info().rss).pid
 
@@ -88,7 +114,10 @@ def _taskmanager(context: Context) -> int:
 def tables(found: dict[str, Any], columns: Callable[..., Shown]) -> list[Shown]:
     seen, many = found["pixels"], found["fan_out"]
     first = columns(
-        f"An event to the pixel, {seen['changes_per_second']:.0f} changes/s, {seen['events']} events", "from", "p50 ms", "p99 ms"
+        f"An event to the pixel, {seen['changes_per_second']:.0f} changes/s, {seen['events']} events",
+        "from",
+        "p50 ms",
+        "p99 ms",
     )
     for name, words in (("from_kafka", "its record in Kafka"), ("from_commit", "its commit in MySQL")):
         first.add_row(words, f"{seen[f'{name}_p50_ms']:.0f}", f"{seen[f'{name}_p99_ms']:.0f}")
@@ -105,7 +134,9 @@ def tables(found: dict[str, Any], columns: Callable[..., Shown]) -> list[Shown]:
         "cores",
     )
     numbers = (many["added_p50_ms"], many["added_p99_ms"], many["streamer_mb"])
-    second.add_row(f"{many['messages']:,}", *(f"{number:.0f}" for number in numbers), f"{many['streamer_cpu_share']:.2f}")
+    second.add_row(
+        f"{many['messages']:,}", *(f"{number:.0f}" for number in numbers), f"{many['streamer_cpu_share']:.2f}"
+    )
     drawn = found["frames"]
     shown = columns(
         f"The page, {drawn['agents']:,} agents, {drawn['changes_per_second']:.0f} changes/s",
@@ -114,22 +145,52 @@ def tables(found: dict[str, Any], columns: Callable[..., Shown]) -> list[Shown]:
         "longest ms",
         "p99 ms at rest",
     )
-    shown.add_row(*(f"{drawn[name]:.0f}" for name in ("frame_p50_ms", "frame_p99_ms", "longest_ms", "idle_p99_ms")))
-    third = columns("The same rows to one client, best of three", "way", "rows", "s", "first byte ms", "rows/s", "Arrow is")
+    shown.add_row(
+        *(f"{drawn[name]:.0f}" for name in ("frame_p50_ms", "frame_p99_ms", "longest_ms", "idle_p99_ms"))
+    )
+    third = columns(
+        "The same rows to one client, best of three",
+        "way",
+        "rows",
+        "s",
+        "first byte ms",
+        "rows/s",
+        "Arrow is",
+    )
     best = found["queries"][0]["rows_per_second"]
     for item in found["queries"]:
         times = f"{best / item['rows_per_second']:.1f} times as fast" if "Arrow" not in item["way"] else ""
-        speeds = (f"{item['seconds']:.2f}", f"{item['first_byte_ms']:.0f}", f"{item['rows_per_second']:,.0f}", times)
+        speeds = (
+            f"{item['seconds']:.2f}",
+            f"{item['first_byte_ms']:.0f}",
+            f"{item['rows_per_second']:,.0f}",
+            times,
+        )
         third.add_row(item["way"], f"{item['rows']:,}", *speeds)
     fourth = columns("Replaying a job's topics", "job", "records", "s", "records/s", "records/s per core")
     for item in found["jobs"]:
-        fourth.add_row(item["job"], f"{item['records']:,}", *(f"{item[name]:,.0f}" for name in ("seconds", "per_second", "per_core")))
+        fourth.add_row(
+            item["job"],
+            f"{item['records']:,}",
+            *(f"{item[name]:,.0f}" for name in ("seconds", "per_second", "per_core")),
+        )
     weighed = found["state"][0]
     fifth = columns(
-        f"State: {weighed['contacts']:,} contacts, {weighed['agents']:,} agents", "job", "bytes", "bytes per contact", "bytes per agent"
+        f"State: {weighed['contacts']:,} contacts, {weighed['agents']:,} agents",
+        "job",
+        "bytes",
+        "bytes per contact",
+        "bytes per agent",
     )
     for item in found["state"]:
         reads = job_named(item["job"]).reads
-        sizes = (item["per_contact"] if "interactions" in reads else None, item["per_agent"] if "agent_activity" in reads else None)
-        fifth.add_row(item["job"], f"{item['state_bytes']:,}", *("-" if size is None else f"{size:,.0f}" for size in sizes))
+        sizes = (
+            item["per_contact"] if "interactions" in reads else None,
+            item["per_agent"] if "agent_activity" in reads else None,
+        )
+        fifth.add_row(
+            item["job"],
+            f"{item['state_bytes']:,}",
+            *("-" if size is None else f"{size:,.0f}" for size in sizes),
+        )
     return [first, share, second, shown, third, fourth, fifth]

@@ -1,4 +1,5 @@
-"""From an event in Kafka to the pixel: an agent's state as a supervisor's browser paints it, under steady traffic."""
+"""From an event in Kafka to the pixel: an agent's state as a supervisor's browser paints it, under steady
+traffic."""
 
 from __future__ import annotations
 
@@ -40,7 +41,8 @@ WATCH = """([agent, state]) => new Promise((resolve) => {
   const painted = () => requestAnimationFrame(() => requestAnimationFrame(() => resolve(Date.now())));
   if (shown()) return painted();
   const observer = new MutationObserver(() => { if (shown()) { observer.disconnect(); painted(); } });
-  observer.observe(document.body, { subtree: true, childList: true, attributes: true, attributeFilter: ["data-state", "data-agent-id"] });
+  const attributeFilter = ["data-state", "data-agent-id"];
+  observer.observe(document.body, { subtree: true, childList: true, attributes: true, attributeFilter });
 })"""
 
 
@@ -69,7 +71,10 @@ def measure(
     warm: float,
     caught_up: Callable[[], None] = lambda: None,
 ) -> Pixels:
-    """Calls `caught_up` when the jobs have, blocks for `warm` seconds of traffic, then for a second an event. Jobs and lander must run."""
+    """Calls `caught_up` when the jobs have, blocks for `warm` seconds of traffic, then for a second an event.
+
+    Jobs and lander must run.
+    """
     activity, endpoints, settings = topic_of(activities), context.endpoints, context.settings
     with (
         _probe(endpoints, settings),
@@ -90,7 +95,13 @@ def measure(
     commit = sorted(pixel - committed for _, committed, pixel in seen)
     kafka = sorted(pixel - written[identity] for identity, _, pixel in seen if identity in written)
     return Pixels(
-        changes / seconds, len(kafka), quantile(kafka, 0.5), quantile(kafka, 0.99), quantile(commit, 0.5), quantile(commit, 0.99), used
+        changes / seconds,
+        len(kafka),
+        quantile(kafka, 0.5),
+        quantile(kafka, 0.99),
+        quantile(commit, 0.5),
+        quantile(commit, 0.99),
+        used,
     )
 
 
@@ -100,23 +111,38 @@ def _probe(endpoints: Endpoints, settings: Settings) -> Iterator[None]:
         with mysql.cursor(endpoints.mysql[0], settings.metadata_database) as cursor:
             cursor.execute(statement, arguments)
 
-    ready("REPLACE INTO agents (agent_id, account_id, team_id, display_name) VALUES (%s, %s, %s, 'Benchmark')", PROBE, TENANT, TENANT * 10)
+    ready(
+        "REPLACE INTO agents (agent_id, account_id, team_id, display_name) VALUES (%s, %s, %s, 'Benchmark')",
+        PROBE,
+        TENANT,
+        TENANT * 10,
+    )
     try:
         yield
     finally:
         ready("DELETE FROM agents WHERE agent_id = %s", PROBE)
 
 
-def _event(page: Page, endpoints: Endpoints, number: int, timeout: int = TIMEOUT_MS) -> tuple[int, float, float]:
+def _event(
+    page: Page, endpoints: Endpoints, number: int, timeout: int = TIMEOUT_MS
+) -> tuple[int, float, float]:
     """(activity's id, committed, painted), the times in ms since 1970."""
     state = STATES[number % len(STATES)]
     page.evaluate("([watch, wanted]) => { window.painted = eval(watch)(wanted); }", [WATCH, [PROBE, state]])
     identity = time.time_ns() // 1000
     now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
     with mysql.cursor(endpoints.mysql[0], SHARD) as cursor:
-        cursor.execute("INSERT INTO agent_activity VALUES (%s, %s, %s, %s, NULL, %s)", (identity, TENANT, PROBE, state, now))
+        cursor.execute(
+            "INSERT INTO agent_activity VALUES (%s, %s, %s, %s, NULL, %s)",
+            (identity, TENANT, PROBE, state, now),
+        )
     committed = time.time() * 1000
-    painted = float(page.evaluate(f"Promise.race([window.painted, new Promise((_, no) => setTimeout(() => no('not seen'), {timeout}))])"))
+    painted = float(
+        page.evaluate(
+            "Promise.race([window.painted, new Promise((_, no) => setTimeout(() => no('not seen'), "
+            f"{timeout}))])"
+        )
+    )
     time.sleep(BETWEEN_SECONDS)
     return identity, committed, painted
 
@@ -134,7 +160,9 @@ def _page(served: Served, bearer: str) -> Iterator[Page]:
 @contextmanager
 def _traffic(endpoints: Endpoints, settings: Settings, rate: float) -> Iterator[Traffic]:
     stop = threading.Event()
-    traffic = Traffic(endpoints.mysql[0], (SHARD, "acc_2"), settings.metadata_database, rate, seed=int(time.time()))
+    traffic = Traffic(
+        endpoints.mysql[0], (SHARD, "acc_2"), settings.metadata_database, rate, seed=int(time.time())
+    )
     thread = threading.Thread(target=traffic.run, args=(stop,))
     thread.start()
     try:
@@ -150,7 +178,12 @@ def _times(kafka: KafkaEndpoint, topic: str) -> Iterator[dict[int, float]]:
     found: dict[int, float] = {}
     stop = threading.Event()
     reader = consumer(kafka, "bench-pixels", **{"auto.offset.reset": "latest"})
-    reader.assign([TopicPartition(topic, number) for number in reader.list_topics(topic, timeout=15).topics[topic].partitions])
+    reader.assign(
+        [
+            TopicPartition(topic, number)
+            for number in reader.list_topics(topic, timeout=15).topics[topic].partitions
+        ]
+    )
 
     def read() -> None:
         while not stop.is_set():

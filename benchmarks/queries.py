@@ -1,4 +1,5 @@
-"""The same rows to one client in three ways: Arrow through `Analytics.Query`, JSON over REST, one protobuf message a row."""
+"""The same rows to one client in three ways: Arrow through `Analytics.Query`, JSON over REST, one protobuf
+message a row."""
 
 from __future__ import annotations
 
@@ -53,21 +54,27 @@ class Read:
 def measure(served: Served, bearer: str, endpoint: ClickHouseEndpoint, table: Table, rows: int) -> list[Read]:
     """`table` is `queue_minutes`: rows are made for a tenant of their own, and are gone at the end.
 
-    The same query in each way, and the first way once more for all rows. Raises SwitchboardError where one gives other rows.
+    The same query in each way, and the first way once more for all rows. Raises SwitchboardError where one
+    gives other rows.
     """
     client = clickhouse.connect(endpoint)
     name = storage_table(table)
     counts = ", ".join(f"number % {item}" for item in range(7, 7 + len(table.names) - 3))
     newest = dt.datetime.now(dt.UTC).replace(second=0, microsecond=0)
     client.command(
-        f"INSERT INTO {name} ({', '.join(table.names)}, _version) SELECT {TENANT}, intDiv(number, {MINUTES}), "
-        f"toDateTime64('{newest:%Y-%m-%d %H:%M:%S}', 3, 'UTC') - toIntervalMinute(number % {MINUTES}), {counts}, 1 FROM numbers({rows})"
+        f"INSERT INTO {name} ({', '.join(table.names)}, _version) SELECT {TENANT}, intDiv(number, "
+        f"{MINUTES}), "
+        f"toDateTime64('{newest:%Y-%m-%d %H:%M:%S}', 3, 'UTC') - toIntervalMinute(number % {MINUTES}), "
+        f"{counts}, 1 FROM numbers({rows})"
     )
     client.command(f"OPTIMIZE TABLE {name} FINAL")
     few, all_rows = _span(newest, MINUTES // SHARE), _span(newest, MINUTES)
     asked = (endpoint, queries(Catalog((table,)))[QUERY].sql(clear=False, teams=False), few)
     try:
-        with _beside(_json_server, *asked) as json_port, _beside(_message_server, *asked, table.names) as message_port:
+        with (
+            _beside(_json_server, *asked) as json_port,
+            _beside(_message_server, *asked, table.names) as message_port,
+        ):
             same = [
                 _best(lambda: _arrow(served.grpc, bearer, few)),
                 _best(lambda: _json(json_port)),
@@ -102,7 +109,10 @@ def _compared(found: Sequence[Found]) -> None:
     wanted = sorted(rows())
     for read, others_rows in others:
         if not wanted or sorted(others_rows()) != wanted:
-            raise SwitchboardError(f"{read.way} gives other rows than {first.way}", "the benchmark compares nothing then: mend it")
+            raise SwitchboardError(
+                f"{read.way} gives other rows than {first.way}",
+                "the benchmark compares nothing then: mend it",
+            )
 
 
 def _arrow(address: str, bearer: str, span: Span) -> Found:
@@ -158,7 +168,11 @@ def _read(way: str, rows: int, began: float, first: float) -> Read:
 def _number(value: Any) -> int:
     """Times, in JSON too, in milliseconds since 1970."""
     moment = dt.datetime.fromisoformat(value) if isinstance(value, str) else value
-    return round(1000 * moment.replace(tzinfo=dt.UTC).timestamp()) if isinstance(moment, dt.datetime) else int(moment)
+    return (
+        round(1000 * moment.replace(tzinfo=dt.UTC).timestamp())
+        if isinstance(moment, dt.datetime)
+        else int(moment)
+    )
 
 
 def _row_message(names: Sequence[str]) -> Any:
@@ -191,7 +205,9 @@ class _beside:
 
 def _blocks(endpoint: ClickHouseEndpoint, sql: str, span: Span) -> Iterator[list[tuple[Any, ...]]]:
     asked: dict[str, Any] = {OF_TENANT: TENANT, **span}
-    with clickhouse.connect(endpoint).query_row_block_stream(sql, asked, settings={"max_block_size": BLOCK}) as stream:
+    with clickhouse.connect(endpoint).query_row_block_stream(
+        sql, asked, settings={"max_block_size": BLOCK}
+    ) as stream:
         yield from (list(block) for block in stream)
 
 
@@ -207,7 +223,13 @@ def _json_server(port: Any, endpoint: ClickHouseEndpoint, sql: str, span: Span) 
         yield b"]"
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": [(b"content-type", b"application/json")],
+            }
+        )
         async for piece in pieces():
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
@@ -217,10 +239,16 @@ def _json_server(port: Any, endpoint: ClickHouseEndpoint, sql: str, span: Span) 
             await super().startup(sockets)
             port.put(self.servers[0].sockets[0].getsockname()[1])
 
-    Server(uvicorn.Config(application, host="127.0.0.1", port=0, log_level="error", lifespan="off", access_log=False)).run()
+    Server(
+        uvicorn.Config(
+            application, host="127.0.0.1", port=0, log_level="error", lifespan="off", access_log=False
+        )
+    ).run()
 
 
-def _message_server(port: Any, endpoint: ClickHouseEndpoint, sql: str, span: Span, names: Sequence[str]) -> None:
+def _message_server(
+    port: Any, endpoint: ClickHouseEndpoint, sql: str, span: Span, names: Sequence[str]
+) -> None:
     kind = _row_message(names)
 
     async def answer(request: bytes, context: Any) -> AsyncIterator[Any]:
@@ -230,7 +258,9 @@ def _message_server(port: Any, endpoint: ClickHouseEndpoint, sql: str, span: Spa
 
     async def serve() -> None:
         server = grpc.aio.server()
-        handler = grpc.unary_stream_rpc_method_handler(answer, response_serializer=lambda row: row.SerializeToString())
+        handler = grpc.unary_stream_rpc_method_handler(
+            answer, response_serializer=lambda row: row.SerializeToString()
+        )
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("bench", {"Rows": handler}),))
         port.put(server.add_insecure_port("127.0.0.1:0"))
         await server.start()

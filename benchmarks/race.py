@@ -22,7 +22,11 @@ from core.settings import Endpoints
 from schemas.names import topic_of
 from schemas.render import clickhouse as render
 
-SWITCHBOARD_CONNECTOR, ENGINE, DECODER = "this lander", "ClickHouse's Kafka engine", "AvroDeserializer + inserts"
+SWITCHBOARD_CONNECTOR, ENGINE, DECODER = (
+    "this lander",
+    "ClickHouse's Kafka engine",
+    "AvroDeserializer + inserts",
+)
 LIMIT_SECONDS = 900.0
 POLL_SECONDS = 0.05
 QUIET_SECONDS = 2.0
@@ -32,7 +36,10 @@ Running = Callable[[], AbstractContextManager[list[tuple[float, float]]]]
 
 @dataclass(frozen=True)
 class Lap:
-    """One landing of `rows`. `steady` leaves out all before the first block was seen: joining the group, schema, warming up."""
+    """One landing of `rows`.
+
+    `steady` leaves out all before the first block was seen: joining the group, schema, warming up.
+    """
 
     way: str
     round: int
@@ -83,7 +90,10 @@ class Race:
         usage = used[0] if used else (0.0, 0.0)
         served = after.user + after.system - cpu.user - cpu.system
         lap = Lap(way, number + 1, landed, seconds, landed / seconds, steady, *usage, served, load)
-        report(f"round {lap.round}, {way}: {lap.rows:,} rows, {lap.rows_per_second:,.0f} rows/s, CPU busy before {load:.0f}%")
+        report(
+            f"round {lap.round}, {way}: {lap.rows:,} rows, {lap.rows_per_second:,.0f} rows/s, CPU busy "
+            f"before {load:.0f}%"
+        )
         return lap
 
     def _running(self, way: str) -> Running:
@@ -102,7 +112,9 @@ class Race:
         """Spawned, not forked: memory and threads are its own."""
         context = multiprocessing.get_context("spawn")
         ready, stop, queue = context.Event(), context.Event(), context.Queue()
-        process = context.Process(target=target, args=(self._endpoints, self._control_name, self._table, ready, stop, queue))
+        process = context.Process(
+            target=target, args=(self._endpoints, self._control_name, self._table, ready, stop, queue)
+        )
         process.start()
         self._landing = process
         ready.wait(60)
@@ -118,25 +130,41 @@ class Race:
                 process.kill()
             self._landing = None
 
-    def _until(self, client: Client, wanted: int, started: float) -> tuple[tuple[float, int], tuple[float, int]]:
-        """((when, rows) first seen, (when, rows) at the end). Raises TransientError as soon as the process that lands has ended."""
+    def _until(
+        self, client: Client, wanted: int, started: float
+    ) -> tuple[tuple[float, int], tuple[float, int]]:
+        """((when, rows) first seen, (when, rows) at the end).
+
+        Raises TransientError as soon as the process that lands has ended.
+        """
         first: tuple[float, int] | None = None
         while time.monotonic() - started < LIMIT_SECONDS:
-            count = int(client.query(f"SELECT count() FROM {render.storage_table(self._table)}").result_rows[0][0])
+            count = int(
+                client.query(f"SELECT count() FROM {render.storage_table(self._table)}").result_rows[0][0]
+            )
             now = time.monotonic()
             if count and first is None:
                 first = (now, count)
             if count >= wanted and first is not None:
                 return first, (now, count)
             if self._landing is not None and self._landing.exitcode is not None:
-                what = f"the process that lands ended with status {self._landing.exitcode} after {count:,} of {wanted:,} records"
+                what = (
+                    f"the process that lands ended with status {self._landing.exitcode} after {count:,} of "
+                    f"{wanted:,} records"
+                )
                 raise TransientError(what, "its last lines are above")
             time.sleep(POLL_SECONDS)
-        raise TransientError(f"not all of {wanted:,} records landed in {LIMIT_SECONDS:.0f} s", "see the servers' logs")
+        raise TransientError(
+            f"not all of {wanted:,} records landed in {LIMIT_SECONDS:.0f} s", "see the servers' logs"
+        )
 
     def _prove(self, client: Client, rows: int, *, exact: bool) -> None:
         """Every record is there, none twice: a race that loses rows is not won."""
-        distinct = int(client.query(f"SELECT uniqExact(_partition, _offset) FROM {render.storage_table(self._table)}").result_rows[0][0])
+        distinct = int(
+            client.query(
+                f"SELECT uniqExact(_partition, _offset) FROM {render.storage_table(self._table)}"
+            ).result_rows[0][0]
+        )
         if distinct < rows or (exact and distinct != rows):
             raise TransientError(f"{distinct:,} of {rows:,} records landed", "see the lander's log")
 

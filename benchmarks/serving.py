@@ -33,7 +33,9 @@ def command(home: Path, name: str, *words: str) -> Iterator[tuple[subprocess.Pop
     """A command of ours beside us, and its log of this run."""
     log = home / "logs" / f"bench-{name}.log"
     with log.open("wb") as sink:
-        process = subprocess.Popen([sys.executable, "-m", "switchboard", *words], stdout=sink, stderr=sink, env=dict(os.environ))
+        process = subprocess.Popen(
+            [sys.executable, "-m", "switchboard", *words], stdout=sink, stderr=sink, env=dict(os.environ)
+        )
     try:
         yield process, log
     finally:
@@ -49,7 +51,11 @@ def command(home: Path, name: str, *words: str) -> Iterator[tuple[subprocess.Pop
 def streamer(home: Path) -> Iterator[Served]:
     with command(home, "streamer", "stream", "--port", "0", "--grpc-port", "0") as (process, log):
         deadline = time.monotonic() + START_SECONDS
-        while (line := next((line for line in log.read_text().splitlines() if '"event": "serving"' in line), None)) is None:
+        while (
+            line := next(
+                (line for line in log.read_text().splitlines() if '"event": "serving"' in line), None
+            )
+        ) is None:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise TransientError("the streamer does not start", f"see {log}")
             time.sleep(0.1)

@@ -1,4 +1,5 @@
-"""What the jobs keep of a contact and of an agent, by canonical savepoints: the entries, without what RocksDB has yet to merge."""
+"""What the jobs keep of a contact and of an agent, by canonical savepoints: the entries, without what RocksDB
+has yet to merge."""
 
 from __future__ import annotations
 
@@ -35,7 +36,8 @@ class Sample:
 
 @dataclass(frozen=True)
 class Kept:
-    """Bytes: what each contact added that came, with its segments and survey, and each agent, with a queue and an activity."""
+    """Bytes: what each contact added that came, with its segments and survey, and each agent, with a queue
+    and an activity."""
 
     job: str
     contacts: int
@@ -49,7 +51,9 @@ def sample(context: Context, jobs: Sequence[Job]) -> Sample:
     """Blocks until each job, which has to run, has written a savepoint to a folder of this machine."""
     assert context.endpoints.flink is not None
     flink, client = Flink(context.endpoints.flink), clickhouse.connect(context.endpoints.clickhouse)
-    ((contacts, agents),) = client.query("SELECT (SELECT count() FROM base.interactions), (SELECT count() FROM base.agents)").result_rows
+    ((contacts, agents),) = client.query(
+        "SELECT (SELECT count() FROM base.interactions), (SELECT count() FROM base.agents)"
+    ).result_rows
     return Sample(int(contacts), int(agents), {job.name: _savepoint(flink, job) for job in jobs})
 
 
@@ -73,7 +77,8 @@ def kept(idle: Sample, busy: Sample, staffed: Sample) -> list[Kept]:
 
 @contextmanager
 def hired(context: Context, agents: int) -> Iterator[None]:
-    """So many agents more at the source, each with a queue and one activity, seen by `agent_status`; they go with the block's end."""
+    """So many agents more at the source, each with a queue and one activity, seen by `agent_status`; they go
+    with the block's end."""
     server, metadata = context.endpoints.mysql[0], context.settings.metadata_database
     numbers = range(FIRST, FIRST + agents)
     now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
@@ -110,7 +115,10 @@ def _seen(context: Context, agents: int) -> None:
     query = f"SELECT count() FROM realtime.agent_status WHERE agent_id >= {FIRST} AND state = 'available'"
     while int(client.query(query).result_rows[0][0]) < agents:
         if time.monotonic() > deadline:
-            raise TransientError(f"agent_status has not shown {agents} new agents in {TIMEOUT_SECONDS:.0f} s", "`switchboard flink status`")
+            raise TransientError(
+                f"agent_status has not shown {agents} new agents in {TIMEOUT_SECONDS:.0f} s",
+                "`switchboard flink status`",
+            )
         time.sleep(0.2)
 
 

@@ -1,4 +1,7 @@
-"""Three ways from a topic into a table. Each starts, and ends once `stop` is set; the race between them is in `race`."""
+"""Three ways from a topic into a table.
+
+Each starts, and ends once `stop` is set; the race between them is in `race`.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,10 @@ class Flag(Protocol):
 
 
 def land(endpoints: Endpoints, control_name: str, table: Table, ready: Flag, stop: Flag, used: Any) -> None:
-    """This project's lander, in a group of its own. Runs in a process of its own; puts what it used into `used`."""
+    """This project's lander, in a group of its own.
+
+    Runs in a process of its own; puts what it used into `used`.
+    """
     control = ControlDatabase(endpoints.mysql[0], control_name)
     settings = LandingSettings(group=f"bench_{uuid.uuid4().hex}")
     ready.set()
@@ -53,14 +59,25 @@ def decode(endpoints: Endpoints, control_name: str, table: Table, ready: Flag, s
     context = SerializationContext(topic_of(table), MessageField.VALUE)
     names = [name for name, _ in render.all_columns(table)]
     reader = Consumer(
-        {"bootstrap.servers": endpoints.kafka.bootstrap, "group.id": f"bench_{uuid.uuid4().hex}", "auto.offset.reset": "earliest"}
+        {
+            "bootstrap.servers": endpoints.kafka.bootstrap,
+            "group.id": f"bench_{uuid.uuid4().hex}",
+            "auto.offset.reset": "earliest",
+        }
     )
     reader.subscribe([topic_of(table)])
     ready.set()
     rows: list[list[Any]] = []
     while not stop.is_set():
         for message in reader.consume(5_000, 0.2):
-            rows.append(_row(table, deserialize(message.value(), context), message.partition() or 0, message.offset() or 0))
+            rows.append(
+                _row(
+                    table,
+                    deserialize(message.value(), context),
+                    message.partition() or 0,
+                    message.offset() or 0,
+                )
+            )
         if len(rows) >= BLOCK:
             client.insert(table.name, rows, column_names=names, database=render.STORAGE_DATABASE)
             rows = []
@@ -76,7 +93,17 @@ def _row(table: Table, change: Any, partition: int, offset: int) -> list[Any]:
     committed = dt.datetime.fromtimestamp(source["ts_ms"] / 1000, dt.UTC)
     now = dt.datetime.now(dt.UTC)
     path = [source["file"], source["pos"], source["row"]]
-    return [*row, source["db"], partition, offset, offset << 1, int(change["op"] == "d"), committed, *path, now]
+    return [
+        *row,
+        source["db"],
+        partition,
+        offset,
+        offset << 1,
+        int(change["op"] == "d"),
+        committed,
+        *path,
+        now,
+    ]
 
 
 def _used() -> tuple[float, float]:
@@ -87,9 +114,13 @@ def _used() -> tuple[float, float]:
 
 @contextmanager
 def engine(endpoints: Endpoints, table: Table, schema: dict[str, Any]) -> Iterator[None]:
-    """ClickHouse's own Kafka engine, with the very conversions of our landing query in a materialized view."""
+    """ClickHouse's own Kafka engine, with the very conversions of our landing query in a materialized
+    view."""
     client = clickhouse.connect(endpoints.clickhouse)
-    source, view = f"{render.STORAGE_DATABASE}.`{table.name}_queue`", f"{render.STORAGE_DATABASE}.`{table.name}_view`"
+    source, view = (
+        f"{render.STORAGE_DATABASE}.`{table.name}_queue`",
+        f"{render.STORAGE_DATABASE}.`{table.name}_view`",
+    )
     for name in (view, source):
         client.command(f"DROP TABLE IF EXISTS {name} SYNC")
     client.command(_queue(endpoints, table, schema, source))
@@ -103,7 +134,11 @@ def engine(endpoints: Endpoints, table: Table, schema: dict[str, Any]) -> Iterat
 
 def _queue(endpoints: Endpoints, table: Table, schema: dict[str, Any], source: str) -> str:
     named: dict[str, Any] = {}
-    columns = ", ".join(f"{item['name']} {structure(item['type'], named)}" for item in schema["fields"] if item["name"] in ENGINE_TYPES)
+    columns = ", ".join(
+        f"{item['name']} {structure(item['type'], named)}"
+        for item in schema["fields"]
+        if item["name"] in ENGINE_TYPES
+    )
     settings = {
         "kafka_broker_list": endpoints.kafka.bootstrap,
         "kafka_topic_list": topic_of(table),
@@ -112,7 +147,10 @@ def _queue(endpoints: Endpoints, table: Table, schema: dict[str, Any], source: s
         "format_avro_schema_registry_url": endpoints.registry.confluent,
     }
     encoded = ", ".join(f"{key} = {ch_string(value)}" for key, value in settings.items())
-    numbers = "kafka_num_consumers = 2, kafka_thread_per_consumer = 1, kafka_max_block_size = 100000, kafka_flush_interval_ms = 500"
+    numbers = (
+        "kafka_num_consumers = 2, kafka_thread_per_consumer = 1, kafka_max_block_size = 100000, "
+        "kafka_flush_interval_ms = 500"
+    )
     return f"CREATE TABLE {source} ({columns}) ENGINE = Kafka SETTINGS {encoded}, {numbers}"
 
 
@@ -120,5 +158,8 @@ def _view(table: Table, schema: dict[str, Any], source: str, view: str) -> str:
     """The landing query's own expressions, without its checks, over the engine's table."""
     query = landing_query(table, schema, generation=1)
     values = query[query.index("SELECT\n") : query.index("\nFROM (SELECT *")]
-    image = f"SELECT *, _offset, _partition, toUInt8(op = 'd') AS gone, if(gone, before, after) AS image FROM {source}"
+    image = (
+        "SELECT *, _offset, _partition, toUInt8(op = 'd') AS gone, if(gone, before, after) AS image FROM "
+        f"{source}"
+    )
     return f"CREATE MATERIALIZED VIEW {view} TO {render.storage_table(table)} AS {values} FROM ({image})"

@@ -1,4 +1,5 @@
-"""A topic full of change records: fifteen columns in the Debezium envelope, as a connector would have written them."""
+"""A topic full of change records: fifteen columns in the Debezium envelope, as a connector would have written
+them."""
 
 from __future__ import annotations
 
@@ -40,10 +41,23 @@ def contract(name: str) -> Table:
     columns = [immutable(1, "id", t.UInt(64), p.PUBLIC), immutable(2, "account_id", t.UInt(32), p.PUBLIC)]
     columns += [optional(3 + i, f"text_{i}", t.Text(), p.PUBLIC) for i in range(5)]
     columns += [optional(8 + i, f"number_{i}", t.Int(64), p.PUBLIC) for i in range(4)]
-    columns += [optional(12, "cost", t.Decimal(18, 4), p.PUBLIC), optional(13, "score", t.Float(64), p.PUBLIC)]
-    columns += [optional(14, "at", t.DateTime(3), p.PUBLIC), optional(15, "updated_at", t.Timestamp(6), p.PUBLIC)]
+    columns += [
+        optional(12, "cost", t.Decimal(18, 4), p.PUBLIC),
+        optional(13, "score", t.Float(64), p.PUBLIC),
+    ]
+    columns += [
+        optional(14, "at", t.DateTime(3), p.PUBLIC),
+        optional(15, "updated_at", t.Timestamp(6), p.PUBLIC),
+    ]
     order = ClickHouse(order_by=("account_id", "id"))
-    return Table(name=name, source=Shards("bench"), key=("id",), history=Latest(), columns=tuple(columns), clickhouse=order)
+    return Table(
+        name=name,
+        source=Shards("bench"),
+        key=("id",),
+        history=Latest(),
+        columns=tuple(columns),
+        clickhouse=order,
+    )
 
 
 def envelope(name: str) -> dict[str, Any]:
@@ -53,11 +67,29 @@ def envelope(name: str) -> dict[str, Any]:
     fields += [{"name": f"number_{i}", "type": ["null", "long"]} for i in range(4)]
     decimal = {"type": "bytes", "scale": 4, "precision": 18, "logicalType": "decimal"}
     fields += [{"name": "cost", "type": ["null", decimal]}, {"name": "score", "type": ["null", "double"]}]
-    fields.append({"name": "at", "type": ["null", {"type": "long", "connect.name": "io.debezium.time.Timestamp"}]})
-    fields.append({"name": "updated_at", "type": ["null", {"type": "string", "connect.name": "io.debezium.time.ZonedTimestamp"}]})
-    kinds = {"version": "string", "connector": "string", "name": "string", "ts_ms": "long", "db": "string", "table": "string"}
+    fields.append(
+        {"name": "at", "type": ["null", {"type": "long", "connect.name": "io.debezium.time.Timestamp"}]}
+    )
+    fields.append(
+        {
+            "name": "updated_at",
+            "type": ["null", {"type": "string", "connect.name": "io.debezium.time.ZonedTimestamp"}],
+        }
+    )
+    kinds = {
+        "version": "string",
+        "connector": "string",
+        "name": "string",
+        "ts_ms": "long",
+        "db": "string",
+        "table": "string",
+    }
     kinds |= {"server_id": "long", "file": "string", "pos": "long", "row": "int"}
-    source = {"type": "record", "name": "Source", "fields": [{"name": key, "type": kind} for key, kind in kinds.items()]}
+    source = {
+        "type": "record",
+        "name": "Source",
+        "fields": [{"name": key, "type": kind} for key, kind in kinds.items()],
+    }
     members = [
         {"name": "before", "type": ["null", {"type": "record", "name": "Value", "fields": fields}]},
         {"name": "after", "type": ["null", "Value"]},
@@ -69,17 +101,32 @@ def envelope(name: str) -> dict[str, Any]:
 
 
 def _record(number: int) -> dict[str, Any]:
-    row: dict[str, Any] = {"id": 0, "account_id": number % 300, "score": number / 7, "at": 1_700_000_000_000 + number * 977}
-    row |= {f"text_{i}": f"words of column {i}, {number * 7919}" if (number + i) % 9 else None for i in range(5)}
+    row: dict[str, Any] = {
+        "id": 0,
+        "account_id": number % 300,
+        "score": number / 7,
+        "at": 1_700_000_000_000 + number * 977,
+    }
+    row |= {
+        f"text_{i}": f"words of column {i}, {number * 7919}" if (number + i) % 9 else None for i in range(5)
+    }
     row |= {f"number_{i}": number * (i + 1) for i in range(4)}
     row |= {"cost": f"{number}.2345", "updated_at": f"2026-01-02T03:04:05.{number:06}Z"}
-    source = {"version": "3.6", "connector": "mysql", "name": "main", "ts_ms": int(time.time() * 1000), "db": "bench", "table": "bench"}
+    source = {
+        "version": "3.6",
+        "connector": "mysql",
+        "name": "main",
+        "ts_ms": int(time.time() * 1000),
+        "db": "bench",
+        "table": "bench",
+    }
     source |= {"server_id": 1, "file": "binlog.000001", "pos": number * 311, "row": 0}
     return {"before": None, "after": row, "source": source, "op": "c", "ts_ms": 1}
 
 
 def _tails(schema: dict[str, Any]) -> list[bytes]:
-    """Records of varied content, each without its head: the unions' branches and the id, which is the row's first field."""
+    """Records of varied content, each without its head: the unions' branches and the id, which is the row's
+    first field."""
     from decimal import Decimal
 
     parsed = fastavro.parse_schema(schema)
@@ -105,7 +152,9 @@ def fill(endpoints: Endpoints, topic: str, rows: int) -> float:
     """Writes `rows` records with ids of their own; returns the seconds it took."""
     identity, schema = register(endpoints, topic)
     head, tails = confluent.frame(identity, b"\x00\x02"), _tails(schema)
-    producer = kafka.producer(endpoints.kafka, **{"queue.buffering.max.messages": 400_000, "queue.buffering.max.kbytes": 256 << 10})
+    producer = kafka.producer(
+        endpoints.kafka, **{"queue.buffering.max.messages": 400_000, "queue.buffering.max.kbytes": 256 << 10}
+    )
     started = time.monotonic()
     for base in range(0, rows, 64):
         for position, encoded in enumerate(avro.longs_of_run(FIRST_ID + base)[: rows - base]):
@@ -146,9 +195,12 @@ def make_table(endpoints: Endpoints, table: Table) -> None:
 
 
 def drop(endpoints: Endpoints, control: ControlDatabase, table: Table) -> None:
-    """Leaves nothing of the benchmark behind: table, topic, subject, and what the control database remembers."""
+    """Leaves nothing of the benchmark behind: table, topic, subject, and what the control database
+    remembers."""
     topic = topic_of(table)
-    clickhouse.connect(endpoints.clickhouse).command(f"DROP TABLE IF EXISTS {render.storage_table(table)} SYNC")
+    clickhouse.connect(endpoints.clickhouse).command(
+        f"DROP TABLE IF EXISTS {render.storage_table(table)} SYNC"
+    )
     admin = AdminClient({"bootstrap.servers": endpoints.kafka.bootstrap})
     if topic in admin.list_topics(timeout=15).topics:
         admin.delete_topics([topic])[topic].result(30)

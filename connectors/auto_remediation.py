@@ -1,5 +1,5 @@
-"""What the supervisor does besides restarts: quarantines a shard that fails its connector repeatedly, requests lost snapshots
-again, and monitors binlog retention."""
+"""What the supervisor does besides restarts: quarantines a shard that fails its connector repeatedly,
+requests lost snapshots again, and monitors binlog retention."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ log = logging.get("connectors")
 
 
 class QuarantinePolicy:
-    """Quarantines at most one shard of a server: if a second one fails, the cause is more likely the server or this platform."""
+    """Quarantines at most one shard of a server: if a second one fails, the cause is more likely the server
+    or this platform."""
 
     def __init__(self, endpoints: Endpoints, catalog: Catalog, control: ControlDatabase, after: int) -> None:
         self._endpoints = endpoints
@@ -38,23 +39,41 @@ class QuarantinePolicy:
         self._attributed: dict[str, tuple[str | None, int]] = {}
 
     def __call__(self, failure: Failure) -> bool:
-        """Returns whether it quarantined a shard, which restarts the connector. Blocks for MySQL and, then, for Connect."""
-        server = next((known for known in self._endpoints.mysql if connector_name(known.name) == failure.connector), None)
+        """Returns whether it quarantined a shard, which restarts the connector.
+
+        Blocks for MySQL and, then, for Connect.
+        """
+        server = next(
+            (known for known in self._endpoints.mysql if connector_name(known.name) == failure.connector),
+            None,
+        )
         if server is None:
             return False
-        database = attribute_failure(failure.trace, [f"{shard}.{table.name}" for shard, table in self._planner.collections(server)])
+        database = attribute_failure(
+            failure.trace, [f"{shard}.{table.name}" for shard, table in self._planner.collections(server)]
+        )
         before, count = self._attributed.get(failure.connector, (None, 0))
         count = count + 1 if before == database and failure.times > 1 else 1
         self._attributed[failure.connector] = (database, count)
-        return bool(self._after) and count >= self._after and self._quarantine_shard(server, database, failure)
+        return (
+            bool(self._after) and count >= self._after and self._quarantine_shard(server, database, failure)
+        )
 
     def _quarantine_shard(self, server: MySqlServer, database: str | None, failure: Failure) -> bool:
         command = f"switchboard connectors quarantine {server.name} DATABASE"
         if database is None:
-            log.error("the cause names no shard; if one is at fault, quarantine it", connector=failure.connector, command=command)
+            log.error(
+                "the cause names no shard; if one is at fault, quarantine it",
+                connector=failure.connector,
+                command=command,
+            )
             return False
         if any(item.server == server.name for item in list_quarantined(self._control)):
-            log.error("another shard fails; only the first is quarantined automatically", shard=database, command=command)
+            log.error(
+                "another shard fails; only the first is quarantined automatically",
+                shard=database,
+                command=command,
+            )
             return False
         log.error("shard quarantined", server=server.name, shard=database, cause=root_cause(failure.trace))
         self._quarantine.quarantine(server.name, database, root_cause(failure.trace), automatic=True)
@@ -69,7 +88,10 @@ class SnapshotRetrier:
         self._polled_at = time.monotonic()
 
     def poll(self) -> list[str]:
-        """``server/database.table`` of each requested snapshot; empty between intervals. Blocks for Kafka and Connect."""
+        """``server/database.table`` of each requested snapshot; empty between intervals.
+
+        Blocks for Kafka and Connect.
+        """
         if time.monotonic() - self._polled_at < POLL_SECONDS:
             return []
         self._polled_at = time.monotonic()
@@ -83,11 +105,18 @@ class SnapshotRetrier:
 class BinlogRetentionMonitor:
     """Measures for each server how many hours the binlog still retains what its connector has yet to read.
 
-    Logs an error below `min_hours`. If unread events were purged, every table of the server needs a snapshot and a
-    verification.
+    Logs an error below `min_hours`. If unread events were purged, every table of the server needs a snapshot
+    and a verification.
     """
 
-    def __init__(self, endpoints: Endpoints, catalog: Catalog, control: ControlDatabase, connect: KafkaConnect, min_hours: float) -> None:
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        catalog: Catalog,
+        control: ControlDatabase,
+        connect: KafkaConnect,
+        min_hours: float,
+    ) -> None:
         self._endpoints = endpoints
         self._control = control
         self._planner = ConnectPlanner(endpoints, catalog, control)
@@ -122,7 +151,10 @@ class BinlogRetentionMonitor:
         metrics.BINLOG_HOURS_LEFT.labels(server.name).set(hours)
         lost = is_lost(server, offsets)
         if lost:
-            self._invalidate_once(server, f"the binlog was purged beyond {position.file}, the position of {name}: changes are lost")
+            self._invalidate_once(
+                server,
+                f"the binlog was purged beyond {position.file}, the position of {name}: changes are lost",
+            )
         self._report(server.name, hours, lost=lost)
         return hours
 
@@ -138,7 +170,19 @@ class BinlogRetentionMonitor:
         self._reported[server] = now
         if not lost:
             remedy = "let the connector catch up, or SET PERSIST binlog_expire_logs_seconds higher"
-            log.error("the binlog will soon be purged up to the connector's position", server=server, hours=round(hours, 1), remedy=remedy)
+            log.error(
+                "the binlog will soon be purged up to the connector's position",
+                server=server,
+                hours=round(hours, 1),
+                remedy=remedy,
+            )
         else:
-            remedy = f"switchboard connectors stop, offsets reset, resume {connector_name(server)}; apply; verify --repair"
-            log.error("the binlog is purged beyond the connector's position: changes are lost", server=server, remedy=remedy)
+            remedy = (
+                f"switchboard connectors stop, offsets reset, resume {connector_name(server)}; apply; verify "
+                "--repair"
+            )
+            log.error(
+                "the binlog is purged beyond the connector's position: changes are lost",
+                server=server,
+                remedy=remedy,
+            )

@@ -14,7 +14,8 @@ from core.settings import MySqlServer
 
 @dataclass(frozen=True)
 class StoredPosition:
-    """The position that Connect stored: the binlog file, and the commit time (seconds since 1970) of the last event."""
+    """The position that Connect stored: the binlog file, and the commit time (seconds since 1970) of the last
+    event."""
 
     file: str
     seconds: int
@@ -48,21 +49,25 @@ def end(server: MySqlServer) -> BinlogEnd:
 def has_read(server: MySqlServer, offsets: list[dict[str, Any]], wanted: BinlogEnd) -> bool:
     """Whether the stored position has reached that end. Blocks for the server.
 
-    Debezium omits the GTID of a trailing DDL statement, and stores the file offset before a transaction with the GTID
-    after it: either may show that the end was reached.
+    Debezium omits the GTID of a trailing DDL statement, and stores the file offset before a transaction with
+    the GTID after it: either may show that the end was reached.
     """
     for offset in (item["offset"] for item in offsets if item.get("offset")):
         if (_number(str(offset["file"])), int(offset["pos"])) >= (_number(wanted.file), wanted.offset):
             return True
-        if mysql.rows(server, "SELECT GTID_SUBSET(%s, %s)", (wanted.gtids, str(offset.get("gtids") or "")))[0][0]:
+        if mysql.rows(server, "SELECT GTID_SUBSET(%s, %s)", (wanted.gtids, str(offset.get("gtids") or "")))[
+            0
+        ][0]:
             return True
     return False
 
 
 def unread_since(server: MySqlServer, offsets: list[dict[str, Any]]) -> float | None:
-    """Seconds since the commit of the last event read if MySQL has committed more since, else 0. Blocks for the server.
+    """Seconds since the commit of the last event read if MySQL has committed more since, else 0. Blocks for
+    the server.
 
-    None if nothing has been read yet. Only a heartbeat shows that transactions without a captured table were read.
+    None if nothing has been read yet. Only a heartbeat shows that transactions without a captured table were
+    read.
     """
     position = stored(offsets)
     if position is None or not position.seconds:
@@ -78,7 +83,11 @@ def is_lost(server: MySqlServer, offsets: list[dict[str, Any]]) -> bool:
     if position is None or position.file in _files(server):
         return False
     gtids = [str(item["offset"].get("gtids") or "") for item in offsets if item.get("offset")]
-    return not any(mysql.rows(server, "SELECT GTID_SUBSET(@@GLOBAL.gtid_purged, %s)", (read,))[0][0] for read in gtids if read)
+    return not any(
+        mysql.rows(server, "SELECT GTID_SUBSET(@@GLOBAL.gtid_purged, %s)", (read,))[0][0]
+        for read in gtids
+        if read
+    )
 
 
 def _files(server: MySqlServer) -> list[str]:
@@ -91,17 +100,21 @@ def _number(file: str) -> int:
 
 
 def hours_left(server: MySqlServer, position: StoredPosition) -> float:
-    """Hours until the binlog is purged up to the position: 0 if it is, infinite if it never will be. Blocks for the server.
+    """Hours until the binlog is purged up to the position: 0 if it is, infinite if it never will be. Blocks
+    for the server.
 
-    MySQL purges a file `binlog_expire_logs_seconds` after its last change, and never the current file. So this is a lower
-    bound, unless an operator purges the binlog.
+    MySQL purges a file `binlog_expire_logs_seconds` after its last change, and never the current file. So
+    this is a lower bound, unless an operator purges the binlog.
     """
     kept, now = mysql.rows(server, "SELECT @@binlog_expire_logs_seconds, UNIX_TIMESTAMP()")[0]
     return estimate(_files(server), position, int(kept), int(now))
 
 
 def estimate(files: list[str], position: StoredPosition, kept: int, now: int) -> float:
-    """Hours left. `files` are the server's, oldest first; `kept` is the retention in seconds, 0 for ever; `now` since 1970."""
+    """Hours left.
+
+    `files` are the server's, oldest first; `kept` is the retention in seconds, 0 for ever; `now` since 1970.
+    """
     if position.file not in files:
         return 0.0
     if kept == 0:

@@ -1,4 +1,5 @@
-"""Which tables a new config of a connector stops capturing, and which it captures again: changes in between are lost."""
+"""Which tables a new config of a connector stops capturing, and which it captures again: changes in between
+are lost."""
 
 from __future__ import annotations
 
@@ -24,7 +25,10 @@ class CaptureChanges:
 
 
 def capture_changes(
-    before: Mapping[str, str] | None, wanted: Mapping[str, str], tables: Iterable[TableName], loaded: Collection[str]
+    before: Mapping[str, str] | None,
+    wanted: Mapping[str, str],
+    tables: Iterable[TableName],
+    loaded: Collection[str],
 ) -> CaptureChanges:
     """The changes from config `before` to `wanted`.
 
@@ -45,7 +49,8 @@ def capture_changes(
 
 
 def save_capture(control: ControlDatabase, server: str, config: Mapping[str, str]) -> None:
-    """Saves which tables the server's connector captures from now on, as the connector itself may be deleted."""
+    """Saves which tables the server's connector captures from now on, as the connector itself may be
+    deleted."""
     with control.session() as session:
         detail = {TABLES: config[TABLES]}
         session.add(Run(kind=CAPTURE, subject=server, status="COMPLETED", detail=detail, ended_at=utc_now()))
@@ -53,5 +58,7 @@ def save_capture(control: ControlDatabase, server: str, config: Mapping[str, str
 
 def saved_capture(control: ControlDatabase, server: str) -> dict[str, str] | None:
     with control.session() as session:
-        run = session.scalar(select(Run).where(Run.kind == CAPTURE, Run.subject == server).order_by(Run.id.desc()).limit(1))
+        run = session.scalar(
+            select(Run).where(Run.kind == CAPTURE, Run.subject == server).order_by(Run.id.desc()).limit(1)
+        )
         return None if run is None else {TABLES: str(run.detail[TABLES])}

@@ -31,7 +31,9 @@ from schemas.catalog import load as load_catalog
 from schemas.render.connect import connector_name
 
 app = typer.Typer(help="Manage the source connectors.", pretty_exceptions_enable=False, no_args_is_help=True)
-offsets = typer.Typer(help="Show or reset a connector's offsets.", pretty_exceptions_enable=False, no_args_is_help=True)
+offsets = typer.Typer(
+    help="Show or reset a connector's offsets.", pretty_exceptions_enable=False, no_args_is_help=True
+)
 app.add_typer(offsets, name="offsets")
 app.add_typer(snapshots, name="snapshots")
 
@@ -68,16 +70,29 @@ for _verb, _help in FORWARDED_VERBS.items():
 
 
 @app.command()
-def delete(ctx: typer.Context, name: str, sure: Annotated[bool, typer.Option("--yes", help="Confirm.")] = False) -> None:
-    """Delete the connector. Its offsets stay in Kafka: a connector that is created again continues from there."""
+def delete(
+    ctx: typer.Context, name: str, sure: Annotated[bool, typer.Option("--yes", help="Confirm.")] = False
+) -> None:
+    """Delete the connector.
+
+    Its offsets stay in Kafka: a connector that is created again continues from there.
+    """
     connect = _connect(ctx)
     if connect.config(name) is None:
-        raise MisconfiguredError(f"there is no connector {name!r}", "`switchboard connectors list` lists them")
+        raise MisconfiguredError(
+            f"there is no connector {name!r}", "`switchboard connectors list` lists them"
+        )
     if not sure:
-        what = f"without {name} no change of its server is captured; once the binlog is purged, the changes are lost"
+        what = (
+            f"without {name} no change of its server is captured; once the binlog is purged, the changes are "
+            "lost"
+        )
         raise MisconfiguredError(what, "add --yes; `switchboard apply` creates it again")
     connect.delete(name)
-    print(f"{name}: deleted; `switchboard apply` creates it again, and it continues from its offsets if the binlog still retains them")
+    print(
+        f"{name}: deleted; `switchboard apply` creates it again, and it continues from its offsets if the "
+        "binlog still retains them"
+    )
 
 
 @app.command("list")
@@ -97,7 +112,9 @@ def status(ctx: typer.Context, name: str) -> None:
     """Show a connector's state and, after a failure, its root cause."""
     found = _connect(ctx).status(name)
     if not found:
-        raise MisconfiguredError(f"there is no connector {name!r}", "`switchboard connectors list` lists them")
+        raise MisconfiguredError(
+            f"there is no connector {name!r}", "`switchboard connectors list` lists them"
+        )
     for part in (found["connector"], *found["tasks"]):
         label = f"task {part['id']}" if "id" in part else "connector"
         cause = f": {root_cause(part['trace'])}" if "trace" in part else ""
@@ -109,7 +126,9 @@ def logs(
     ctx: typer.Context,
     name: Annotated[str | None, typer.Argument(help="Only events of this connector.")] = None,
     lines: Annotated[int, typer.Option(help="Number of lines to print.")] = 40,
-    level: Annotated[str | None, typer.Option(help="Set Connect's log level: ERROR, WARN, INFO, DEBUG or TRACE.")] = None,
+    level: Annotated[
+        str | None, typer.Option(help="Set Connect's log level: ERROR, WARN, INFO, DEBUG or TRACE.")
+    ] = None,
 ) -> None:
     """Print the end of Connect's log, of one connector or all; or set Connect's log level."""
     context: Context = ctx.obj
@@ -122,7 +141,9 @@ def logs(
     if context.settings.endpoints is not None or not log.exists():
         raise MisconfiguredError("Connect's log is on its own machines", "`--level DEBUG` works from here")
     servers = [server.name for server in context.endpoints.mysql if connector_name(server.name) == name]
-    names = () if name is None else (name, *servers, *(f"debezium-mysqlconnector-{server}" for server in servers))
+    names = (
+        () if name is None else (name, *servers, *(f"debezium-mysqlconnector-{server}" for server in servers))
+    )
     for line in lines_of(log, names, lines):
         print(line)
 
@@ -134,11 +155,17 @@ def show_offsets(ctx: typer.Context, name: str) -> None:
 
 
 @offsets.command("reset")
-def reset_offsets(ctx: typer.Context, name: str, sure: Annotated[bool, typer.Option("--yes", help="Confirm.")] = False) -> None:
-    """Reset the offsets. Changes until the connector runs again are missing until every table is re-snapshotted and verified."""
+def reset_offsets(
+    ctx: typer.Context, name: str, sure: Annotated[bool, typer.Option("--yes", help="Confirm.")] = False
+) -> None:
+    """Reset the offsets.
+
+    Changes until the connector runs again are missing until every table is re-snapshotted and verified.
+    """
     if not sure:
         raise MisconfiguredError(
-            f"resetting the offsets of {name} loses its position in the binlog", "add --yes; every table is re-snapshotted then"
+            f"resetting the offsets of {name} loses its position in the binlog",
+            "add --yes; every table is re-snapshotted then",
         )
     context: Context = ctx.obj
     planner = ConnectPlanner(context.endpoints, load_catalog(context.settings.contracts), _control(context))
@@ -150,7 +177,10 @@ def reset_offsets(ctx: typer.Context, name: str, sure: Annotated[bool, typer.Opt
     for server in servers:  # again, as a verification that began before the reset proves nothing
         planner.invalidate(server, reason)
     print(f"{name}: offsets reset; its tables need a snapshot and a verification, as `switchboard lag` shows")
-    print(f"  → `switchboard connectors resume {name}`, `switchboard apply`, and after the snapshots `switchboard verify --repair`")
+    print(
+        f"  → `switchboard connectors resume {name}`, `switchboard apply`, and after the snapshots "
+        "`switchboard verify --repair`"
+    )
 
 
 @app.command()
@@ -164,11 +194,18 @@ def snapshot(
     chosen = load_catalog(context.settings.contracts).captured[table]
     absent = {(item.server, item.database) for item in list_quarantined(_control(context))}
     for server in context.endpoints.mysql:
-        present = [name for name in mysql.databases(server) if chosen.source.matches(name) and (server.name, name) not in absent]
+        present = [
+            name
+            for name in mysql.databases(server)
+            if chosen.source.matches(name) and (server.name, name) not in absent
+        ]
         collections = [f"{database}.{table}" for database in present]
         if collections:
             tracker_of(context).request(server.name, collections, where)
-            print(f"{server.name}: requested {', '.join(collections)}; `connectors snapshots` shows the progress")
+            print(
+                f"{server.name}: requested {', '.join(collections)}; `connectors snapshots` shows the "
+                "progress"
+            )
 
 
 @app.command()
@@ -179,19 +216,27 @@ def quarantine(
     reason: Annotated[str, typer.Option(help="The reason, for other operators.")] = "by hand",
     release: Annotated[bool, typer.Option("--release", help="Release the shard.")] = False,
 ) -> None:
-    """Quarantine a failing shard so that the others continue; list quarantined shards; release a repaired one."""
+    """Quarantine a failing shard so that the others continue; list quarantined shards; release a repaired
+    one."""
     context: Context = ctx.obj
     control = _control(context)
     if server is None or database is None:
         for item in list_quarantined(control):
             by = " automatically" if item.automatic else ""
-            print(f"{item.server} {item.database} since {item.since:%Y-%m-%d %H:%M:%S} UTC{by}: {item.reason}")
+            print(
+                f"{item.server} {item.database} since {item.since:%Y-%m-%d %H:%M:%S} UTC{by}: {item.reason}"
+            )
         return
     quarantined = Quarantine(context.endpoints, load_catalog(context.settings.contracts), control)
     if release:
         requested = quarantined.release(server, database)
-        print(f"{server}: {database} is released; requested snapshots of {', '.join(requested) or 'no table'}")
-        print("  → deletes since the quarantine are still missing: after the snapshots, `switchboard verify --repair`")
+        print(
+            f"{server}: {database} is released; requested snapshots of {', '.join(requested) or 'no table'}"
+        )
+        print(
+            "  → deletes since the quarantine are still missing: after the snapshots, `switchboard verify "
+            "--repair`"
+        )
         return
     tables = quarantined.quarantine(server, database, reason)
     print(f"{server}: {database} is quarantined; its tables are not updated: {', '.join(tables) or 'none'}")
@@ -212,13 +257,20 @@ def watch(
     logging.get("connectors").info("metrics", port=metrics.serve(metrics_port))
     chosen, connect = context.settings.connectors, _connect(ctx)
     catalog, control = load_catalog(context.settings.contracts), _control(context)
-    supervisor = ConnectorSupervisor(connect, QuarantinePolicy(context.endpoints, catalog, control, chosen.quarantine_after))
+    supervisor = ConnectorSupervisor(
+        connect, QuarantinePolicy(context.endpoints, catalog, control, chosen.quarantine_after)
+    )
     monitor = BinlogRetentionMonitor(context.endpoints, catalog, control, connect, chosen.min_binlog_hours)
     retrier = SnapshotRetrier(ConnectPlanner(context.endpoints, catalog, control))
     transactions = HangingTransactionMonitor(context.endpoints, catalog, chosen.hanging_transaction_seconds)
     seconds = every or chosen.watch_seconds
     # In a thread of its own, as Connect may wait for a hanging transaction, and the other polls for Connect.
-    threading.Thread(target=poll_until_stopped, args=((transactions.poll,), stop, seconds), name="transactions", daemon=True).start()
+    threading.Thread(
+        target=poll_until_stopped,
+        args=((transactions.poll,), stop, seconds),
+        name="transactions",
+        daemon=True,
+    ).start()
     poll_until_stopped((supervisor.poll, monitor.poll, retrier.poll), stop, seconds)
 
 
@@ -231,7 +283,9 @@ def preflight(
     context: Context = ctx.obj
     converter = context.endpoints.connect.value_converter
     absent = {(item.server, item.database) for item in list_quarantined(_control(context))}
-    findings = inspect(context.endpoints.mysql, load_catalog(context.settings.contracts).captured, absent, converter, seconds)
+    findings = inspect(
+        context.endpoints.mysql, load_catalog(context.settings.contracts).captured, absent, converter, seconds
+    )
     for finding in findings:
         print(f"{finding.severity} {finding.subject}: {finding.what}\n  → {finding.remedy}")
     if not findings:

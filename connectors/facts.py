@@ -48,7 +48,8 @@ class TableFacts:
 
 @dataclass(frozen=True)
 class ServerFacts:
-    """`grants` maps each host of the connector's user to its grants; None if reading them is not permitted."""
+    """`grants` maps each host of the connector's user to its grants; None if reading them is not
+    permitted."""
 
     name: str
     cdc_user: str
@@ -60,7 +61,9 @@ class ServerFacts:
     """(database, table) -> the facts of each table of a contract, without quarantined databases."""
 
 
-def observe(server: MySqlServer, catalog: Catalog, quarantined: Container[tuple[str, str]] = (), seconds: float = 0) -> ServerFacts:
+def observe(
+    server: MySqlServer, catalog: Catalog, quarantined: Container[tuple[str, str]] = (), seconds: float = 0
+) -> ServerFacts:
     """Reads the facts of one server. `quarantined` are (server, database) pairs to skip.
 
     Blocks for the server, and for up to `seconds` more to search for zero dates, which scans tables.
@@ -68,18 +71,30 @@ def observe(server: MySqlServer, catalog: Catalog, quarantined: Container[tuple[
     deadline = time.monotonic() + seconds
     variables = {str(name): str(value) for name, value in mysql.rows(server, "SHOW GLOBAL VARIABLES")}
     databases = tuple(mysql.databases(server))
-    wanted = [(database, table.name) for database in databases for table in catalog if table.source.matches(database)]
+    wanted = [
+        (database, table.name)
+        for database in databases
+        for table in catalog
+        if table.source.matches(database)
+    ]
     chosen = {table_name for table_name in wanted if (server.name, table_name[0]) not in quarantined}
     tables = {}
     for table_name, columns in _columns(server, chosen).items():
-        found, searched = _zero_dates(server, table_name, [column for column in columns if column.kind in DATES], deadline)
-        tables[table_name] = TableFacts(columns, _unique(server, *table_name), _cascading(server, *table_name), found, searched)
+        found, searched = _zero_dates(
+            server, table_name, [column for column in columns if column.kind in DATES], deadline
+        )
+        tables[table_name] = TableFacts(
+            columns, _unique(server, *table_name), _cascading(server, *table_name), found, searched
+        )
     return ServerFacts(server.name, server.cdc_user, variables, _grants(server), databases, tables)
 
 
-def _columns(server: MySqlServer, chosen: Container[tuple[str, str]]) -> dict[tuple[str, str], tuple[ColumnFacts, ...]]:
+def _columns(
+    server: MySqlServer, chosen: Container[tuple[str, str]]
+) -> dict[tuple[str, str], tuple[ColumnFacts, ...]]:
     query = (
-        "SELECT c.table_schema, c.table_name, c.column_name, c.is_nullable, c.column_default, c.data_type, c.character_octet_length "
+        "SELECT c.table_schema, c.table_name, c.column_name, c.is_nullable, c.column_default, c.data_type, "
+        "c.character_octet_length "
         "FROM information_schema.columns c JOIN information_schema.tables t USING (table_schema, table_name) "
         "WHERE t.table_type = 'BASE TABLE' ORDER BY c.table_schema, c.table_name, c.ordinal_position"
     )
@@ -109,7 +124,8 @@ def _unique(server: MySqlServer, database: str, table: str) -> tuple[tuple[str, 
 def _cascading(server: MySqlServer, database: str, table: str) -> tuple[str, ...]:
     query = (
         "SELECT constraint_name FROM information_schema.referential_constraints WHERE constraint_schema = %s "
-        "AND table_name = %s AND (delete_rule IN ('CASCADE', 'SET NULL') OR update_rule IN ('CASCADE', 'SET NULL'))"
+        "AND table_name = %s AND (delete_rule IN ('CASCADE', 'SET NULL') OR update_rule IN ('CASCADE', 'SET "
+        "NULL'))"
     )
     return tuple(str(name) for (name,) in mysql.rows(server, query, (database, table)))
 
@@ -117,7 +133,10 @@ def _cascading(server: MySqlServer, database: str, table: str) -> tuple[str, ...
 def _zero_dates(
     server: MySqlServer, table_name: tuple[str, str], columns: Iterable[ColumnFacts], deadline: float
 ) -> tuple[tuple[str, ...], bool]:
-    """The columns with a zero date, and whether all rows were searched. Each query ends at its first row: no index helps."""
+    """The columns with a zero date, and whether all rows were searched.
+
+    Each query ends at its first row: no index helps.
+    """
     left = {column.name: _is_zero(column.name) for column in columns}
     ends = min(deadline, time.monotonic() + TABLE_SECONDS)
     found: list[str] = []
@@ -153,9 +172,14 @@ def _grants(server: MySqlServer) -> dict[str, tuple[str, ...]] | None:
     """The grants by host, those of the user's roles included; None if reading them is not permitted."""
     try:
         hosts = [
-            str(host) for (host,) in mysql.rows(server, "SELECT host FROM mysql.user WHERE user = %s ORDER BY host", (server.cdc_user,))
+            str(host)
+            for (host,) in mysql.rows(
+                server, "SELECT host FROM mysql.user WHERE user = %s ORDER BY host", (server.cdc_user,)
+            )
         ]
-        return {host: _account_grants(server, f"{_quoted(server.cdc_user)}@{_quoted(host)}") for host in hosts}
+        return {
+            host: _account_grants(server, f"{_quoted(server.cdc_user)}@{_quoted(host)}") for host in hosts
+        }
     except MisconfiguredError:
         return None
 
@@ -165,7 +189,9 @@ def _account_grants(server: MySqlServer, account: str) -> tuple[str, ...]:
     roles = [found[1] for line in granted if " ON " not in line and (found := ROLE.match(line))]
     if not roles:
         return granted
-    return tuple(str(row[0]) for row in mysql.rows(server, f"SHOW GRANTS FOR {account} USING {', '.join(roles)}"))
+    return tuple(
+        str(row[0]) for row in mysql.rows(server, f"SHOW GRANTS FOR {account} USING {', '.join(roles)}")
+    )
 
 
 def _quoted(text: str) -> str:

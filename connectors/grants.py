@@ -12,7 +12,10 @@ TARGET = re.compile(r"(\*|`(?:[^`]|``)*`)\.(\*|`(?:[^`]|``)*`)")
 
 
 def missing(lines: Iterable[str], tables: Iterable[tuple[str, str]]) -> list[str]:
-    """The privileges that a connector lacks, from the lines of ``SHOW GRANTS``. `tables` are the (database, table) that it reads."""
+    """The privileges that a connector lacks, from the lines of ``SHOW GRANTS``.
+
+    `tables` are the (database, table) that it reads.
+    """
     everywhere: set[str] = set()
     readable: list[tuple[re.Pattern[str], str]] = []
     hidden: set[str] = set()

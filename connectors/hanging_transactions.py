@@ -1,7 +1,7 @@
 """Finds and ends hanging transactions: open in a partition, but unknown to Kafka's transaction coordinator.
 
-No consumer of committed records reads anything behind such a transaction, and no timeout ends it (KIP-664). Kafka leaves one
-when it crashes in traffic and again soon after (decision 33).
+No consumer of committed records reads anything behind such a transaction, and no timeout ends it (KIP-664).
+Kafka leaves one when it crashes in traffic and again soon after (decision 33).
 """
 
 from __future__ import annotations
@@ -41,11 +41,13 @@ class OpenTransactions:
     def __init__(self) -> None:
         self._first_seen: dict[Partition, tuple[int, float]] = {}
 
-    def observe(self, ends: Mapping[Partition, int], stable: Mapping[Partition, int], now: float) -> dict[Partition, float]:
+    def observe(
+        self, ends: Mapping[Partition, int], stable: Mapping[Partition, int], now: float
+    ) -> dict[Partition, float]:
         """Returns partition -> seconds since its oldest open transaction was first observed.
 
-        `ends` and `stable` are end offsets for readers of uncommitted and of committed records. A transaction is identified
-        by its first offset, which is the stable end while it is open.
+        `ends` and `stable` are end offsets for readers of uncommitted and of committed records. A transaction
+        is identified by its first offset, which is the stable end while it is open.
         """
         opened: dict[Partition, tuple[int, float]] = {}
         for partition, offset in stable.items():
@@ -57,14 +59,21 @@ class OpenTransactions:
 
 
 class HangingTransactionMonitor:
-    """Ends transactions of source connectors that have been open for `limit` seconds, which must exceed the lifetime of a
-    transaction: `transaction.timeout.ms` plus the broker's interval between two checks of it.
+    """Ends transactions of source connectors that have been open for `limit` seconds, which must exceed the
+    lifetime of a transaction: `transaction.timeout.ms` plus the broker's interval between two checks of it.
 
-    Connectors share the change topics and the offset topic, so a hanging transaction delays all of them, and its partitions do
-    not name its connector. The monitor tries one connector after the other until no transaction hangs.
+    Connectors share the change topics and the offset topic, so a hanging transaction delays all of them, and
+    its partitions do not name its connector. The monitor tries one connector after the other until no
+    transaction hangs.
     """
 
-    def __init__(self, endpoints: Endpoints, catalog: Catalog, limit: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        catalog: Catalog,
+        limit: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._endpoints = endpoints
         self._topics = {topic_of(table) for table in catalog.captured} | {endpoints.connect.offset_topic}
         self._topics.update(topic for server in endpoints.mysql for topic in internal_topics(server.name))
@@ -77,7 +86,10 @@ class HangingTransactionMonitor:
         self._failed_at = -REPEAT_SECONDS
 
     def poll(self) -> list[str]:
-        """Returns the connectors whose transactions were aborted; empty between intervals. Blocks for Kafka."""
+        """Returns the connectors whose transactions were aborted; empty between intervals.
+
+        Blocks for Kafka.
+        """
         now = self._clock()
         if now - self._polled_at < min(POLL_SECONDS, self._limit):
             return []
@@ -92,25 +104,38 @@ class HangingTransactionMonitor:
         with answering(self._endpoints.kafka):
             stable, ends = self._end_offsets(partitions_of(self._admin, self._topics))
         seconds = self._open.observe(ends, stable, now)
-        hanging = {partition: stable[partition] for partition in sorted(seconds) if seconds[partition] >= self._limit}
+        hanging = {
+            partition: stable[partition] for partition in sorted(seconds) if seconds[partition] >= self._limit
+        }
         metrics.HANGING_TRANSACTIONS.set(len(hanging))
         if not hanging or (hanging == self._failed and now - self._failed_at < REPEAT_SECONDS):
             return []
         return self._end(hanging, now)
 
-    def _end_offsets(self, partitions: Collection[Partition]) -> tuple[dict[Partition, int], dict[Partition, int]]:
+    def _end_offsets(
+        self, partitions: Collection[Partition]
+    ) -> tuple[dict[Partition, int], dict[Partition, int]]:
         """The end offsets for readers of committed records, then for readers of all."""
         stable = partition_offsets(self._admin, partitions, LATEST, limit=KAFKA_SECONDS)
         uncommitted = IsolationLevel.READ_UNCOMMITTED
-        return stable, partition_offsets(self._admin, partitions, LATEST, isolation=uncommitted, limit=KAFKA_SECONDS)
+        return stable, partition_offsets(
+            self._admin, partitions, LATEST, isolation=uncommitted, limit=KAFKA_SECONDS
+        )
 
     def _end(self, hanging: dict[Partition, int], now: float) -> list[str]:
-        """Aborts the transactions of one connector after the other. The supervisor restarts the tasks that this fences.
+        """Aborts the transactions of one connector after the other. The supervisor restarts the tasks that
+        this fences.
 
         Does not ask Connect, which may wait for the hanging transaction itself.
         """
-        where = ", ".join(f"{topic}[{partition}] at offset {offset}" for (topic, partition), offset in hanging.items())
-        log.warning("a transaction hangs: no committed record behind it is read", partitions=where, open_seconds=self._limit)
+        where = ", ".join(
+            f"{topic}[{partition}] at offset {offset}" for (topic, partition), offset in hanging.items()
+        )
+        log.warning(
+            "a transaction hangs: no committed record behind it is read",
+            partitions=where,
+            open_seconds=self._limit,
+        )
         aborted = []
         for name in (connector_name(server.name) for server in self._endpoints.mysql):
             abort_transaction(self._endpoints.kafka, f"{self._endpoints.connect.group}-{name}-0", hanging)
@@ -120,7 +145,11 @@ class HangingTransactionMonitor:
                 return aborted
         self._failed, self._failed_at = hanging, now
         remedy = "kafka-transactions.sh find-hanging names the producer; kafka-transactions.sh abort ends it"
-        log.error("the transaction still hangs: its producer is none of the connectors", partitions=where, remedy=remedy)
+        log.error(
+            "the transaction still hangs: its producer is none of the connectors",
+            partitions=where,
+            remedy=remedy,
+        )
         return aborted
 
     def _ended(self, hanging: dict[Partition, int]) -> bool:
@@ -143,11 +172,12 @@ def partitions_of(client: AdminClient, topics: Collection[str]) -> list[Partitio
 
 
 def abort_transaction(kafka: KafkaEndpoint, transactional_id: str, partitions: Collection[Partition]) -> None:
-    """Aborts whatever transactions the producer of this id has open in the partitions, those that hang included.
+    """Aborts whatever transactions the producer of this id has open in the partitions, those that hang
+    included.
 
-    Kafka gives the id's owner the same producer id with a higher epoch, which fences a running producer. An abort marker ends
-    every older transaction of the producer id in a partition, but it is written only where the new transaction has a record.
-    Blocks for Kafka; raises TransientError.
+    Kafka gives the id's owner the same producer id with a higher epoch, which fences a running producer. An
+    abort marker ends every older transaction of the producer id in a partition, but it is written only where
+    the new transaction has a record. Blocks for Kafka; raises TransientError.
     """
     with answering(kafka):
         sender = producer(kafka, **{"transactional.id": transactional_id})
@@ -156,5 +186,7 @@ def abort_transaction(kafka: KafkaEndpoint, transactional_id: str, partitions: C
         for topic, partition in partitions:
             sender.produce(topic, key=ABORTED_KEY, value=None, partition=partition)
         if sender.flush(KAFKA_SECONDS):
-            raise TransientError(f"Kafka at {kafka.bootstrap} did not acknowledge the records of {transactional_id}")
+            raise TransientError(
+                f"Kafka at {kafka.bootstrap} did not acknowledge the records of {transactional_id}"
+            )
         sender.abort_transaction(KAFKA_SECONDS)

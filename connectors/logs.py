@@ -12,16 +12,19 @@ LOGGERS = ("io.debezium", "org.apache.kafka.connect")
 
 
 def lines_of(log: Path, names: tuple[str, ...], last: int) -> list[str]:
-    """The last `last` lines of the log, without stack frames, of events that contain one of `names` as a word; of all events
-    if `names` is empty."""
-    wanted = re.compile("|".join(rf"(?<![\w./-]){re.escape(name)}(?![\w./])" for name in names)) if names else None
+    """The last `last` lines of the log, without stack frames, of events that contain one of `names` as a
+    word; of all events if `names` is empty."""
+    wanted = (
+        re.compile("|".join(rf"(?<![\w./-]){re.escape(name)}(?![\w./])" for name in names)) if names else None
+    )
     with log.open(errors="replace") as text:
         found = [event for event in _events(text) if wanted is None or wanted.search(event[0])]
     return [line for event in found for line in event if not STACK_FRAME.match(line)][-last:]
 
 
 def _events(lines: Iterable[str]) -> Iterator[list[str]]:
-    """Groups lines into events: a line that starts with a time, and the lines that follow it, such as a stack trace."""
+    """Groups lines into events: a line that starts with a time, and the lines that follow it, such as a stack
+    trace."""
     event: list[str] = []
     for line in lines:
         if EVENT_START.match(line) and event:

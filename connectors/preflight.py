@@ -1,4 +1,5 @@
-"""Checks a MySQL server before its connector is created: reports all findings at once, each with its remedy."""
+"""Checks a MySQL server before its connector is created: reports all findings at once, each with its
+remedy."""
 
 from __future__ import annotations
 
@@ -18,7 +19,10 @@ MIN_RETENTION_HOURS = 24
 REQUIRED_VARIABLES = {
     "log_bin": ("ON", "start MySQL with --log-bin"),
     "binlog_format": ("ROW", "SET PERSIST binlog_format = ROW"),
-    "binlog_row_image": ("FULL", "SET PERSIST binlog_row_image = FULL, then restart the application's sessions"),
+    "binlog_row_image": (
+        "FULL",
+        "SET PERSIST binlog_row_image = FULL, then restart the application's sessions",
+    ),
     "gtid_mode": ("ON", "turn GTIDs on; without them snapshots cannot be read-only"),
 }
 """Variable -> (value, remedy). A server that is too new to have the variable has no other value."""
@@ -43,13 +47,15 @@ def inspect(
 ) -> list[Finding]:
     """The findings of all servers without the `quarantined` (server, database) pairs, the fatal ones first.
 
-    Changes nothing. Blocks for the servers, and for up to `seconds` per server to search for zero dates, which are never
-    fatal.
+    Changes nothing. Blocks for the servers, and for up to `seconds` per server to search for zero dates,
+    which are never fatal.
     """
     return judge([observe(server, catalog, quarantined, seconds) for server in servers], catalog, converter)
 
 
-def judge(servers: Iterable[ServerFacts], catalog: Catalog, converter: str = APICURIO_CONVERTER) -> list[Finding]:
+def judge(
+    servers: Iterable[ServerFacts], catalog: Catalog, converter: str = APICURIO_CONVERTER
+) -> list[Finding]:
     """The findings, the fatal ones first."""
     servers = list(servers)
     found = [finding for server in servers for finding in _server(server, catalog, converter)]
@@ -66,7 +72,12 @@ def _server(server: ServerFacts, catalog: Catalog, converter: str) -> Iterator[F
         yield from _columns(subject, facts, converter)
         for key in facts.cascading:
             what = f"foreign key {key!r} cascades: rows that it changes never reach the binlog"
-            yield Finding("warning", subject, what, "let the application delete the rows, or verify --repair on a schedule")
+            yield Finding(
+                "warning",
+                subject,
+                what,
+                "let the application delete the rows, or verify --repair on a schedule",
+            )
     yield from _unsearched(server)
 
 
@@ -77,7 +88,12 @@ def _binlog(server: ServerFacts) -> Iterator[Finding]:
             yield Finding("fatal", server.name, f"{name} is {variables[name]}, not {value}", remedy)
     if "PARTIAL_JSON" in variables.get("binlog_row_value_options", ""):
         remedy = "SET PERSIST binlog_row_value_options = ''"
-        yield Finding("fatal", server.name, "binlog_row_value_options has PARTIAL_JSON: updates of JSON lose values", remedy)
+        yield Finding(
+            "fatal",
+            server.name,
+            "binlog_row_value_options has PARTIAL_JSON: updates of JSON lose values",
+            remedy,
+        )
     hours = int(variables.get("binlog_expire_logs_seconds", "0")) / 3600
     if 0 < hours < MIN_RETENTION_HOURS:
         what = f"the binlog is kept for {hours:.0f} h only: a longer stop of the connector loses changes"
@@ -106,16 +122,37 @@ def _key(subject: str, table: Table, facts: TableFacts) -> Iterator[Finding]:
     if table.keyed_by_all_columns:
         for column in facts.columns:
             if column.octets > LONGEST_IN_KEY and column.name in table.key:
-                yield Finding("fatal", subject, f"column {column.name!r} {TOO_LONG}", "add a primary key, and import the contract again")
+                yield Finding(
+                    "fatal",
+                    subject,
+                    f"column {column.name!r} {TOO_LONG}",
+                    "add a primary key, and import the contract again",
+                )
         return
     if not any(set(names) <= set(table.key) for names in facts.unique):
-        remedy = "add a primary or unique key, or say keyed_by_all_columns=True in the contract if equal rows may collapse to one"
+        remedy = (
+            "add a primary or unique key, or say keyed_by_all_columns=True in the contract if equal rows may "
+            "collapse to one"
+        )
         if facts.unique:
             remedy = f"name in the contract a key that is, such as ({', '.join(facts.unique[0])})"
-        yield Finding("fatal", subject, f"nothing makes the contract's key ({key}) unique: its rows cannot be distinguished", remedy)
+        yield Finding(
+            "fatal",
+            subject,
+            f"nothing makes the contract's key ({key}) unique: its rows cannot be distinguished",
+            remedy,
+        )
     elif not any(table.key[: len(names)] == names for names in facts.unique):
-        what = f"no key has the columns in the order of the contract's, ({key}): each chunk of a snapshot sorts the whole table"
-        yield Finding("warning", subject, what, f"begin the contract's key with {', '.join(facts.unique[0])}, before the first `apply`")
+        what = (
+            f"no key has the columns in the order of the contract's, ({key}): each chunk of a snapshot sorts "
+            "the whole table"
+        )
+        yield Finding(
+            "warning",
+            subject,
+            what,
+            f"begin the contract's key with {', '.join(facts.unique[0])}, before the first `apply`",
+        )
 
 
 def _columns(subject: str, facts: TableFacts, converter: str) -> Iterator[Finding]:
@@ -123,20 +160,48 @@ def _columns(subject: str, facts: TableFacts, converter: str) -> Iterator[Findin
     for column in facts.columns:
         other = fields.setdefault(avro_field(column.name), column.name)
         if other != column.name:
-            yield Finding("fatal", subject, f"columns {other!r} and {column.name!r} become one field of the record", "rename one")
+            yield Finding(
+                "fatal",
+                subject,
+                f"columns {other!r} and {column.name!r} become one field of the record",
+                "rename one",
+            )
         if column.nullable and column.default is not None and converter == APICURIO_CONVERTER:
-            remedy = "give Connect the converter of connectors/plugin, or drop the default; `verify` finds the rows"
-            yield Finding("warning", subject, f"column {column.name!r}: a NULL arrives as its default {column.default!r}", remedy)
+            remedy = (
+                "give Connect the converter of connectors/plugin, or drop the default; `verify` finds the "
+                "rows"
+            )
+            yield Finding(
+                "warning",
+                subject,
+                f"column {column.name!r}: a NULL arrives as its default {column.default!r}",
+                remedy,
+            )
         if column.name in facts.zero_dates:
             arrives = "NULL" if column.nullable else "1970-01-01"
-            yield Finding("warning", subject, f"column {column.name!r} holds zero dates, which arrive as {arrives}", "correct the rows")
+            yield Finding(
+                "warning",
+                subject,
+                f"column {column.name!r} holds zero dates, which arrive as {arrives}",
+                "correct the rows",
+            )
 
 
 def _unsearched(server: ServerFacts) -> Iterator[Finding]:
-    names = [f"{database}.{table}" for (database, table), facts in server.tables.items() if not facts.searched]
+    names = [
+        f"{database}.{table}" for (database, table), facts in server.tables.items() if not facts.searched
+    ]
     if names:
-        what = f"not all rows were searched for zero dates in {len(names)} tables: {', '.join(names[:5])}{', …' if names[5:] else ''}"
-        yield Finding("warning", server.name, what, "`switchboard connectors preflight --seconds` with more, at a quiet hour")
+        what = (
+            f"not all rows were searched for zero dates in {len(names)} tables: "
+            f"{', '.join(names[:5])}{', …' if names[5:] else ''}"
+        )
+        yield Finding(
+            "warning",
+            server.name,
+            what,
+            "`switchboard connectors preflight --seconds` with more, at a quiet hour",
+        )
 
 
 def _shared_names(servers: Iterable[ServerFacts], catalog: Catalog) -> Iterator[Finding]:
@@ -148,4 +213,6 @@ def _shared_names(servers: Iterable[ServerFacts], catalog: Catalog) -> Iterator[
     for database, names in servers_with.items():
         if len(names) > 1:
             remedy = "rename one: a shard's name is part of every key"
-            yield Finding("fatal", database, f"database {database!r} exists on servers {' and '.join(names)}", remedy)
+            yield Finding(
+                "fatal", database, f"database {database!r} exists on servers {' and '.join(names)}", remedy
+            )

@@ -1,4 +1,5 @@
-"""Quarantines a failing shard so that the server's other shards continue, and releases it once it is repaired."""
+"""Quarantines a failing shard so that the server's other shards continue, and releases it once it is
+repaired."""
 
 from __future__ import annotations
 
@@ -24,9 +25,11 @@ class Quarantine:
         self._planner = ConnectPlanner(endpoints, catalog, control)
 
     def quarantine(self, server: str, database: str, reason: str, *, automatic: bool = False) -> list[str]:
-        """Stops capturing the shard and returns the names of its tables. `automatic`: no operator asked for it.
+        """Stops capturing the shard and returns the names of its tables. `automatic`: no operator asked for
+        it.
 
-        Raises MisconfiguredError for an unknown server or database, TransientError if the connector does not run in time.
+        Raises MisconfiguredError for an unknown server or database, TransientError if the connector does not
+        run in time.
         """
         owner, tables = self._owner(server), self._tables(server, database)
         add(self._control, server, database, reason, automatic=automatic)
@@ -36,26 +39,51 @@ class Quarantine:
         return [table.name for table in tables]
 
     def release(self, server: str, database: str) -> list[str]:
-        """Captures the shard again and returns the collections (``database.table``) whose snapshots it requests.
+        """Captures the shard again and returns the collections (``database.table``) whose snapshots it
+        requests.
 
         A shard that still fails its connector is quarantined again, and the error is raised.
         """
         owner, tables = self._owner(server), self._tables(server, database)
-        held = next((item for item in list_quarantined(self._control) if (item.server, item.database) == (server, database)), None)
+        held = next(
+            (
+                item
+                for item in list_quarantined(self._control)
+                if (item.server, item.database) == (server, database)
+            ),
+            None,
+        )
         if held is None:
             raise MisconfiguredError(
-                f"{server}/{database} is not quarantined", "`switchboard connectors quarantine` lists the quarantined shards"
+                f"{server}/{database} is not quarantined",
+                "`switchboard connectors quarantine` lists the quarantined shards",
             )
         self._planner.preflight(releasing=(server, database))
-        self._planner.wait_until_caught_up(owner)  # else it would read the shard's tables as they were before the repair
+        self._planner.wait_until_caught_up(
+            owner
+        )  # else it would read the shard's tables as they were before the repair
         for table in tables:
-            set_condition(self._control, table.name, database, NEEDS_SNAPSHOT, "it was quarantined: changes of that time are missing")
-            set_condition(self._control, table.name, database, NEEDS_VERIFICATION, "it was quarantined: deletes of that time are missing")
+            set_condition(
+                self._control,
+                table.name,
+                database,
+                NEEDS_SNAPSHOT,
+                "it was quarantined: changes of that time are missing",
+            )
+            set_condition(
+                self._control,
+                table.name,
+                database,
+                NEEDS_VERIFICATION,
+                "it was quarantined: deletes of that time are missing",
+            )
         remove(self._control, server, database)
         try:
             self._planner.reconfigure(owner)
         except SwitchboardError as error:
-            self.quarantine(server, database, f"{held.reason}; released too early: {error.what}", automatic=held.automatic)
+            self.quarantine(
+                server, database, f"{held.reason}; released too early: {error.what}", automatic=held.automatic
+            )
             raise
         return self._planner.request_pending_snapshots(owner)
 
@@ -67,5 +95,11 @@ class Quarantine:
 
     def _tables(self, server: str, database: str) -> list[Table]:
         if not any(table.source.matches(database) for table in self._catalog):
-            raise MisconfiguredError(f"no contract reads database {database!r}", "name a shard as `SHOW DATABASES` prints it")
-        return [table for name, table in self._planner.collections(self._endpoints.mysql_named(server)) if name == database]
+            raise MisconfiguredError(
+                f"no contract reads database {database!r}", "name a shard as `SHOW DATABASES` prints it"
+            )
+        return [
+            table
+            for name, table in self._planner.collections(self._endpoints.mysql_named(server))
+            if name == database
+        ]

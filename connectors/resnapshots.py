@@ -13,9 +13,13 @@ Collection = tuple[str, str, Table]
 """(server, database, contract)"""
 
 
-def pending_resnapshot(states: Iterable[TableCondition], table: Table, database: str, newest: LatestSnapshot) -> TableCondition | None:
+def pending_resnapshot(
+    states: Iterable[TableCondition], table: Table, database: str, newest: LatestSnapshot
+) -> TableCondition | None:
     """The condition of the table in this database for which no snapshot was requested yet, if any."""
-    concerned = (state for state in states if state.state == NEEDS_SNAPSHOT and state.concerns(table.name, database))
+    concerned = (
+        state for state in states if state.state == NEEDS_SNAPSHOT and state.concerns(table.name, database)
+    )
     return next((state for state in concerned if newest.requested_at <= state.since), None)
 
 
@@ -37,5 +41,8 @@ def clear_completed(
             for server, database, table in collections
             if state.concerns(table.name, database) and state.shard in (database, ALL_SHARDS)
         ]
-        if all(snapshot is not None and snapshot.status == COMPLETED and snapshot.requested_at > state.since for snapshot in concerned):
+        if all(
+            snapshot is not None and snapshot.status == COMPLETED and snapshot.requested_at > state.since
+            for snapshot in concerned
+        ):
             clear_condition(control, state)

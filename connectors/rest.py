@@ -1,4 +1,7 @@
-"""A client of Kafka Connect's REST API. Errors are one line each: the root cause of a failed task, not its trace."""
+"""A client of Kafka Connect's REST API.
+
+Errors are one line each: the root cause of a failed task, not its trace.
+"""
 
 from __future__ import annotations
 
@@ -37,20 +40,29 @@ class KafkaConnect:
         return dict(self._call("GET", f"/connectors/{quote(name)}/config"))
 
     def put(self, name: str, config: Config) -> None:
-        """Creates the connector, or updates its config, which restarts it. Raises MisconfiguredError with all invalid settings."""
+        """Creates the connector, or updates its config, which restarts it.
+
+        Raises MisconfiguredError with all invalid settings.
+        """
         self._validate(name, config)
         self._call("PUT", f"/connectors/{quote(name)}/config", config)
 
     def _validate(self, name: str, config: Config) -> None:
-        """Validates in a request of its own: the creation may answer an invalid setting with an internal error."""
+        """Validates in a request of its own: the creation may answer an invalid setting with an internal
+        error."""
         plugin = config["connector.class"].rsplit(".", 1)[-1]
         answer = self._call("PUT", f"/connector-plugins/{plugin}/config/validate", {**config, "name": name})
         errors = [error for item in answer["configs"] for error in (item["value"] or {}).get("errors", ())]
         if errors:
-            raise MisconfiguredError(f"connector {name}: {'; '.join(errors)}", "correct the settings, then apply again")
+            raise MisconfiguredError(
+                f"connector {name}: {'; '.join(errors)}", "correct the settings, then apply again"
+            )
 
     def status(self, name: str) -> dict[str, Any]:
-        """The states of the connector and its tasks; empty if there is no such connector. A new connector has no tasks yet."""
+        """The states of the connector and its tasks; empty if there is no such connector.
+
+        A new connector has no tasks yet.
+        """
         return dict(self._call("GET", f"/connectors/{quote(name)}/status") or {})
 
     def change(self, name: str, verb: str) -> None:
@@ -87,7 +99,9 @@ class KafkaConnect:
         try:
             answer = self._session.request(method, self._url + path, json=body, timeout=(5, 90))
         except requests.RequestException as error:
-            raise TransientError(f"Kafka Connect at {self._url} does not answer", "check `switchboard status`") from error
+            raise TransientError(
+                f"Kafka Connect at {self._url} does not answer", "check `switchboard status`"
+            ) from error
         if answer.status_code == 404 and path.endswith("/status"):
             return None
         if answer.status_code < 400:
@@ -104,15 +118,21 @@ def _refused(path: str, answer: requests.Response) -> SwitchboardError:
     if "/admin/loggers/" in path and answer.status_code == 404:
         return MisconfiguredError(f"there is no such log level: {first}", "ERROR, WARN, INFO, DEBUG or TRACE")
     if answer.status_code == REBALANCING or answer.status_code >= 500:
-        return TransientError(f"Kafka Connect {path}: {root_cause(message) if 'Caused by' in message else first}")
+        return TransientError(
+            f"Kafka Connect {path}: {root_cause(message) if 'Caused by' in message else first}"
+        )
     detail = " ".join(message.split())[:600]
-    return MisconfiguredError(f"Kafka Connect refused {path}: {detail}", "`switchboard connectors list` lists the connectors")
+    return MisconfiguredError(
+        f"Kafka Connect refused {path}: {detail}", "`switchboard connectors list` lists the connectors"
+    )
 
 
 def root_cause(trace: str) -> str:
     """The innermost cause of a Java stack trace: the short class name and the message."""
     lines = [line for line in trace.splitlines() if line and not line.startswith(("\t", "    "))]
-    causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")] or lines[:1]
+    causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")] or lines[
+        :1
+    ]
     if not causes:
         return "no cause given"
     return re.sub(r"^(?:[a-z_$0-9]+\.)+", "", causes[-1])[:500]

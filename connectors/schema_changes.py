@@ -45,8 +45,11 @@ class SchemaChange:
     reason: str
 
 
-def record_schema_changes(kafka: KafkaEndpoint, control: ControlDatabase, catalog: Catalog, server: str) -> list[SchemaChange]:
-    """Marks the tables whose rows DDL changed since the last call without change events; returns those changes.
+def record_schema_changes(
+    kafka: KafkaEndpoint, control: ControlDatabase, catalog: Catalog, server: str
+) -> list[SchemaChange]:
+    """Marks the tables whose rows DDL changed since the last call without change events; returns those
+    changes.
 
     Blocks for up to 60 s. Raises TransientError if the history cannot be read.
     """
@@ -55,19 +58,33 @@ def record_schema_changes(kafka: KafkaEndpoint, control: ControlDatabase, catalo
     last = cursor
     for change in changes(_history(kafka, server)):
         last = max(last, change.offset)
-        tables = [table.name for table in catalog if table.name == change.table and table.source.matches(change.database)]
+        tables = [
+            table.name
+            for table in catalog
+            if table.name == change.table and table.source.matches(change.database)
+        ]
         if change.offset > cursor and change.state is not None and tables:
             set_condition(control, change.table, change.database, change.state, change.reason)
             new.append(change)
     if last > cursor:
         with control.session() as session:
-            session.add(Run(kind=CURSOR, subject=server, status="COMPLETED", detail={"offset": last}, ended_at=utc_now()))
+            session.add(
+                Run(
+                    kind=CURSOR,
+                    subject=server,
+                    status="COMPLETED",
+                    detail={"offset": last},
+                    ended_at=utc_now(),
+                )
+            )
     return new
 
 
 def _cursor(control: ControlDatabase, server: str) -> int:
     with control.session() as session:
-        run = session.scalar(select(Run).where(Run.kind == CURSOR, Run.subject == server).order_by(Run.id.desc()).limit(1))
+        run = session.scalar(
+            select(Run).where(Run.kind == CURSOR, Run.subject == server).order_by(Run.id.desc()).limit(1)
+        )
         return -1 if run is None else int(run.detail["offset"])
 
 
@@ -84,7 +101,9 @@ def changes(history: Iterator[tuple[int, dict[str, Any]]]) -> Iterator[SchemaCha
             yield from _changes(offset, database, ddl, item, known)
 
 
-def _changes(offset: int, database: str, ddl: str, item: dict[str, Any], known: dict[TableName, Columns]) -> Iterator[SchemaChange]:
+def _changes(
+    offset: int, database: str, ddl: str, item: dict[str, Any], known: dict[TableName, Columns]
+) -> Iterator[SchemaChange]:
     table = table_name(item["id"], database)
     if item["type"] == "DROP":
         if table in known:
@@ -96,7 +115,9 @@ def _changes(offset: int, database: str, ddl: str, item: dict[str, Any], known: 
     columns = columns_of(item)
     reason = _invalidation_reason(item["type"], ddl, known.get(table), columns)
     known[table] = columns
-    yield SchemaChange(offset, *table, NEEDS_SNAPSHOT if reason else None, f"{reason}: {ddl}" if reason else "")
+    yield SchemaChange(
+        offset, *table, NEEDS_SNAPSHOT if reason else None, f"{reason}: {ddl}" if reason else ""
+    )
 
 
 def _dropped(offset: int, table: TableName, ddl: str, known: dict[TableName, Columns]) -> SchemaChange:
@@ -115,7 +136,11 @@ def _invalidation_reason(kind: str, ddl: str, before: Columns | None, after: Col
         if name not in before:
             if removed:
                 return f"column {name!r} may be one that was renamed"
-            if not column["optional"] or column.get("defaultValueExpression") is not None or GENERATED.search(ddl):
+            if (
+                not column["optional"]
+                or column.get("defaultValueExpression") is not None
+                or GENERATED.search(ddl)
+            ):
                 return f"column {name!r} has values that were not captured as events"
         elif _converts(before[name], column):
             return f"column {name!r} has another type"
@@ -123,7 +148,8 @@ def _invalidation_reason(kind: str, ddl: str, before: Columns | None, after: Col
 
 
 def _converts(before: dict[str, Any], after: dict[str, Any]) -> bool:
-    """Whether the change of type may have changed values: a wider integer or a longer text of the same kind does not."""
+    """Whether the change of type may have changed values: a wider integer or a longer text of the same kind
+    does not."""
     if before["optional"] and not after["optional"]:
         return True
     old = before["typeName"].upper().split()
@@ -136,13 +162,21 @@ def _converts(before: dict[str, Any], after: dict[str, Any]) -> bool:
             and INTEGERS_BY_WIDTH.index(new[0]) > INTEGERS_BY_WIDTH.index(old[0])
         )
     members = before.get("enumValues") or []
-    if before.get("scale") != after.get("scale") or (after.get("enumValues") or [])[: len(members)] != members:
+    if (
+        before.get("scale") != after.get("scale")
+        or (after.get("enumValues") or [])[: len(members)] != members
+    ):
         return True
-    return before.get("charsetName") != after.get("charsetName") or (after.get("length") or 0) < (before.get("length") or 0)
+    return before.get("charsetName") != after.get("charsetName") or (after.get("length") or 0) < (
+        before.get("length") or 0
+    )
 
 
 def _history(kafka: KafkaEndpoint, server: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yields (offset, record) of the server's schema history, up to its end. Blocks for up to 60 s per record."""
+    """Yields (offset, record) of the server's schema history, up to its end.
+
+    Blocks for up to 60 s per record.
+    """
     reader = partition_reader(kafka)
     topic = history_topic(server)
     try:

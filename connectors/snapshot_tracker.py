@@ -22,8 +22,8 @@ SNAPSHOT = "snapshot"
 REQUESTED, COMPLETED, FAILED, STOPPED = "REQUESTED", "COMPLETED", "FAILED", "STOPPED"
 SUCCESSFUL = ("SUCCEEDED", "EMPTY")
 LOST_AFTER = dt.timedelta(seconds=30)
-"""A snapshot requested this long ago that is not in the connector's offsets is lost: the task that read its signal ended
-before it stored it, or Debezium dropped it for an earlier snapshot of the same collection."""
+"""A snapshot requested this long ago that is not in the connector's offsets is lost: the task that read its
+signal ended before it stored it, or Debezium dropped it for an earlier snapshot of the same collection."""
 
 
 @dataclass(frozen=True)
@@ -61,14 +61,18 @@ class SnapshotProgress:
 
 
 class SnapshotTracker:
-    """Requests snapshots and follows them. Its methods block for the control database and, where they say so, for Kafka."""
+    """Requests snapshots and follows them.
+
+    Its methods block for the control database and, where they say so, for Kafka.
+    """
 
     def __init__(self, endpoints: Endpoints, control: ControlDatabase) -> None:
         self._endpoints = endpoints
         self._control = control
 
     def request(self, server: str, collections: Sequence[str], where: str | None = None) -> None:
-        """Requests and records snapshots of the collections (``database.table``), of rows that match `where` if given.
+        """Requests and records snapshots of the collections (``database.table``), of rows that match `where`
+        if given.
 
         Blocks for Kafka.
         """
@@ -84,26 +88,47 @@ class SnapshotTracker:
         self.refresh(server)
         with self._control.session() as session:
             runs = session.scalars(_snapshots_of(server).order_by(Run.id)).all()
-        return {_collection(run): LatestSnapshot(run.status, run.started_at) for run in runs if run.detail.get("where") is None}
+        return {
+            _collection(run): LatestSnapshot(run.status, run.started_at)
+            for run in runs
+            if run.detail.get("where") is None
+        }
 
     def pending(self, server: str) -> list[str]:
-        """The collections whose requested snapshots have not ended yet. Blocks for Kafka while there are any."""
+        """The collections whose requested snapshots have not ended yet.
+
+        Blocks for Kafka while there are any.
+        """
         self.refresh(server)
         with self._control.session() as session:
-            return [_collection(run) for run in session.scalars(_snapshots_of(server).where(Run.status == REQUESTED))]
+            return [
+                _collection(run)
+                for run in session.scalars(_snapshots_of(server).where(Run.status == REQUESTED))
+            ]
 
     def history(self, server: str, hours: float = 24) -> list[SnapshotProgress]:
-        """Running snapshots and those requested in the last `hours`, in the order of their requests. Blocks for Kafka."""
+        """Running snapshots and those requested in the last `hours`, in the order of their requests.
+
+        Blocks for Kafka.
+        """
         self.refresh(server)
         recent = or_(Run.status == REQUESTED, Run.started_at > utc_now() - dt.timedelta(hours=hours))
         with self._control.session() as session:
-            return [_progress(run) for run in session.scalars(_snapshots_of(server).where(recent).order_by(Run.id))]
+            return [
+                _progress(run)
+                for run in session.scalars(_snapshots_of(server).where(recent).order_by(Run.id))
+            ]
 
     def wait(self, limit: float) -> list[str]:
-        """Blocks until all snapshots have ended, for `limit` seconds at most; returns the unfinished ``server/database.table``."""
+        """Blocks until all snapshots have ended, for `limit` seconds at most; returns the unfinished
+        ``server/database.table``."""
         deadline = time.monotonic() + limit
         while True:
-            left = [f"{server.name}/{name}" for server in self._endpoints.mysql for name in self.pending(server.name)]
+            left = [
+                f"{server.name}/{name}"
+                for server in self._endpoints.mysql
+                for name in self.pending(server.name)
+            ]
             if not left or time.monotonic() > deadline:
                 return left
             time.sleep(0.5)
@@ -111,15 +136,28 @@ class SnapshotTracker:
     def refresh(self, server: str, limit: float = 30) -> None:
         """Updates the running snapshots from the notifications. Blocks for up to `limit` seconds."""
         with self._control.session() as session:
-            runs = session.scalars(_snapshots_of(server).where(Run.status == REQUESTED).order_by(Run.id)).all()
+            runs = session.scalars(
+                _snapshots_of(server).where(Run.status == REQUESTED).order_by(Run.id)
+            ).all()
         if not runs:
             return
         requests = [
-            SnapshotRequest(run.id, _collection(run), int(run.detail.get("after", 0)), last_notification=run.detail.get("told"))
+            SnapshotRequest(
+                run.id,
+                _collection(run),
+                int(run.detail.get("after", 0)),
+                last_notification=run.detail.get("told"),
+            )
             for run in runs
         ]
-        not_queued = self._not_queued(server, [run for run in runs if utc_now() - run.started_at > LOST_AFTER])
-        events = list(read_notifications(self._endpoints, server, limit, since=min(request.after for request in requests)))
+        not_queued = self._not_queued(
+            server, [run for run in runs if utc_now() - run.started_at > LOST_AFTER]
+        )
+        events = list(
+            read_notifications(
+                self._endpoints, server, limit, since=min(request.after for request in requests)
+            )
+        )
         updated = {request.id: request for request in apply_notifications(requests, events)}
         with self._control.session() as session:
             for run in session.scalars(select(Run).where(Run.id.in_(updated))):
@@ -131,7 +169,8 @@ class SnapshotTracker:
     def _not_queued(self, server: str, old: Sequence[Run]) -> set[int]:
         """The runs that are not queued in the connector's offsets: lost, or just ended.
 
-        Call it before reading the notifications: Connect stores the offset of an ended snapshot after its notification.
+        Call it before reading the notifications: Connect stores the offset of an ended snapshot after its
+        notification.
         """
         stored = self._queued(server) if old else set()
         return {run.id for run in old if _collection(run) not in stored}
@@ -139,18 +178,31 @@ class SnapshotTracker:
     def _queued(self, server: str) -> set[str]:
         """The collections that are queued in the connector's offsets."""
         offsets = KafkaConnect(self._endpoints.connect).offsets(connector_name(server))
-        queued = [json.loads(item["offset"].get("incremental_snapshot_collections") or "[]") for item in offsets if item["offset"]]
+        queued = [
+            json.loads(item["offset"].get("incremental_snapshot_collections") or "[]")
+            for item in offsets
+            if item["offset"]
+        ]
         return {item["incremental_snapshot_collections_id"] for items in queued for item in items}
 
 
-def apply_notifications(requests: Sequence[SnapshotRequest], events: Iterable[SnapshotEvent]) -> list[SnapshotRequest]:
-    """The requests after the events. One table scan ends one request, the oldest: Debezium processes its queue in order."""
+def apply_notifications(
+    requests: Sequence[SnapshotRequest], events: Iterable[SnapshotEvent]
+) -> list[SnapshotRequest]:
+    """The requests after the events.
+
+    One table scan ends one request, the oldest: Debezium processes its queue in order.
+    """
     current = {request.id: request for request in requests}
     for event in events:
         for request in _concerned(current.values(), event):
             current[request.id] = _after_event(request, event)
         for request in current.values():
-            if event.kind == "TABLE_SCAN_COMPLETED" and request.collection == event.collection and request.status == REQUESTED:
+            if (
+                event.kind == "TABLE_SCAN_COMPLETED"
+                and request.collection == event.collection
+                and request.status == REQUESTED
+            ):
                 current[request.id] = replace(request, after=max(request.after, event.offset + 1))
     return list(current.values())
 
@@ -158,7 +210,9 @@ def apply_notifications(requests: Sequence[SnapshotRequest], events: Iterable[Sn
 def _concerned(requests: Iterable[SnapshotRequest], event: SnapshotEvent) -> list[SnapshotRequest]:
     named = {event.collection} if event.collection else set(event.collections)
     opened = [
-        request for request in requests if request.status == REQUESTED and request.after <= event.offset and request.collection in named
+        request
+        for request in requests
+        if request.status == REQUESTED and request.after <= event.offset and request.collection in named
     ]
     return opened[:1] if event.collection else opened
 
@@ -166,14 +220,21 @@ def _concerned(requests: Iterable[SnapshotRequest], event: SnapshotEvent) -> lis
 def _after_event(request: SnapshotRequest, event: SnapshotEvent) -> SnapshotRequest:
     last_notification = _notification_after(request.last_notification or {}, event)
     if event.kind == "TABLE_SCAN_COMPLETED":
-        return replace(request, status=COMPLETED if event.status in SUCCESSFUL else FAILED, last_notification=last_notification)
+        return replace(
+            request,
+            status=COMPLETED if event.status in SUCCESSFUL else FAILED,
+            last_notification=last_notification,
+        )
     if event.kind == "ABORTED":
         return replace(request, status=STOPPED, last_notification=last_notification)
     return replace(request, last_notification=last_notification)
 
 
 def _notification_after(before: dict[str, Any], event: SnapshotEvent) -> dict[str, Any]:
-    """The current chunk is notified after the pause. A second one shows that the snapshot continues: a restart ends the pause."""
+    """The current chunk is notified after the pause.
+
+    A second one shows that the snapshot continues: a restart ends the pause.
+    """
     return {
         "kind": event.kind,
         "rows": event.rows,

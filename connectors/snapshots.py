@@ -33,8 +33,8 @@ log = logging.get("connectors")
 class SnapshotEvent:
     """`kind` is STARTED, IN_PROGRESS, PAUSED, RESUMED, TABLE_SCAN_COMPLETED, COMPLETED or ABORTED.
 
-    `id` is the latest signal's, not necessarily the one that requested the snapshot: events are identified by `collection`
-    and `offset` in the notification topic. `status` is the outcome of a table's scan.
+    `id` is the latest signal's, not necessarily the one that requested the snapshot: events are identified by
+    `collection` and `offset` in the notification topic. `status` is the outcome of a table's scan.
     """
 
     id: str
@@ -49,13 +49,20 @@ class SnapshotEvent:
     offset: int = 0
 
 
-def request_snapshot(kafka: KafkaEndpoint, server: str, collections: Sequence[str], where: str | None = None) -> str:
-    """Requests a snapshot of ``database.table`` collections, of rows that match the SQL condition `where` if given.
+def request_snapshot(
+    kafka: KafkaEndpoint, server: str, collections: Sequence[str], where: str | None = None
+) -> str:
+    """Requests a snapshot of ``database.table`` collections, of rows that match the SQL condition `where` if
+    given.
 
-    Returns the signal's id once Kafka has acknowledged the signal. Debezium queues signals and resumes after a crash.
+    Returns the signal's id once Kafka has acknowledged the signal. Debezium queues signals and resumes after
+    a crash.
     """
     identity = uuid.uuid4().hex
-    data: dict[str, object] = {"type": "INCREMENTAL", "data-collections": [escape_collection(name) for name in collections]}
+    data: dict[str, object] = {
+        "type": "INCREMENTAL",
+        "data-collections": [escape_collection(name) for name in collections],
+    }
     if where is not None:
         names = {form for name in collections for form in (_escaped(name), _escaped(escape_collection(name)))}
         data["additional-conditions"] = [{"data-collection": name, "filter": where} for name in sorted(names)]
@@ -71,8 +78,8 @@ def pause_snapshots(kafka: KafkaEndpoint, server: str) -> None:
 def resume_snapshots(kafka: KafkaEndpoint, server: str) -> None:
     """Continues reading chunks, in another thread of Debezium's than the stream's.
 
-    If the chunk that was being read at the pause is not published yet, both threads use its buffer, and the task may fail; the
-    supervisor then restarts it, and the snapshot continues.
+    If the chunk that was being read at the pause is not published yet, both threads use its buffer, and the
+    task may fail; the supervisor then restarts it, and the snapshot continues.
     """
     send_signal(kafka, server, uuid.uuid4().hex, "resume-snapshot", {"type": "INCREMENTAL"})
 
@@ -95,14 +102,16 @@ def send_signal(kafka: KafkaEndpoint, server: str, identity: str, kind: str, dat
     sender = producer(kafka)
     sender.produce(signal_topic(server), key=server.encode(), value=value.encode())
     if sender.flush(30):
-        raise TransientError(f"Kafka at {kafka.bootstrap} did not acknowledge the signal in 30 s", "check `switchboard status`")
+        raise TransientError(
+            f"Kafka at {kafka.bootstrap} did not acknowledge the signal in 30 s", "check `switchboard status`"
+        )
 
 
 def escape_collection(collection: str) -> str:
     """A ``database.table`` in the form that Debezium expects in a signal.
 
-    Debezium takes it as a pattern of names or, if that matches none, parses it as one name. It parses a name with a space,
-    a quote or a dot only in backticks, which no pattern matches.
+    Debezium takes it as a pattern of names or, if that matches none, parses it as one name. It parses a name
+    with a space, a quote or a dot only in backticks, which no pattern matches.
     """
     database, _, table = collection.partition(".")
     if NEEDS_QUOTES.search(database) or NEEDS_QUOTES.search(table):
@@ -115,31 +124,46 @@ def _escaped(text: str) -> str:
 
 
 def notification_end_offset(kafka: KafkaEndpoint, server: str) -> int:
-    """The end offset of the server's notification topic. Blocks for up to 15 s; raises TransientError after that."""
+    """The end offset of the server's notification topic.
+
+    Blocks for up to 15 s; raises TransientError after that.
+    """
     reader = partition_reader(kafka)
     try:
         _, end = reader.get_watermark_offsets(TopicPartition(notification_topic(server), 0), timeout=15)
         return int(end)
     except KafkaException as error:
-        raise TransientError(f"Kafka at {kafka.bootstrap} did not return the end of {notification_topic(server)}") from error
+        raise TransientError(
+            f"Kafka at {kafka.bootstrap} did not return the end of {notification_topic(server)}"
+        ) from error
     finally:
         reader.close()
 
 
-def read_notifications(endpoints: Endpoints, server: str, limit: float, since: int = 0) -> Iterator[SnapshotEvent]:
-    """The server's snapshot notifications from offset `since` on, up to the newest. Blocks up to `limit` seconds."""
+def read_notifications(
+    endpoints: Endpoints, server: str, limit: float, since: int = 0
+) -> Iterator[SnapshotEvent]:
+    """The server's snapshot notifications from offset `since` on, up to the newest.
+
+    Blocks up to `limit` seconds.
+    """
     for offset, record in _notifications(endpoints, server, limit, since):
         if record.get("aggregate_type") == "Incremental Snapshot":
             yield _event(record, offset)
 
 
 def task_started_since(endpoints: Endpoints, server: str, since: int) -> bool:
-    """Whether a task of the server's connector has started since notification offset `since`. Blocks for up to 15 s."""
+    """Whether a task of the server's connector has started since notification offset `since`.
+
+    Blocks for up to 15 s.
+    """
     notifications = _notifications(endpoints, server, limit=15, since=since)
     return any(record.get("aggregate_type") == "Initial Snapshot" for _, record in notifications)
 
 
-def _notifications(endpoints: Endpoints, server: str, limit: float, since: int) -> Iterator[tuple[int, dict[str, Any]]]:
+def _notifications(
+    endpoints: Endpoints, server: str, limit: float, since: int
+) -> Iterator[tuple[int, dict[str, Any]]]:
     topic = notification_topic(server)
     schemas: dict[int, Any] = {}
     registry = Registry(endpoints.registry)
@@ -155,7 +179,9 @@ def _notifications(endpoints: Endpoints, server: str, limit: float, since: int) 
                 if error.code() == KafkaError._PARTITION_EOF:
                     return
                 if not error.retriable():
-                    raise TransientError(f"{topic} cannot be read: {error.str()}", "check `switchboard status`")
+                    raise TransientError(
+                        f"{topic} cannot be read: {error.str()}", "check `switchboard status`"
+                    )
                 continue
             yield message.offset() or 0, _decoded(message.value() or b"", schemas, registry)
     finally:
@@ -165,8 +191,8 @@ def _notifications(endpoints: Endpoints, server: str, limit: float, since: int) 
 def _decoded(value: bytes, schemas: dict[int, Any], registry: Registry) -> dict[str, Any]:
     """Decodes a notification: Avro in Confluent's wire format, as the connector's value converter writes it.
 
-    Empty for one that cannot be decoded: a snapshot whose end it reports counts as lost after a while, and is requested
-    again.
+    Empty for one that cannot be decoded: a snapshot whose end it reports counts as lost after a while, and is
+    requested again.
     """
     identity = confluent.schema_id(value)
     if identity is None:
@@ -178,7 +204,9 @@ def _decoded(value: bytes, schemas: dict[int, Any], registry: Registry) -> dict[
         log.warning("the registry has no schema of a notification", schema_id=identity)
         return {}
     try:
-        record = fastavro.schemaless_reader(io.BytesIO(value[confluent.HEADER_SIZE :]), schemas[identity], None)
+        record = fastavro.schemaless_reader(
+            io.BytesIO(value[confluent.HEADER_SIZE :]), schemas[identity], None
+        )
     except (ValueError, EOFError, IndexError, struct.error) as error:
         log.warning("a notification cannot be decoded", schema_id=identity, error=str(error))
         return {}

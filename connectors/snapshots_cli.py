@@ -1,4 +1,5 @@
-"""`switchboard connectors snapshots`: progress of snapshots, live on a terminal, and commands to steer them."""
+"""`switchboard connectors snapshots`: progress of snapshots, live on a terminal, and commands to steer
+them."""
 
 from __future__ import annotations
 
@@ -18,7 +19,11 @@ from core.control import ControlDatabase
 from core.errors import MisconfiguredError
 from core.settings import Context, MySqlServer
 
-snapshots = typer.Typer(help="Show, pause, resume and stop snapshots.", pretty_exceptions_enable=False, invoke_without_command=True)
+snapshots = typer.Typer(
+    help="Show, pause, resume and stop snapshots.",
+    pretty_exceptions_enable=False,
+    invoke_without_command=True,
+)
 Server = Annotated[str | None, typer.Option(help="Only this MySQL server.")]
 
 
@@ -30,7 +35,10 @@ def tracker_of(context: Context) -> SnapshotTracker:
 
 @snapshots.callback()
 def show(ctx: typer.Context) -> None:
-    """Show the last day's snapshots. On a terminal, follow the running ones until they end (Ctrl-C leaves them running)."""
+    """Show the last day's snapshots.
+
+    On a terminal, follow the running ones until they end (Ctrl-C leaves them running).
+    """
     if ctx.invoked_subcommand is not None:
         return
     context: Context = ctx.obj
@@ -47,7 +55,11 @@ def show(ctx: typer.Context) -> None:
 
 
 def _history(context: Context, tracker: SnapshotTracker) -> list[tuple[str, SnapshotProgress]]:
-    return [(server.name, snapshot) for server in context.endpoints.mysql for snapshot in tracker.history(server.name)]
+    return [
+        (server.name, snapshot)
+        for server in context.endpoints.mysql
+        for snapshot in tracker.history(server.name)
+    ]
 
 
 def _any_running(history: list[tuple[str, SnapshotProgress]]) -> bool:
@@ -104,11 +116,15 @@ def stop(
     """Remove snapshots from the queue. The next `switchboard apply` requests them again."""
     for chosen in _chosen(ctx.obj, server):
         stop_snapshots(ctx.obj.endpoints.kafka, chosen.name, collection or ())
-        print(f"{chosen.name}: stop requested for {', '.join(collection) if collection else 'every snapshot'}")
+        print(
+            f"{chosen.name}: stop requested for {', '.join(collection) if collection else 'every snapshot'}"
+        )
 
 
 def _chosen(context: Context, server: str | None) -> Iterator[MySqlServer]:
     known = [item for item in context.endpoints.mysql if server in (None, item.name)]
     if not known:
-        raise MisconfiguredError(f"there is no MySQL server {server!r}", "`switchboard endpoints --json` lists them")
+        raise MisconfiguredError(
+            f"there is no MySQL server {server!r}", "`switchboard endpoints --json` lists them"
+        )
     yield from known

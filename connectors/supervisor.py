@@ -37,7 +37,10 @@ class _Restarts:
 
 
 def poll_until_stopped(polls: Sequence[Callable[[], object]], stop: threading.Event, every: float) -> None:
-    """Calls the polls in turn, every `every` seconds, until `stop` is set. Blocks. An exception of one is logged and stops none."""
+    """Calls the polls in turn, every `every` seconds, until `stop` is set. Blocks.
+
+    An exception of one is logged and stops none.
+    """
     while not stop.is_set():
         for poll in polls:
             try:
@@ -45,24 +48,31 @@ def poll_until_stopped(polls: Sequence[Callable[[], object]], stop: threading.Ev
             except SwitchboardError as error:
                 log.warning("a poll failed", error=error.what)
             except Exception as error:
-                log.error("a poll failed unexpectedly: report it", error=str(error), trace=traceback.format_exc())
+                log.error(
+                    "a poll failed unexpectedly: report it", error=str(error), trace=traceback.format_exc()
+                )
         stop.wait(every)
 
 
 class ConnectorSupervisor:
     """Checks every connector on each `poll`; tolerates that Connect is unavailable.
 
-    `remediate` is called before each restart and returns whether it changed the connector's config, which restarts the
-    connector too.
+    `remediate` is called before each restart and returns whether it changed the connector's config, which
+    restarts the connector too.
     """
 
-    def __init__(self, connect: KafkaConnect, remediate: Callable[[Failure], bool] = lambda failure: False) -> None:
+    def __init__(
+        self, connect: KafkaConnect, remediate: Callable[[Failure], bool] = lambda failure: False
+    ) -> None:
         self._connect = connect
         self._remediate = remediate
         self._restarts: dict[str, _Restarts] = {}
 
     def poll(self) -> list[str]:
-        """Restarts the failed connectors whose pause is over; returns their names. Blocks for Kafka Connect."""
+        """Restarts the failed connectors whose pause is over; returns their names.
+
+        Blocks for Kafka Connect.
+        """
         restarted = []
         try:
             for name in self._connect.names():
@@ -83,7 +93,13 @@ class ConnectorSupervisor:
 
     def _restart(self, name: str, trace: str) -> None:
         restarts = self._restarts[name]
-        log.warning("connector restarted", connector=name, cause=root_cause(trace), times=restarts.times, next_pause=restarts.pause)
+        log.warning(
+            "connector restarted",
+            connector=name,
+            cause=root_cause(trace),
+            times=restarts.times,
+            next_pause=restarts.pause,
+        )
         metrics.CONNECTOR_RESTARTS.labels(name).inc()
         if not self._remediated(Failure(name, trace, restarts.times)):
             self._connect.change(name, "restart")

@@ -1,4 +1,5 @@
-"""The contract of each table as last applied: it distinguishes a dropped or renamed column from one that was never described."""
+"""The contract of each table as last applied: it distinguishes a dropped or renamed column from one that was
+never described."""
 
 from __future__ import annotations
 
@@ -32,13 +33,22 @@ def applied(control: ControlDatabase) -> dict[str, Applied]:
     """Returns the applied contracts by table name. Blocks on the control database."""
     with control.session() as session:
         rows = session.scalars(select(AppliedContract))
-        return {row.table_name: Applied(row.fingerprint, {int(key): name for key, name in row.contract["columns"].items()}) for row in rows}
+        return {
+            row.table_name: Applied(
+                row.fingerprint, {int(key): name for key, name in row.contract["columns"].items()}
+            )
+            for row in rows
+        }
 
 
 def save(control: ControlDatabase, table: Table) -> None:
     """Stores the table's contract as the applied one. Blocks on the control database."""
     columns = {str(column.id): column.name for column in table.columns}
-    values = {"fingerprint": fingerprint(table), "contract": {"columns": columns, "declared": repr(table)}, "applied_at": utc_now()}
+    values = {
+        "fingerprint": fingerprint(table),
+        "contract": {"columns": columns, "declared": repr(table)},
+        "applied_at": utc_now(),
+    }
     with control.session() as session:
         row = insert(AppliedContract).values(table_name=table.name, **values)
         session.execute(row.on_duplicate_key_update(**values))

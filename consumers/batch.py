@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from core.wire import avro
 
 PARTS = 4
-"""Each record is four consecutive parts: offset, partition, the framed value as Kafka stores it, and the offset again."""
+"""Each record is four consecutive parts: offset, partition, the framed value as Kafka stores it, and the
+offset again."""
 BLOCK_ROWS = 4096
 
 
@@ -36,7 +37,8 @@ class Batch:
         self.size += len(value)
 
     def extend(self, partition: int, offsets: Sequence[int], values: list[bytes]) -> None:
-        """Adds records of one partition, offsets ascending: the fast path of `add`, without a Python loop over the records."""
+        """Adds records of one partition, offsets ascending: the fast path of `add`, without a Python loop
+        over the records."""
         encoded = list(_encode_offsets(offsets))
         flat: list[bytes] = [avro.long(partition)] * (PARTS * len(values))
         flat[0::PARTS] = flat[3::PARTS] = encoded

@@ -33,7 +33,10 @@ NEWEST: dict[str, float] = {}
 
 
 class DeadLetterRateLimiter:
-    """Counts dead letters by table in a sliding window, and stops a table that exceeds the limit. Thread-safe."""
+    """Counts dead letters by table in a sliding window, and stops a table that exceeds the limit.
+
+    Thread-safe.
+    """
 
     def __init__(self, settings: LandingSettings, clock: Callable[[], float] = time.monotonic) -> None:
         self._limit = settings.max_dead_letters
@@ -52,8 +55,10 @@ class DeadLetterRateLimiter:
                 counts.popleft()
             if sum(number for _, number in counts) > self._limit:
                 raise StoppedError(
-                    f"table {table!r}: more than {self._limit} records in {self._window:.0f} s could not be landed; the last: {reason}",
-                    "see `switchboard dlq list`; correct the contract and run `switchboard apply`, or the source and restart the landers",
+                    f"table {table!r}: more than {self._limit} records in {self._window:.0f} s could not be "
+                    f"landed; the last: {reason}",
+                    "see `switchboard dlq list`; correct the contract and run `switchboard apply`, or the "
+                    "source and restart the landers",
                 )
 
     def forget(self, table: str) -> None:
@@ -62,7 +67,8 @@ class DeadLetterRateLimiter:
 
 
 class BatchWriter:
-    """Lands batches on one thread, with its own connection to ClickHouse and its own producer of dead letters."""
+    """Lands batches on one thread, with its own connection to ClickHouse and its own producer of dead
+    letters."""
 
     def __init__(
         self,
@@ -81,13 +87,15 @@ class BatchWriter:
     def load_schema(self, table: Table, generation: int, batch: Batch) -> None:
         """Raises as `SchemaCache.insert_plan`, except PoisonError; blocks on the registry for a new schema.
 
-        To be called for every batch of a table before any lands: a retried table would write its dead letters again.
+        To be called for every batch of a table before any lands: a retried table would write its dead letters
+        again.
         """
         with suppress(PoisonError):  # its records become dead letters
             self._schemas.insert_plan(table, batch.schema_id, generation)
 
     def land(self, table: Table, generation: int, batch: Batch) -> None:
-        """Blocks until each record is inserted or durably a dead letter; else raises, and no offset may be committed."""
+        """Blocks until each record is inserted or durably a dead letter; else raises, and no offset may be
+        committed."""
         try:
             plan = self._schemas.insert_plan(table, batch.schema_id, generation)
         except PoisonError as error:
@@ -95,13 +103,22 @@ class BatchWriter:
             return
         self._insert(table, generation, plan, batch)
 
-    def _insert(self, table: Table, generation: int, plan: InsertPlan, batch: Batch, *, whole: bool = True) -> None:
-        """Halves a refused batch until the failing record is isolated, which takes long: the log says so once."""
+    def _insert(
+        self, table: Table, generation: int, plan: InsertPlan, batch: Batch, *, whole: bool = True
+    ) -> None:
+        """Halves a refused batch until the failing record is isolated, which takes long: the log says so
+        once."""
         try:
             self._writer.insert(table.name, plan.query, partial(batch.file, plan.container_header))
         except PoisonError as error:
             if whole:
-                log.warning("a record cannot be landed", table=table.name, among=batch.rows, schema_id=batch.schema_id, reason=str(error))
+                log.warning(
+                    "a record cannot be landed",
+                    table=table.name,
+                    among=batch.rows,
+                    schema_id=batch.schema_id,
+                    reason=str(error),
+                )
             if batch.rows > 1:
                 for half in batch.halves():
                     self._insert(table, generation, plan, half, whole=False)
@@ -112,20 +129,27 @@ class BatchWriter:
             metrics.LANDED_BYTES.labels(table.name).inc(batch.size)
             _record_freshness(table, plan, batch)
 
-    def land_tombstones(self, table: Table, generation: int, tombstones: Sequence[tuple[int, int, bytes]]) -> None:
+    def land_tombstones(
+        self, table: Table, generation: int, tombstones: Sequence[tuple[int, int, bytes]]
+    ) -> None:
         """Lands tombstones, each as (partition, offset, key).
 
         Those of Debezium follow a delete event and are ignored; a Flink job sends no other delete.
         """
         if not isinstance(table.source, Computed):
             return
-        rows = ({"_partition": p, "_offset": o, "key": key.decode(errors="replace")} for p, o, key in tombstones)
+        rows = (
+            {"_partition": p, "_offset": o, "key": key.decode(errors="replace")} for p, o, key in tombstones
+        )
         body = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
         self._writer.insert(table.name, tombstone_query(table, generation), lambda: (body,))
         metrics.LANDED_ROWS.labels(table.name).inc(len(tombstones))
 
-    def handle_unbatchable(self, table: Table, generation: int, partition: int, offset: int, value: bytes, reason: str) -> None:
-        """Lands a record that fits no batch: a truncate sets NEEDS_VERIFICATION, any other becomes a dead letter."""
+    def handle_unbatchable(
+        self, table: Table, generation: int, partition: int, offset: int, value: bytes, reason: str
+    ) -> None:
+        """Lands a record that fits no batch: a truncate sets NEEDS_VERIFICATION, any other becomes a dead
+        letter."""
         shard = self._truncated((topic_of(table), generation), value)
         if shard is None:
             self._dead_letter(table, generation, [(partition, offset, value)], PoisonError(reason))
@@ -133,17 +157,29 @@ class BatchWriter:
         record = f"{topic_of(table)}[{partition}]@{offset}"
         reason = f"the source truncated the table, see {record}: its old rows still exist here"
         set_condition(self._control, table.name, shard, NEEDS_VERIFICATION, reason)
-        log.warning("table truncated in the source", table=table.name, shard=shard, record=record, remedy="switchboard verify --repair")
+        log.warning(
+            "table truncated in the source",
+            table=table.name,
+            shard=shard,
+            record=record,
+            remedy="switchboard verify --repair",
+        )
 
     def _truncated(self, topic_generation: TopicGenerationKey, value: bytes) -> str | None:
         identity = confluent.schema_id(value)
         try:
-            record = None if identity is None else decoded(parsed(json.loads(self._schemas.text(topic_generation, identity))), value)
+            record = (
+                None
+                if identity is None
+                else decoded(parsed(json.loads(self._schemas.text(topic_generation, identity))), value)
+            )
         except PoisonError:
             return None
         return None if record is None else truncated_shard(record)
 
-    def _dead_letter(self, table: Table, generation: int, records: Sequence[tuple[int, int, bytes]], reason: PoisonError) -> None:
+    def _dead_letter(
+        self, table: Table, generation: int, records: Sequence[tuple[int, int, bytes]], reason: PoisonError
+    ) -> None:
         """Writes records, each as (partition, offset, value), to the dead letters."""
         if not isinstance(reason, DiscardedError):
             self._limiter.count(table.name, len(records), str(reason))
@@ -152,7 +188,8 @@ class BatchWriter:
 
 
 def _record_freshness(table: Table, plan: InsertPlan, batch: Batch) -> None:
-    """Reads the commit time of the batch's last record; batches of a table may land concurrently, so the newest counts."""
+    """Reads the commit time of the batch's last record; batches of a table may land concurrently, so the
+    newest counts."""
     record = decoded(plan.schema, batch.parts[-2])
     if record is not None:
         NEWEST[table.name] = max(NEWEST.get(table.name, 0.0), committed_at(record))

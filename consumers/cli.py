@@ -20,12 +20,17 @@ from core.errors import MisconfiguredError
 from core.settings import Context
 from core.shutdown import stop_on_signal
 
-dlq = typer.Typer(help="Dead letters: records that could not be landed.", pretty_exceptions_enable=False, no_args_is_help=True)
+dlq = typer.Typer(
+    help="Dead letters: records that could not be landed.",
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+)
 Topic = Annotated[str | None, typer.Option(help="Only this change topic.")]
 
 
 def make_lander(ctx: Context, stop: threading.Event) -> Lander:
-    """Returns a lander for the current contracts, with every generation of computed tables; it ends once `stop` is set."""
+    """Returns a lander for the current contracts, with every generation of computed tables; it ends once
+    `stop` is set."""
     endpoints, settings = ctx.endpoints, ctx.settings
     control = ControlDatabase(endpoints.mysql[0], settings.control_database)
     control.migrate()
@@ -35,8 +40,14 @@ def make_lander(ctx: Context, stop: threading.Event) -> Lander:
     return Lander(endpoints, settings.landing, catalog, control, prepare, stop.is_set, contracts)
 
 
-def land(ctx: typer.Context, metrics_port: Annotated[int, typer.Option(help="Prometheus port; 0 takes a free one.")] = 0) -> None:
-    """Land every change topic in ClickHouse until SIGTERM or Ctrl-C, then finish the batches in progress. Several may run at once."""
+def land(
+    ctx: typer.Context,
+    metrics_port: Annotated[int, typer.Option(help="Prometheus port; 0 takes a free one.")] = 0,
+) -> None:
+    """Land every change topic in ClickHouse until SIGTERM or Ctrl-C, then finish the batches in progress.
+
+    Several may run at once.
+    """
     logging.configure()
     stop = stop_on_signal()
     logging.get("lander").info("metrics", port=metrics.serve(metrics_port))
@@ -59,14 +70,22 @@ def list_letters(
         waiting, replayed = waiting + (not letter.replayed), replayed + letter.replayed
         if every or not letter.replayed:
             at = dt.datetime.fromtimestamp(letter.time / 1000, dt.UTC).isoformat(timespec="seconds")
-            print(f"{at} {letter} schema {letter.schema_id}: {letter.reason}{', replayed' if letter.replayed else ''}")
+            print(
+                f"{at} {letter} schema {letter.schema_id}: "
+                f"{letter.reason}{', replayed' if letter.replayed else ''}"
+            )
     print(f"{waiting} pending, {replayed} replayed" + (f", {foreign} unreadable" if foreign else ""))
 
 
 @dlq.command()
-def show(ctx: typer.Context, record: Annotated[str, typer.Argument(help="TOPIC[PARTITION]@OFFSET, as `dlq list` prints it.")]) -> None:
+def show(
+    ctx: typer.Context,
+    record: Annotated[str, typer.Argument(help="TOPIC[PARTITION]@OFFSET, as `dlq list` prints it.")],
+) -> None:
     """Show the newest dead letter of one record, with all its fields."""
-    found = [letter for letter in read(ctx.obj.endpoints.kafka, record.partition("[")[0]) if str(letter) == record]
+    found = [
+        letter for letter in read(ctx.obj.endpoints.kafka, record.partition("[")[0]) if str(letter) == record
+    ]
     if not found:
         raise MisconfiguredError(f"no dead letter {record}", "`switchboard dlq list` lists them")
     print(json.dumps({**vars(found[-1]), "value": found[-1].value.hex()}, indent=1))

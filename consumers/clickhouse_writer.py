@@ -14,14 +14,17 @@ from core.clients.clickhouse import first_line
 from core.errors import MisconfiguredError, PoisonError, TransientError
 from core.settings import ClickHouseEndpoint
 
-RECORD_ERRORS = frozenset({6, 26, 27, 32, 33, 34, 38, 41, 69, 70, 72, 117, 128, 131, 321, 349, 395, 407, 441, 467, 636, 1001})
+RECORD_ERRORS = frozenset(
+    {6, 26, 27, 32, 33, 34, 38, 41, 69, 70, 72, 117, 128, 131, 321, 349, 395, 407, 441, 467, 636, 1001}
+)
 """ClickHouse's error codes that a record can cause: parsing, conversion, a violated constraint."""
 
 STRUCTURE_ERRORS = frozenset({16, 47, 60, 81})
 """A missing column, table or database: retrying helps only once the contracts are applied."""
 
 LIMITS = {"max_query_size": 16 << 20}
-"""The query of a table with a thousand columns has about 300 KB, too long for the URL: it is sent before the data."""
+"""The query of a table with a thousand columns has about 300 KB, too long for the URL: it is sent before the
+data."""
 
 log = logging.get("lander")
 
@@ -33,7 +36,9 @@ class UnfitTableError(TransientError):
 class ClickHouseWriter:
     """Sends Avro files over one keep-alive connection; one writer per thread."""
 
-    def __init__(self, endpoint: ClickHouseEndpoint, retry_timeout: float, stopping: Callable[[], bool]) -> None:
+    def __init__(
+        self, endpoint: ClickHouseEndpoint, retry_timeout: float, stopping: Callable[[], bool]
+    ) -> None:
         self._session = requests.Session()
         self._session.auth = (endpoint.user, endpoint.password.get_secret_value())
         self._endpoint = endpoint
@@ -42,7 +47,8 @@ class ClickHouseWriter:
         self._stopping = stopping
 
     def insert(self, table: str, query: str, body: Callable[[], Iterable[bytes]]) -> None:
-        """Sends the bytes of `body`, called for each attempt, and blocks until ClickHouse has acknowledged them.
+        """Sends the bytes of `body`, called for each attempt, and blocks until ClickHouse has acknowledged
+        them.
 
         Raises PoisonError if a record cannot land, TransientError after `patience` seconds without success,
         UnfitTableError at once, MisconfiguredError if an operator must act.
@@ -53,7 +59,9 @@ class ClickHouseWriter:
             error = state.outcome.exception() if state.outcome is not None else None
             log.warning("insert retried", table=table, attempt=state.attempt_number, error=str(error))
             if self._stopping():
-                raise TransientError(f"table {table!r}: stopped while ClickHouse did not answer; the batch is not committed")
+                raise TransientError(
+                    f"table {table!r}: stopped while ClickHouse did not answer; the batch is not committed"
+                )
 
         again = retry(
             retry=retry_if_exception(_is_retried),
@@ -73,7 +81,8 @@ class ClickHouseWriter:
             answer = self._session.post(self._url, params=LIMITS, data=sent, timeout=(10, 300))
         except requests.RequestException as error:
             raise TransientError(
-                f"table {table!r}: ClickHouse at {self._endpoint.host}:{self._endpoint.http_port} does not answer"
+                f"table {table!r}: ClickHouse at {self._endpoint.host}:{self._endpoint.http_port} does not "
+                "answer"
             ) from error
         if answer.status_code != 200 or "X-ClickHouse-Exception-Code" in answer.headers:
             raise _classified(table, int(answer.headers.get("X-ClickHouse-Exception-Code", 0)), answer.text)

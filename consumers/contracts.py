@@ -13,7 +13,8 @@ log = logging.get("lander")
 
 
 class Contracts:
-    """Called, it returns the catalog with every generation of computed tables. Blocks on the control database.
+    """Called, it returns the catalog with every generation of computed tables. Blocks on the control
+    database.
 
     Raises ContractError if the contracts cannot be read, as when somebody is editing them.
     """
@@ -29,8 +30,15 @@ class Contracts:
         if current != self._applied:
             self._catalog = self._reload()
             for table in self._catalog:
-                if table.name in current and current[table.name] not in (self._applied.get(table.name), fingerprint(table)):
-                    log.warning("the applied contract differs from the one that is loaded here", table=table.name, contracts=self._package)
+                if table.name in current and current[table.name] not in (
+                    self._applied.get(table.name),
+                    fingerprint(table),
+                ):
+                    log.warning(
+                        "the applied contract differs from the one that is loaded here",
+                        table=table.name,
+                        contracts=self._package,
+                    )
             self._applied = current
         return self._catalog.with_all_generations(result_versions.materialised_generations(self._control))
 
@@ -38,6 +46,8 @@ class Contracts:
         return {name: contract.fingerprint for name, contract in applied(self._control).items()}
 
     def _reload(self) -> Catalog:
-        for name in [name for name in sys.modules if name == self._package or name.startswith(f"{self._package}.")]:
+        for name in [
+            name for name in sys.modules if name == self._package or name.startswith(f"{self._package}.")
+        ]:
             del sys.modules[name]
         return load(self._package)

@@ -20,7 +20,8 @@ Coordinates = tuple[str, int, int, int]
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A record that could not land; `time` is when it became a dead letter, in milliseconds since the epoch."""
+    """A record that could not land; `time` is when it became a dead letter, in milliseconds since the
+    epoch."""
 
     topic: str
     generation: int
@@ -55,11 +56,20 @@ class DeadLetterWriter:
         self._producer: Producer | None = None
         self._failures: list[str] = []
 
-    def put(self, topic: str, generation: int, records: Sequence[tuple[int, int, bytes]], reason: str) -> None:
-        """Writes records, each as (partition, offset, value). Blocks until all in-sync replicas hold them, or raises TransientError."""
+    def put(
+        self, topic: str, generation: int, records: Sequence[tuple[int, int, bytes]], reason: str
+    ) -> None:
+        """Writes records, each as (partition, offset, value).
+
+        Blocks until all in-sync replicas hold them, or raises TransientError.
+        """
         shared = {"topic": topic, "generation": str(generation), "reason": reason[:2000]}
         for partition, offset, value in records:
-            coordinates = {"partition": str(partition), "offset": str(offset), "schema_id": str(confluent.schema_id(value) or "")}
+            coordinates = {
+                "partition": str(partition),
+                "offset": str(offset),
+                "schema_id": str(confluent.schema_id(value) or ""),
+            }
             self._produce(topic, value, shared | coordinates)
         self._flush(topic)
 
@@ -67,8 +77,17 @@ class DeadLetterWriter:
         """Records in their topic that these dead letters have landed. Blocks and raises as `put` does."""
         topics = set()
         for letter in letters:
-            coordinates = {"topic": letter.topic, "generation": letter.generation, "partition": letter.partition, "offset": letter.offset}
-            self._produce(letter.topic, b"", {**{name: str(value) for name, value in coordinates.items()}, REPLAYED: "1"})
+            coordinates = {
+                "topic": letter.topic,
+                "generation": letter.generation,
+                "partition": letter.partition,
+                "offset": letter.offset,
+            }
+            self._produce(
+                letter.topic,
+                b"",
+                {**{name: str(value) for name, value in coordinates.items()}, REPLAYED: "1"},
+            )
             topics.add(letter.topic)
         if topics:
             self._flush(", ".join(sorted(topics)))
@@ -77,7 +96,12 @@ class DeadLetterWriter:
         self._producer = self._producer or producer(self._kafka)
         while True:
             try:
-                self._producer.produce(dlq_of(topic), value=value, headers=headers, on_delivery=self._delivered)  # type: ignore[arg-type]
+                self._producer.produce(
+                    dlq_of(topic),
+                    value=value,
+                    headers=headers,  # type: ignore[arg-type]
+                    on_delivery=self._delivered,
+                )
                 return
             except BufferError:
                 self._producer.poll(1)
@@ -91,18 +115,25 @@ class DeadLetterWriter:
         failures, self._failures = self._failures, []
         if left or failures:
             raise TransientError(
-                f"{topic}: dead letters could not be stored: {'; '.join(failures[:3]) or 'no answer in 60 s'}",
+                f"{topic}: dead letters could not be stored: "
+                f"{'; '.join(failures[:3]) or 'no answer in 60 s'}",
                 f"does topic {dlq_of(topic)} exist? run `switchboard apply`",
             )
 
 
 def read(kafka: KafkaEndpoint, topic: str | None = None) -> Iterator[DeadLetter]:
-    """Yields every dead letter (of one change topic), oldest first in each partition. Blocks up to 10 s without an answer."""
+    """Yields every dead letter (of one change topic), oldest first in each partition.
+
+    Blocks up to 10 s without an answer.
+    """
     return (entry for entry in entries(kafka, topic) if isinstance(entry, DeadLetter))
 
 
 def entries(kafka: KafkaEndpoint, topic: str | None = None) -> Iterator[DeadLetter | ForeignRecord]:
-    """As `read`, with every other record of these topics. Each topic is read twice: a replay is recorded after its dead letter."""
+    """As `read`, with every other record of these topics.
+
+    Each topic is read twice: a replay is recorded after its dead letter.
+    """
     for name in sorted(admin(kafka).list_topics(timeout=10).topics):
         if name.startswith(DLQ_PREFIX) and topic in (None, name[len(DLQ_PREFIX) :]):
             replayed_at = {
@@ -122,7 +153,10 @@ def _replayed(message: Message) -> Coordinates | None:
 
 
 def _headers(message: Message) -> dict[str, str]:
-    return {str(item[0]): bytes(item[1] or b"").decode(errors="replace") for item in list(message.headers() or [])}  # type: ignore[arg-type]
+    return {
+        str(item[0]): bytes(item[1] or b"").decode(errors="replace")  # type: ignore[arg-type]
+        for item in list(message.headers() or [])
+    }
 
 
 def _coordinates(headers: dict[str, str]) -> Coordinates:
@@ -135,6 +169,8 @@ def _entry(message: Message, replayed_at: dict[Coordinates, int]) -> DeadLetter 
         coordinates = _coordinates(headers)
         schema_id = int(headers["schema_id"]) if headers["schema_id"] else None
         landed = replayed_at.get(coordinates, -1) > offset
-        return DeadLetter(*coordinates, schema_id, headers["reason"], message.timestamp()[1], message.value() or b"", landed)
+        return DeadLetter(
+            *coordinates, schema_id, headers["reason"], message.timestamp()[1], message.value() or b"", landed
+        )
     except (KeyError, ValueError):
         return ForeignRecord(f"{message.topic()}[{message.partition()}]@{offset}")

@@ -13,7 +13,8 @@ from schemas.table import Table
 
 @dataclass(frozen=True)
 class Decision:
-    """The applied contract's fingerprint, the newest bound generation of the topic, and the newest gap that was accepted."""
+    """The applied contract's fingerprint, the newest bound generation of the topic, and the newest gap that
+    was accepted."""
 
     contract: str
     generation: int
@@ -27,7 +28,9 @@ def decisions(control: ControlDatabase, tables: Mapping[str, Table]) -> dict[str
     accepted = gaps.accepted(control)
     return {
         topic: Decision(
-            contracts.get(table.name, UNAPPLIED).fingerprint, bound.get(topic, 0), accepted[topic].number if topic in accepted else 0
+            contracts.get(table.name, UNAPPLIED).fingerprint,
+            bound.get(topic, 0),
+            accepted[topic].number if topic in accepted else 0,
         )
         for topic, table in tables.items()
     }

@@ -1,6 +1,7 @@
 """The columns that each shard's table has lost, by the source's DDL.
 
-A record's schema cannot say so: in a rolling migration a shard that never had the column writes newer schemas without it.
+A record's schema cannot say so: in a rolling migration a shard that never had the column writes newer schemas
+without it.
 """
 
 from __future__ import annotations
@@ -33,7 +34,10 @@ class DroppedColumns:
         for item in record.get("tableChanges") or ():
             name = table_name(item["id"], database)
             previous_name = table_name(item["previousId"], database) if item.get("previousId") else name
-            previous, dropped = self._columns.pop(previous_name, frozenset()), self._dropped.pop(previous_name, frozenset())
+            previous, dropped = (
+                self._columns.pop(previous_name, frozenset()),
+                self._dropped.pop(previous_name, frozenset()),
+            )
             if item["type"] == "CREATE":
                 previous = dropped = frozenset()
             if item["type"] != "DROP":
@@ -42,7 +46,11 @@ class DroppedColumns:
 
     def of(self, table: str, names: frozenset[str]) -> dict[str, frozenset[str]]:
         """Returns, by database, those of these columns that its table has lost."""
-        return {database: dropped & names for (database, name), dropped in self._dropped.items() if name == table and dropped & names}
+        return {
+            database: dropped & names
+            for (database, name), dropped in self._dropped.items()
+            if name == table and dropped & names
+        }
 
 
 class SourceHistory:
@@ -56,7 +64,8 @@ class SourceHistory:
         self._lock = threading.Lock()
 
     def dropped(self, table: str, names: frozenset[str]) -> dict[str, frozenset[str]]:
-        """Returns, by database, those of these columns that its table has lost. Blocks; raises TransientError after 10 s without Kafka.
+        """Returns, by database, those of these columns that its table has lost. Blocks; raises TransientError
+        after 10 s without Kafka.
 
         DDL is in the history before the records that follow it are in their topics.
         """

@@ -1,4 +1,5 @@
-"""Decoding of the few records that a lander reads: those that fit no batch, and the last of each batch, for freshness."""
+"""Decoding of the few records that a lander reads: those that fit no batch, and the last of each batch, for
+freshness."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ TRUNCATE = "t"
 
 
 def parsed(schema: dict[str, Any]) -> Any:
-    """Returns the schema for `decoded`; None if fastavro refuses it, as it does a default that does not fit its type."""
+    """Returns the schema for `decoded`; None if fastavro refuses it, as it does a default that does not fit
+    its type."""
     try:
         return fastavro.parse_schema(schema)
     except (SchemaParseException, UnknownType):
@@ -34,7 +36,8 @@ def decoded(schema: Any, value: bytes) -> dict[str, Any] | None:
 
 
 def truncated_shard(record: dict[str, Any]) -> str | None:
-    """Returns the database whose table was truncated, if this is a truncate event: no row has a delete event then."""
+    """Returns the database whose table was truncated, if this is a truncate event: no row has a delete event
+    then."""
     return str(record["source"]["db"]) if record.get("op") == TRUNCATE else None
 
 

@@ -13,7 +13,8 @@ log = logging.get("lander")
 
 
 class DiscardedError(PoisonError):
-    """The contract's policy makes the record a dead letter: it is no error, and does not count towards stopping the table."""
+    """The contract's policy makes the record a dead letter: it is no error, and does not count towards
+    stopping the table."""
 
 
 def evolve(table: Table, schema_id: int, fields: tuple[Field, ...], unknown: tuple[Field, ...]) -> Table:
@@ -25,14 +26,21 @@ def evolve(table: Table, schema_id: int, fields: tuple[Field, ...], unknown: tup
         case "evolve":
             for field in unknown:
                 if not landable(field):
-                    log.warning("column cannot be landed and is left out", table=table.name, column=field.name, type=field.logical)
+                    log.warning(
+                        "column cannot be landed and is left out",
+                        table=table.name,
+                        column=field.name,
+                        type=field.logical,
+                    )
             return evolved(table, fields)
         case "discard_value":
             return table
         case "freeze":
             raise StoppedError(
-                f"table {table.name!r}: schema id {schema_id} brings column {names}, which the contract does not describe",
-                "describe it in the contract, or change the contract's unknown_column; then `switchboard apply`",
+                f"table {table.name!r}: schema id {schema_id} brings column {names}, which the contract "
+                "does not describe",
+                "describe it in the contract, or change the contract's unknown_column; then `switchboard "
+                "apply`",
             )
         case "discard_row":
             raise DiscardedError(f"column {names} is unknown and the contract's policy is discard_row")

@@ -1,4 +1,5 @@
-"""The freshness of each table: records pending in its topic, and the lag from commit to landing of landed rows."""
+"""The freshness of each table: records pending in its topic, and the lag from commit to landing of landed
+rows."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ from schemas.render.clickhouse import storage_table
 
 @dataclass(frozen=True)
 class Freshness:
-    """`landed` records within the window; lags are commit to landed; `age_seconds` since the newest landed commit."""
+    """`landed` records within the window; lags are commit to landed; `age_seconds` since the newest landed
+    commit."""
 
     table: str
     landed: int
@@ -29,7 +31,9 @@ class Freshness:
 
 
 MEASURE = """
-SELECT {name}, countIf(recent), quantilesIf(0.5, 0.99)(lag, recent), count(), dateDiff('millisecond', max(committed), now64(3))
+SELECT
+    {name}, countIf(recent), quantilesIf(0.5, 0.99)(lag, recent), count(),
+    dateDiff('millisecond', max(committed), now64(3))
 FROM
 (
     SELECT
@@ -44,11 +48,15 @@ FROM
 def measure(endpoint: ClickHouseEndpoint, catalog: Catalog, seconds: int) -> list[Freshness]:
     """Returns the freshness of each table over the last `seconds`, in the catalog's order.
 
-    Snapshot rows have no commit of their own: the time at which Debezium read them counts. Blocks on ClickHouse: one query reads two
-    columns of every table. Raises TransientError (away) or MisconfiguredError (refused, or a table is missing).
+    Snapshot rows have no commit of their own: the time at which Debezium read them counts. Blocks on
+    ClickHouse: one query reads two columns of every table. Raises TransientError (away) or MisconfiguredError
+    (refused, or a table is missing).
     """
     tables = list(catalog)
-    selects = [MEASURE.format(name=ch_string(table.name), seconds=int(seconds), rows=storage_table(table)) for table in tables]
+    selects = [
+        MEASURE.format(name=ch_string(table.name), seconds=int(seconds), rows=storage_table(table))
+        for table in tables
+    ]
     with clickhouse.answering(endpoint):
         rows = clickhouse.connect(endpoint).query("UNION ALL".join(selects)).result_rows if tables else ()
     by_name = {str(row[0]): _freshness(*row) for row in rows}
@@ -61,7 +69,10 @@ def _freshness(name: str, landed: int, lags: Sequence[float], rows: int, age_ms:
 
 
 def waiting(endpoint: KafkaEndpoint, group: str, catalog: Catalog) -> dict[str, int]:
-    """Returns, by table, the records of its topic that no lander has committed. Blocks up to 15 s a partition while Kafka is away."""
+    """Returns, by table, the records of its topic that no lander has committed.
+
+    Blocks up to 15 s a partition while Kafka is away.
+    """
     reader = consumer(endpoint, group)
     try:
         pending = {}
@@ -69,10 +80,14 @@ def waiting(endpoint: KafkaEndpoint, group: str, catalog: Catalog) -> dict[str, 
         for table in catalog:
             if (topic := topic_of(table)) in live:
                 partitions = [TopicPartition(topic, partition) for partition in live[topic].partitions]
-                pending[table.name] = sum(_behind(reader, partition) for partition in reader.committed(partitions, timeout=15))
+                pending[table.name] = sum(
+                    _behind(reader, partition) for partition in reader.committed(partitions, timeout=15)
+                )
         return pending
     except KafkaException as error:
-        raise TransientError(f"Kafka at {endpoint.bootstrap} does not list the landers' offsets: {error}", "is it running?") from error
+        raise TransientError(
+            f"Kafka at {endpoint.bootstrap} does not list the landers' offsets: {error}", "is it running?"
+        ) from error
     finally:
         reader.close()
 

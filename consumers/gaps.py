@@ -1,4 +1,5 @@
-"""Records that expired before a lander read them, as accepted by an operator: landing may start after them."""
+"""Records that expired before a lander read them, as accepted by an operator: landing may start after
+them."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ KIND = "gap"
 
 @dataclass(frozen=True)
 class Gap:
-    """`offsets` maps a partition to the committed offset at acceptance: the gap is skipped from that offset only."""
+    """`offsets` maps a partition to the committed offset at acceptance: the gap is skipped from that offset
+    only."""
 
     number: int
     generation: int
@@ -23,8 +25,14 @@ class Gap:
 
 
 def accept(control: ControlDatabase, topic: str, generation: int, offsets: Mapping[int, int]) -> None:
-    """Lets landers of this generation with these committed offsets start at the log's start. Blocks on the control database."""
-    detail = {"generation": generation, "offsets": {str(partition): offset for partition, offset in offsets.items()}}
+    """Lets landers of this generation with these committed offsets start at the log's start.
+
+    Blocks on the control database.
+    """
+    detail = {
+        "generation": generation,
+        "offsets": {str(partition): offset for partition, offset in offsets.items()},
+    }
     with control.session() as session:
         session.add(Run(kind=KIND, subject=topic, status="COMPLETED", detail=detail, ended_at=utc_now()))
 

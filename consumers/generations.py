@@ -1,4 +1,5 @@
-"""Generations of topics: each identity (cluster id, topic id) is bound to a generation in the control database."""
+"""Generations of topics: each identity (cluster id, topic id) is bound to a generation in the control
+database."""
 
 from __future__ import annotations
 
@@ -15,7 +16,10 @@ VISIBLE_SECONDS = 30.0
 
 
 def identity(describer: TopicDescriber, topic: str) -> TopicIdentity:
-    """Returns the topic's identity. Blocks as `identities`; raises TransientError if Kafka does not know it (yet)."""
+    """Returns the topic's identity.
+
+    Blocks as `identities`; raises TransientError if Kafka does not know it (yet).
+    """
     found = describer.identity(topic)
     if found is None:
         raise TransientError(f"topic {topic} is not visible yet", "run `switchboard apply` again")
@@ -27,18 +31,28 @@ def await_topic(describer: TopicDescriber, topic: str, *, exists: bool) -> None:
     deadline = time.monotonic() + VISIBLE_SECONDS
     while (describer.identity(topic) is not None) is not exists:
         if time.monotonic() > deadline:
-            what = f"topic {topic} was created but is not visible yet" if exists else f"topic {topic} was deleted but is still visible"
+            what = (
+                f"topic {topic} was created but is not visible yet"
+                if exists
+                else f"topic {topic} was deleted but is still visible"
+            )
             raise TransientError(what, "run `switchboard apply` again")
         time.sleep(0.1)
 
 
 def bind(control: ControlDatabase, topic: str, identity: TopicIdentity) -> int:
-    """Returns the topic's generation, the next one for a new identity. Idempotent; blocks on the control database."""
+    """Returns the topic's generation, the next one for a new identity.
+
+    Idempotent; blocks on the control database.
+    """
     with control.session() as session:
         known = lookup(control, topic, identity)
         if known is not None:
             return known.generation
-        newest = session.scalar(select(func.max(TopicGeneration.generation)).where(TopicGeneration.topic == topic)) or 0
+        newest = (
+            session.scalar(select(func.max(TopicGeneration.generation)).where(TopicGeneration.topic == topic))
+            or 0
+        )
         session.add(
             TopicGeneration(
                 topic=topic,
@@ -52,7 +66,10 @@ def bind(control: ControlDatabase, topic: str, identity: TopicIdentity) -> int:
 
 
 def bound(control: ControlDatabase, topic: str, identity: TopicIdentity) -> int:
-    """Returns the topic's generation. Raises StoppedError if this identity is not bound, or its number of partitions changed."""
+    """Returns the topic's generation.
+
+    Raises StoppedError if this identity is not bound, or its number of partitions changed.
+    """
     known = lookup(control, topic, identity)
     if known is None:
         raise StoppedError(
@@ -81,5 +98,7 @@ def lookup(control: ControlDatabase, topic: str, identity: TopicIdentity) -> Top
 def newest(control: ControlDatabase) -> dict[str, int]:
     """Returns the newest bound generation of each topic. Blocks on the control database."""
     with control.session() as session:
-        query = select(TopicGeneration.topic, func.max(TopicGeneration.generation)).group_by(TopicGeneration.topic)
+        query = select(TopicGeneration.topic, func.max(TopicGeneration.generation)).group_by(
+            TopicGeneration.topic
+        )
         return {topic: int(number) for topic, number in session.execute(query)}

@@ -37,11 +37,15 @@ class ExpiredRecords:
     @property
     def lines(self) -> tuple[str, ...]:
         """One line for each partition."""
-        return tuple(f"{self.topic}[{number}]: {offset} to {self.log_starts[number] - 1}" for number, offset in self.committed.items())
+        return tuple(
+            f"{self.topic}[{number}]: {offset} to {self.log_starts[number] - 1}"
+            for number, offset in self.committed.items()
+        )
 
 
 class GroupPlanner:
-    """Retention, or a consumer group that was deleted or renamed: `apply` lets landing start at the log's start.
+    """Retention, or a consumer group that was deleted or renamed: `apply` lets landing start at the log's
+    start.
 
     The table needs a snapshot and a verification then, as its changes were missed.
     """
@@ -63,19 +67,23 @@ class GroupPlanner:
                 self.name,
                 "run",
                 expired.topic,
-                f"start at the log's start, as records expired before they had landed; {_next_step(expired.table)}",
+                "start at the log's start, as records expired before they had landed; "
+                f"{_next_step(expired.table)}",
                 expired.lines,
             )
             for expired in self._expired()
         ]
 
     def apply(self, step: Step) -> None:
-        """Sets the table's conditions first: a process that dies before the gap is accepted has landed nothing yet."""
+        """Sets the table's conditions first: a process that dies before the gap is accepted has landed
+        nothing yet."""
         for expired in self._expired():
             if expired.topic != step.subject:
                 continue
             if not isinstance(expired.table.source, Computed):
-                reason = f"records of {expired.topic} expired before they had landed: {', '.join(expired.lines)}"
+                reason = (
+                    f"records of {expired.topic} expired before they had landed: {', '.join(expired.lines)}"
+                )
                 set_condition(self._control, expired.table.name, ALL_SHARDS, NEEDS_SNAPSHOT, reason)
                 set_condition(self._control, expired.table.name, ALL_SHARDS, NEEDS_VERIFICATION, reason)
             gaps.accept(self._control, expired.topic, expired.generation, expired.committed)
@@ -106,14 +114,20 @@ class GroupPlanner:
         try:
             return partition_offsets(self._admin, wanted, EARLIEST, limit=10)
         except KafkaException as error:
-            raise TransientError(f"Kafka at {self._bootstrap} does not answer with its log starts: {error}", "is it running?") from error
+            raise TransientError(
+                f"Kafka at {self._bootstrap} does not answer with its log starts: {error}", "is it running?"
+            ) from error
 
     def _committed(self) -> dict[tuple[str, int], TopicPartition]:
-        futures = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(self._group)], request_timeout=10)
+        futures = self._admin.list_consumer_group_offsets(
+            [ConsumerGroupTopicPartitions(self._group)], request_timeout=10
+        )
         try:
             partitions = futures[self._group].result().topic_partitions
         except KafkaException as error:
-            raise TransientError(f"Kafka at {self._bootstrap} does not list the offsets of group {self._group}: {error}") from error
+            raise TransientError(
+                f"Kafka at {self._bootstrap} does not list the offsets of group {self._group}: {error}"
+            ) from error
         return {(partition.topic, partition.partition): partition for partition in partitions}
 
 

@@ -1,7 +1,8 @@
 """Held tables: they are not landed, each for its own reason, while the others are.
 
 A waiting table is retried with back-off. A stopped table resumes once an operator has decided about it
-(`consumers.decisions`), or when its landers are restarted. Neither keeps records in memory: they are fetched again.
+(`consumers.decisions`), or when its landers are restarted. Neither keeps records in memory: they are fetched
+again.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ class HeldTables:
     """Keyed by topic. Not thread-safe."""
 
     def __init__(self, retry_timeout: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """A table that is held for `retry_timeout` seconds for a reason of `RETRIED_FOR_A_TIME` is stopped."""
+        """A table that is held for `retry_timeout` seconds for a reason of `RETRIED_FOR_A_TIME` is
+        stopped."""
         self._retry_timeout = retry_timeout
         self._clock = clock
         self._held: dict[str, _Hold] = {}
@@ -48,7 +50,10 @@ class HeldTables:
         return topic in self._held
 
     def wait(self, topic: str, error: Exception) -> float:
-        """Holds the table and returns the seconds until its next retry. Raises StoppedError once its time is up."""
+        """Holds the table and returns the seconds until its next retry.
+
+        Raises StoppedError once its time is up.
+        """
         now = self._clock()
         hold = self._held.get(topic) or self._resumed.pop(topic, None) or _Hold(now, 0, None)
         if isinstance(error, RETRIED_FOR_A_TIME) and now - hold.since > self._retry_timeout:
@@ -90,4 +95,6 @@ class HeldTables:
 
 def error_line(error: Exception) -> str:
     """Returns the error's message as one line."""
-    return str(error if isinstance(error, SwitchboardError) else error.__cause__ or error).splitlines()[0][:500]
+    return str(error if isinstance(error, SwitchboardError) else error.__cause__ or error).splitlines()[0][
+        :500
+    ]

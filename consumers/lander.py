@@ -1,4 +1,7 @@
-"""The lander: Kafka -> ClickHouse for every table of a catalog. One thread fetches and encodes, others insert."""
+"""The lander: Kafka -> ClickHouse for every table of a catalog.
+
+One thread fetches and encodes, others insert.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,8 @@ FETCH = 1_000
 """Messages of one fetch: few enough to stay in the processor's caches until they are encoded."""
 COMMIT_SECONDS = 0.2
 QUICK_SECONDS = 1.0
-"""For this long a failed call is retried at once; then the table is held, and its thread is free for others."""
+"""For this long a failed call is retried at once; then the table is held, and its thread is free for others.
+"""
 GROUP = {
     "partition.assignment.strategy": "cooperative-sticky",
     "enable.partition.eof": True,
@@ -71,9 +75,11 @@ class Lander:
         self._decided = decisions(control, self._tables)
         self._generations: dict[str, int] = {}
         self._identities: dict[str, TopicIdentity] = {}
-        """Identities bound to `_generations`, cached as a binding never changes and each lookup costs a query."""
+        """Identities bound to `_generations`, cached as a binding never changes and each lookup costs a
+        query."""
         self._assigned: set[tuple[str, int]] = set()
-        """(topic, partition). Kept here because librdkafka may refuse `assignment()` while the consumer closes."""
+        """(topic, partition). Kept here because librdkafka may refuse `assignment()` while the consumer
+        closes."""
         self._held = HeldTables(settings.retry_seconds)
         self._pending: dict[str, Pending] = {}
         self._running: dict[Future[None], Pending] = {}
@@ -92,7 +98,9 @@ class Lander:
         }
         self._consumer: Consumer = consumer(endpoints.kafka, settings.group, **GROUP, **derived)
         history = SourceHistory(endpoints.kafka, [server.name for server in endpoints.mysql])
-        self._schemas = SchemaCache(Registry(endpoints.registry, QUICK_SECONDS, stopping), control, prepare, history)
+        self._schemas = SchemaCache(
+            Registry(endpoints.registry, QUICK_SECONDS, stopping), control, prepare, history
+        )
         self._limiter = DeadLetterRateLimiter(settings)
         self._pool = ThreadPoolExecutor(settings.inserters, "insert")
         self._idle = [
@@ -107,9 +115,14 @@ class Lander:
         ]
 
     def run(self) -> None:
-        """Blocks until `stopping`, then lands and commits the batches in progress. Raises errors that concern every table."""
+        """Blocks until `stopping`, then lands and commits the batches in progress.
+
+        Raises errors that concern every table.
+        """
         self._subscribe()
-        gc.set_threshold(100_000, 20, 20)  # messages are tracked but never in a cycle: collections take a fifth of the time by default
+        gc.set_threshold(
+            100_000, 20, 20
+        )  # messages are tracked but never in a cycle: collections take a fifth of the time by default
         log.info("landing", topics=len(self._tables), group=self._settings.group)
         committed = checked = time.monotonic()
         try:
@@ -147,7 +160,9 @@ class Lander:
             elif topic in self._tables and topic not in self._held:
                 pending = self._pending.get(topic)
                 if pending is None:
-                    pending = self._pending[topic] = Pending(topic, self._generations[topic], time.monotonic())
+                    pending = self._pending[topic] = Pending(
+                        topic, self._generations[topic], time.monotonic()
+                    )
                 last = pending.take(int(partition or 0), run)
                 pending.spans.append(self._offsets.begin((topic, int(partition or 0)), last + 1))
 
@@ -155,12 +170,26 @@ class Lander:
         topic, partition, offset = str(message.topic()), message.partition(), message.offset()
         if error.code() == KafkaError._PARTITION_EOF:
             # Control records, which no consumer receives, may end the log: the commit must pass them too.
-            if topic in self._generations and topic not in self._held and offset is not None and partition is not None:
+            if (
+                topic in self._generations
+                and topic not in self._held
+                and offset is not None
+                and partition is not None
+            ):
                 self._offsets.reached((topic, partition), offset)
         elif error.code() == KafkaError._AUTO_OFFSET_RESET:
             what = f"{topic}[{partition}]: the records after the committed offset have expired: {error.str()}"
-            self._stop(topic, StoppedError(what, "run `switchboard apply`, then `switchboard verify --repair` for the table"))
-        elif error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError.UNKNOWN_TOPIC_ID):
+            self._stop(
+                topic,
+                StoppedError(
+                    what, "run `switchboard apply`, then `switchboard verify --repair` for the table"
+                ),
+            )
+        elif error.code() in (
+            KafkaError.UNKNOWN_TOPIC_OR_PART,
+            KafkaError._UNKNOWN_TOPIC,
+            KafkaError.UNKNOWN_TOPIC_ID,
+        ):
             log.warning("topic is missing", topic=topic, error=error.str())
         else:
             log.warning("kafka", topic=topic, partition=partition, error=error.str())
@@ -210,7 +239,10 @@ class Lander:
                     metrics.WAITING_TABLES.labels(self._tables[pending.topic].name).set(0)
 
     def _stop(self, topic: str, error: StoppedError) -> None:
-        """Holds the table, uncommitted, until an operator decides about it. Raises the error once every table is stopped."""
+        """Holds the table, uncommitted, until an operator decides about it.
+
+        Raises the error once every table is stopped.
+        """
         if topic in self._held.stopped:
             return
         self._held.stop(topic)
@@ -237,7 +269,13 @@ class Lander:
         self._hold(topic)
         metrics.WAITING_TABLES.labels(table.name).set(1)
         metrics.INSERT_RETRIES.labels(table.name).inc()
-        log.warning("table waits", table=table.name, seconds=seconds, reason=error_line(error), remedy=getattr(error, "remedy", ""))
+        log.warning(
+            "table waits",
+            table=table.name,
+            seconds=seconds,
+            reason=error_line(error),
+            remedy=getattr(error, "remedy", ""),
+        )
 
     def _hold(self, topic: str) -> None:
         self._pending.pop(topic, None)
@@ -248,7 +286,9 @@ class Lander:
 
     def _partitions_of(self, topics: Iterable[str]) -> list[TopicPartition]:
         wanted = set(topics)
-        return [TopicPartition(topic, partition) for topic, partition in sorted(self._assigned) if topic in wanted]
+        return [
+            TopicPartition(topic, partition) for topic, partition in sorted(self._assigned) if topic in wanted
+        ]
 
     def _resume_due(self) -> None:
         """Resumes tables that are due from their committed offsets, as a restarted lander would."""
@@ -264,13 +304,16 @@ class Lander:
             metrics.STOPPED_TABLES.labels(self._tables[topic].name).set(0)
             metrics.WAITING_TABLES.labels(self._tables[topic].name).set(topic in start.generations)
         try:
-            # Not a seek: it is refused for a partition whose records have expired, as that error ended its fetching.
+            # Not a seek: it is refused for a partition whose records have expired, as that error ended its
+            # fetching.
             self._consumer.incremental_unassign(start.partitions)
         except KafkaException as error:  # a partition that was just assigned or revoked
             start.failed |= dict.fromkeys(due - start.failed.keys(), error)
         else:
             self._consumer.incremental_assign(start.partitions)
-            self._consumer.resume([partition for partition in start.partitions if partition.topic not in self._paused])
+            self._consumer.resume(
+                [partition for partition in start.partitions if partition.topic not in self._paused]
+            )
         self._failed(start.failed)
 
     def _failed(self, failed: dict[str, Exception]) -> None:
@@ -281,16 +324,23 @@ class Lander:
                 self._wait(topic, error)
 
     def _balance(self) -> None:
-        """Pauses fetching of topics with much in memory, and of all topics while memory is full; group membership continues."""
+        """Pauses fetching of topics with much in memory, and of all topics while memory is full; group
+        membership continues."""
         limit = self._settings.memory_bytes
         in_hand = sum(pending.size for pending in (*self._pending.values(), *self._running.values()))
         metrics.PENDING_BYTES.set(in_hand)
         self._memory_full = in_hand >= (limit // 2 if self._memory_full else limit)
-        full = set(self._tables) if self._memory_full else {topic for topic, pending in self._pending.items() if self._is_full(pending)}
+        full = (
+            set(self._tables)
+            if self._memory_full
+            else {topic for topic, pending in self._pending.items() if self._is_full(pending)}
+        )
         if full - self._paused:
             self._consumer.pause(self._partitions_of(full - self._paused))
         if self._paused - full:
-            self._consumer.resume(self._partitions_of(topic for topic in self._paused - full if topic not in self._held))
+            self._consumer.resume(
+                self._partitions_of(topic for topic in self._paused - full if topic not in self._held)
+            )
         self._paused = full
 
     def _is_full(self, pending: Pending) -> bool:
@@ -303,17 +353,24 @@ class Lander:
         if not ready:
             return
         partitions = [
-            TopicPartition(topic, partition, offset, metadata=str(self._generations[topic])) for (topic, partition), offset in ready.items()
+            TopicPartition(topic, partition, offset, metadata=str(self._generations[topic]))
+            for (topic, partition), offset in ready.items()
         ]
         try:
             results = self._consumer.commit(offsets=partitions, asynchronous=False) or []
-            failed = {(partition.topic, partition.partition): str(partition.error) for partition in results if partition.error is not None}
+            failed = {
+                (partition.topic, partition.partition): str(partition.error)
+                for partition in results
+                if partition.error is not None
+            }
         except KafkaException as error:
             failed = dict.fromkeys(ready, error_line(error))
         for key in failed:
             self._offsets.put_back(key, ready[key])
         if failed:
-            log.warning("commit failed and is retried", partitions=len(failed), error=next(iter(failed.values())))
+            log.warning(
+                "commit failed and is retried", partitions=len(failed), error=next(iter(failed.values()))
+            )
         for topic, partition in ready.keys() - failed.keys():
             metrics.COMMITTED_OFFSET.labels(topic, str(partition)).set(ready[topic, partition])
 
@@ -325,10 +382,13 @@ class Lander:
         self._commit()
 
     def _subscribe(self) -> None:
-        self._consumer.subscribe(list(self._tables), on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lost)
+        self._consumer.subscribe(
+            list(self._tables), on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lost
+        )
 
     def _check_decisions(self) -> None:
-        """Follows tables that a backfill adds or removes and that `apply` changes; the others are landed as before."""
+        """Follows tables that a backfill adds or removes and that `apply` changes; the others are landed as
+        before."""
         try:
             wanted = {topic_of(table): table for table in self._landed()}
             decided = decisions(self._control, wanted)
@@ -336,7 +396,11 @@ class Lander:
             log.warning("the tables to land cannot be read", error=error_line(error))
             return
         before = self._tables
-        changed = {topic for topic, table in wanted.items() if (table, decided[topic]) != (before.get(topic), self._decided.get(topic))}
+        changed = {
+            topic
+            for topic, table in wanted.items()
+            if (table, decided[topic]) != (before.get(topic), self._decided.get(topic))
+        }
         if not changed and wanted.keys() == before.keys():
             return
         log.info("tables change", tables=sorted(changed), removed=sorted(before.keys() - wanted.keys()))
@@ -371,7 +435,9 @@ class Lander:
 
     def _assign(self, group: Consumer, partitions: list[TopicPartition]) -> None:
         """Never raises: a table without known start offsets is held."""
-        start = self._start_offsets.resolve(group, [partition for partition in partitions if partition.topic not in self._held])
+        start = self._start_offsets.resolve(
+            group, [partition for partition in partitions if partition.topic not in self._held]
+        )
         for topic, generation in start.generations.items():
             if self._generations.setdefault(topic, generation) != generation:
                 start.failed[topic] = TransientError(f"topic {topic} was recreated: its table restarts")
@@ -383,7 +449,11 @@ class Lander:
         ]
         group.incremental_assign([*start.partitions, *rest])
         self._assigned |= {(partition.topic, partition.partition) for partition in partitions}
-        idle = [partition for partition in partitions if partition.topic in self._held or partition.topic in self._paused]
+        idle = [
+            partition
+            for partition in partitions
+            if partition.topic in self._held or partition.topic in self._paused
+        ]
         if idle:
             group.pause(idle)
         self._failed(start.failed)
@@ -394,7 +464,8 @@ class Lander:
         self._lost(group, partitions)
 
     def _lost(self, group: Consumer, partitions: list[TopicPartition]) -> None:
-        """Forgets partitions that another process has now; records in progress land twice, which changes nothing."""
+        """Forgets partitions that another process has now; records in progress land twice, which changes
+        nothing."""
         for partition in partitions:
             self._offsets.forget((partition.topic, partition.partition))
             self._assigned.discard((partition.topic, partition.partition))

@@ -24,7 +24,10 @@ class _Progress:
 
 
 class OffsetTracker:
-    """Spans may finish in any order; an offset is ready when its span and all before it are done. One thread only."""
+    """Spans may finish in any order; an offset is ready when its span and all before it are done.
+
+    One thread only.
+    """
 
     def __init__(self) -> None:
         self._partitions: dict[Partition, _Progress] = {}
@@ -42,7 +45,8 @@ class OffsetTracker:
         self._partitions.pop(partition, None)
 
     def put_back(self, partition: Partition, offset: int) -> None:
-        """A taken offset was not committed: it is ready again, unless a later one is ready or the partition was forgotten."""
+        """A taken offset was not committed: it is ready again, unless a later one is ready or the partition
+        was forgotten."""
         progress = self._partitions.get(partition)
         if progress is not None and progress.ready is None:
             progress.ready = offset

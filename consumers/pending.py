@@ -18,10 +18,13 @@ _header = itemgetter(slice(HEADER_SIZE))
 
 
 def runs(messages: list[Message]) -> Iterator[list[Message]]:
-    """Yields runs of messages of one partition, in order; events (end of partition, error) are runs of their own."""
+    """Yields runs of messages of one partition, in order; events (end of partition, error) are runs of their
+    own."""
     start = 0
     events = map(truth, map(Message.error, messages))
-    for _, run in groupby(zip(map(Message.topic, messages), map(Message.partition, messages), events, strict=True)):
+    for _, run in groupby(
+        zip(map(Message.topic, messages), map(Message.partition, messages), events, strict=True)
+    ):
         end = start + len(list(run))
         yield messages[start:end]
         start = end
@@ -42,13 +45,21 @@ class Pending:
     """(partition, offset, key)."""
 
     def take(self, partition: int, run: list[Message]) -> int:
-        """Adds a run of one partition and returns its last offset. The hot path: no Python loop over the records."""
+        """Adds a run of one partition and returns its last offset.
+
+        The hot path: no Python loop over the records.
+        """
         first, last = int(run[0].offset() or 0), int(run[-1].offset() or 0)
         gapless = last - first + 1 == len(run)
         offsets = cast(Sequence[int], range(first, last + 1) if gapless else list(map(Message.offset, run)))
         values = cast(list[bytes], list(map(Message.value, run)))
         headers = set(map(_header, filter(None, values)))
-        if len(headers) == 1 and all(values) and all(map(Message.key, run)) and _framed(header := headers.pop(), values):
+        if (
+            len(headers) == 1
+            and all(values)
+            and all(map(Message.key, run))
+            and _framed(header := headers.pop(), values)
+        ):
             self._extend(header, partition, offsets, values)
         else:
             for offset, message in zip(offsets, run, strict=True):
@@ -74,12 +85,16 @@ class Pending:
 
     @property
     def rows(self) -> int:
-        return sum(batch.rows for batch in self.batches.values()) + len(self.unbatchable) + len(self.tombstones)
+        return (
+            sum(batch.rows for batch in self.batches.values()) + len(self.unbatchable) + len(self.tombstones)
+        )
 
     @property
     def size(self) -> int:
         """Bytes of the values."""
-        return sum(batch.size for batch in self.batches.values()) + sum(len(value) for _, _, value, _ in self.unbatchable)
+        return sum(batch.size for batch in self.batches.values()) + sum(
+            len(value) for _, _, value, _ in self.unbatchable
+        )
 
 
 def _framed(header: bytes, values: list[bytes]) -> bool:

@@ -24,14 +24,16 @@ from schemas.render import clickhouse as render
 from schemas.table import Computed, Table
 
 KEYS_CHANGE = (
-    "; the keys of its records change too, and with them their partitions, which loses the order of older changes: "
+    "; the keys of its records change too, and with them their partitions, which loses the order of older "
+    "changes: "
     "delete its topic first, so that `apply` recreates it and snapshots the table"
 )
 
 
 @dataclass(frozen=True)
 class Live:
-    """A physical table in ClickHouse: column -> type, and its keys in ClickHouse's notation, without quotes."""
+    """A physical table in ClickHouse: column -> type, and its keys in ClickHouse's notation, without
+    quotes."""
 
     columns: dict[str, str]
     sorting: str
@@ -90,7 +92,9 @@ class ClickHousePlanner:
             steps += self._steps(table, live, view, before.get(table.name, UNAPPLIED))
         return steps
 
-    def _steps(self, table: Table, live: dict[str, Live], view: str | None, before: Applied) -> Iterator[Step]:
+    def _steps(
+        self, table: Table, live: dict[str, Live], view: str | None, before: Applied
+    ) -> Iterator[Step]:
         """`view` is the query of the table's reading view, None if there is no view."""
         if physical_name(table) not in live:
             summary = f"{len(table.columns)} columns, ordered by {', '.join(render.sorting_key(table))}"
@@ -113,12 +117,28 @@ class ClickHousePlanner:
                 found.narrows or _identity_changes(table, live[physical_name(table)]),
             )
         elif found.lines:
-            yield Step(21, self.name, "change", table.name, f"{len(found.lines)} columns", found.lines, found.narrows)
+            yield Step(
+                21, self.name, "change", table.name, f"{len(found.lines)} columns", found.lines, found.narrows
+            )
         if found.removed:
             lines = tuple(f"- {name}" for name in found.removed)
-            yield Step(22, self.name, "drop", table.name, "columns that the contract no longer has", lines, destructive=True)
+            yield Step(
+                22,
+                self.name,
+                "drop",
+                table.name,
+                "columns that the contract no longer has",
+                lines,
+                destructive=True,
+            )
         if view is not None and _is_stale(table, view):
-            yield Step(23, self.name, "run", table.name, f"recreate its view on the active generation, {table.generation}")
+            yield Step(
+                23,
+                self.name,
+                "run",
+                table.name,
+                f"recreate its view on the active generation, {table.generation}",
+            )
         elif not found.removed and not found.lines and before.fingerprint != fingerprint(table):
             yield Step(23, self.name, "run", table.name, "store the contract; its table matches it")
 
@@ -139,7 +159,9 @@ class ClickHousePlanner:
         before = applied(self._control).get(table.name, UNAPPLIED)
         found = difference(table, live[physical_name(table)], before)
         if step.action == "change":
-            self._change(client, table, found, before, resumed=scratch_name(table) in live and not found.needs_rebuild)
+            self._change(
+                client, table, found, before, resumed=scratch_name(table) in live and not found.needs_rebuild
+            )
         with self._control.alone(_view_lock(table)):
             client.command(render.create_current_view(table, (*table.names, *found.kept)))
             if step.action == "drop":
@@ -148,7 +170,9 @@ class ClickHousePlanner:
             if step.action == "drop" or not found.removed:
                 save(self._control, table)
 
-    def _change(self, client: Client, table: Table, found: Difference, before: Applied, *, resumed: bool) -> None:
+    def _change(
+        self, client: Client, table: Table, found: Difference, before: Applied, *, resumed: bool
+    ) -> None:
         if resumed or found.needs_rebuild:
             copy_and_swap(client, table, _renamed(table, before), resumed=resumed)
             return
@@ -160,17 +184,21 @@ class ClickHousePlanner:
             client.command(render.modify_column(table, table.column(name)))
 
     def prepare(self, table: Table, landed: Table) -> None:
-        """Prepares the live table for `landed`: `table` and the columns that its records have beyond the contract.
+        """Prepares the live table for `landed`: `table` and the columns that its records have beyond the
+        contract.
 
-        Raises UnfitTableError where a column is narrower than what is landed, as it is until a wider contract is applied:
-        ClickHouse would convert the values of an INSERT and silently truncate those that do not fit. Raises TransientError or
-        MisconfiguredError as an INSERT does. Blocks on ClickHouse and the control database.
+        Raises UnfitTableError where a column is narrower than what is landed, as it is until a wider contract
+        is applied: ClickHouse would convert the values of an INSERT and silently truncate those that do not
+        fit. Raises TransientError or MisconfiguredError as an INSERT does. Blocks on ClickHouse and the
+        control database.
         """
         try:
             retyped = self._add_columns(table, landed)
         except (ClickHouseError, HTTPError, OSError) as error:
             raise self._classified(table, error) from error
-        _refuse_narrower(table, {column: kinds for column, kinds in retyped.items() if _narrows(*reversed(kinds))})
+        _refuse_narrower(
+            table, {column: kinds for column, kinds in retyped.items() if _narrows(*reversed(kinds))}
+        )
 
     def _add_columns(self, table: Table, landed: Table) -> dict[str, tuple[str, str]]:
         """Adds and widens the columns beyond the contract; returns the rest of `Difference.retyped`."""
@@ -192,25 +220,34 @@ class ClickHousePlanner:
         return retyped
 
     def _recreate_view(self, client: Client, table: Table) -> None:
-        """Recreates the reading view with the columns of the contract that was applied last, then every other column of the table.
+        """Recreates the reading view with the columns of the contract that was applied last, then every other
+        column of the table.
 
-        The applied contract may be newer than `table`, which the lander loaded when it started: its columns must stay readable.
+        The applied contract may be newer than `table`, which the lander loaded when it started: its columns
+        must stay readable.
         """
         with self._control.alone(_view_lock(table)):
             live = _live_tables(client, physical_name(table)).get(physical_name(table))
             before = applied(self._control).get(table.name, UNAPPLIED)
             if live is None:
                 return  # dropped meanwhile: the INSERT reports it
-            described = table.names if before.fingerprint in ("", fingerprint(table)) else tuple(before.columns.values())
+            described = (
+                table.names
+                if before.fingerprint in ("", fingerprint(table))
+                else tuple(before.columns.values())
+            )
             excluded = {*described, *(name for name, _ in render.META_COLUMNS)}
             others = (name for name in live.columns if name not in excluded)
             client.command(render.create_current_view(table, (*described, *others)))
 
     def _classified(self, table: Table, error: Exception) -> SwitchboardError:
-        """Returns the error as that of an INSERT: changes by `apply` meanwhile, and ClickHouse's own failures, must not end a lander."""
+        """Returns the error as that of an INSERT: changes by `apply` meanwhile, and ClickHouse's own
+        failures, must not end a lander."""
         code = clickhouse.error_code(error)
         if code in STRUCTURE_ERRORS:
-            return UnfitTableError(f"table {table.name!r}: {clickhouse.first_line(error)}", "run `switchboard apply`")
+            return UnfitTableError(
+                f"table {table.name!r}: {clickhouse.first_line(error)}", "run `switchboard apply`"
+            )
         if code is None or code in clickhouse.AUTHENTICATION_FAILED:
             return clickhouse.classify(self._endpoint, error)
         return TransientError(f"table {table.name!r}: {clickhouse.first_line(error)}")
@@ -225,7 +262,9 @@ def _refuse_narrower(table: Table, narrower: Mapping[str, tuple[str, str]]) -> N
     """Column -> (live type, the type that is landed)."""
     if not narrower:
         return
-    lines = ", ".join(f"column {name} is {live}, its values are {wanted}" for name, (live, wanted) in narrower.items())
+    lines = ", ".join(
+        f"column {name} is {live}, its values are {wanted}" for name, (live, wanted) in narrower.items()
+    )
     described = all(name in table.names for name in narrower)
     raise UnfitTableError(
         f"table {table.name!r}: {lines}",
@@ -235,13 +274,17 @@ def _refuse_narrower(table: Table, narrower: Mapping[str, tuple[str, str]]) -> N
 
 def _views(client: Client) -> dict[tuple[str, str], str]:
     """Returns the query of each view by database and name."""
-    views = client.query("SELECT database, name, as_select FROM system.tables WHERE engine = 'View'").result_rows
+    views = client.query(
+        "SELECT database, name, as_select FROM system.tables WHERE engine = 'View'"
+    ).result_rows
     return {(str(database), str(name)): str(query) for database, name, query in views}
 
 
 def _is_stale(table: Table, view: str) -> bool:
     """Whether a swap of generations was interrupted between the pointer and the view."""
-    return isinstance(table.source, Computed) and f"FROM {_unquoted(render.storage_table(table))} FINAL" not in _unquoted(view)
+    return isinstance(
+        table.source, Computed
+    ) and f"FROM {_unquoted(render.storage_table(table))} FINAL" not in _unquoted(view)
 
 
 def _live_tables(client: Client, name: str | None = None) -> dict[str, Live]:
@@ -249,11 +292,19 @@ def _live_tables(client: Client, name: str | None = None) -> dict[str, Live]:
     columns: dict[str, dict[str, str]] = {}
     chosen = f"database = '{render.STORAGE_DATABASE}'"
     one = "" if name is None else f" AND {{}} = {ch_string(name)}"
-    query = f"SELECT table, name, type FROM system.columns WHERE {chosen}{one.format('table')} ORDER BY table, position"
+    query = (
+        f"SELECT table, name, type FROM system.columns WHERE {chosen}{one.format('table')} ORDER BY table, "
+        "position"
+    )
     for table, column, kind in client.query(query).result_rows:
         columns.setdefault(table, {})[column] = kind
-    keys = client.query(f"SELECT name, sorting_key, partition_key FROM system.tables WHERE {chosen}{one.format('name')}").result_rows
-    return {name: Live(columns.get(name, {}), _unquoted(sorting), _unquoted(partition)) for name, sorting, partition in keys}
+    keys = client.query(
+        f"SELECT name, sorting_key, partition_key FROM system.tables WHERE {chosen}{one.format('name')}"
+    ).result_rows
+    return {
+        name: Live(columns.get(name, {}), _unquoted(sorting), _unquoted(partition))
+        for name, sorting, partition in keys
+    }
 
 
 def _unquoted(expression: str) -> str:
@@ -264,7 +315,9 @@ def difference(table: Table, live: Live, before: Applied) -> Difference:
     """Returns what has to change in the live table, given the contract that was applied last."""
     wanted = dict(render.all_columns(table))
     new_names = _renamed(table, before)
-    renamed = {old: name for old, name in new_names.items() if old in live.columns and name not in live.columns}
+    renamed = {
+        old: name for old, name in new_names.items() if old in live.columns and name not in live.columns
+    }
     undescribed = [name for name in live.columns if name not in wanted and name not in new_names]
     described = set(before.columns.values())
     removed = [name for name in undescribed if name in described or table.unknown_column != "evolve"]
@@ -287,16 +340,23 @@ def difference(table: Table, live: Live, before: Applied) -> Difference:
 
 
 def _renamed(table: Table, before: Applied) -> dict[str, str]:
-    """Returns old name -> new name of the columns whose permanent id had another name in the contract applied last."""
+    """Returns old name -> new name of the columns whose permanent id had another name in the contract applied
+    last."""
     names = {column.id: column.name for column in table.columns}
-    return {old: names[key] for key, old in before.columns.items() if names.get(key, old) != old and old not in table.names}
+    return {
+        old: names[key]
+        for key, old in before.columns.items()
+        if names.get(key, old) != old and old not in table.names
+    }
 
 
 def _key_lines(table: Table, live: Live) -> tuple[str, ...]:
     sorting, month = _unquoted(render.sorting_expression(table)), table.clickhouse.partition_by
     partition = "" if month is None else _unquoted(render.partition_expression(month))
     pairs = (("ordered by", live.sorting, sorting), ("partitioned by", live.partition, partition))
-    return tuple(f"~ {what} {old or 'nothing'} -> {new or 'nothing'}" for what, old, new in pairs if old != new)
+    return tuple(
+        f"~ {what} {old or 'nothing'} -> {new or 'nothing'}" for what, old, new in pairs if old != new
+    )
 
 
 def _identity_changes(table: Table, live: Live) -> bool:
@@ -305,7 +365,8 @@ def _identity_changes(table: Table, live: Live) -> bool:
 
 
 def keys_change(table: Table, live: Live, found: Difference) -> bool:
-    """Whether the bytes of record keys change: integers of any width are encoded alike, other types may not be."""
+    """Whether the bytes of record keys change: integers of any width are encoded alike, other types may not
+    be."""
     changed = (kinds for name, kinds in found.retyped.items() if name in table.key)
     return _identity_changes(table, live) or any("Int" not in old or "Int" not in new for old, new in changed)
 
@@ -316,7 +377,11 @@ def _without_spaces(kind: str) -> str:
 
 def _accepts(live: str, wanted: str) -> bool:
     """A column that landing added before the contract described it is nullable, and may stay so."""
-    return live in (wanted, f"Nullable({wanted})", wanted.replace("LowCardinality(String)", "LowCardinality(Nullable(String))"))
+    return live in (
+        wanted,
+        f"Nullable({wanted})",
+        wanted.replace("LowCardinality(String)", "LowCardinality(Nullable(String))"),
+    )
 
 
 def _narrows(live: str, wanted: str) -> bool:

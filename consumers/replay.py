@@ -21,11 +21,19 @@ from schemas.names import topic_of
 
 
 def replay(
-    endpoints: Endpoints, settings: LandingSettings, catalog: Catalog, control: ControlDatabase, topic: str | None, reason: str
+    endpoints: Endpoints,
+    settings: LandingSettings,
+    catalog: Catalog,
+    control: ControlDatabase,
+    topic: str | None,
+    reason: str,
 ) -> tuple[int, int]:
-    """Replays pending dead letters whose reason contains `reason`; returns how many landed and how many failed. Idempotent; blocks."""
+    """Replays pending dead letters whose reason contains `reason`; returns how many landed and how many
+    failed. Idempotent; blocks."""
     history = SourceHistory(endpoints.kafka, [server.name for server in endpoints.mysql])
-    schemas = SchemaCache(Registry(endpoints.registry), control, ClickHousePlanner(endpoints, catalog, control).prepare, history)
+    schemas = SchemaCache(
+        Registry(endpoints.registry), control, ClickHousePlanner(endpoints, catalog, control).prepare, history
+    )
     writer = ClickHouseWriter(endpoints.clickhouse, settings.retry_seconds, lambda: False)
     tables = {topic_of(table): table for table in catalog}
     done: list[DeadLetter] = []

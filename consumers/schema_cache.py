@@ -1,4 +1,7 @@
-"""From a record's schema id to the query that lands it, cached. An id that has changed its meaning stops the table."""
+"""From a record's schema id to the query that lands it, cached.
+
+An id that has changed its meaning stops the table.
+"""
 
 from __future__ import annotations
 
@@ -30,20 +33,23 @@ log = logging.get("lander")
 KNOWN_TIMEOUT = 2.0
 """Seconds to wait for the registry to confirm a schema that the control database has."""
 RESTORE = (
-    "restore its storage, then `switchboard connectors restart`, as Connect caches the other registry's ids; records written "
+    "restore its storage, then `switchboard connectors restart`, as Connect caches the other registry's ids; "
+    "records written "
     "meanwhile carry them: delete the table's topic, `switchboard apply`, `switchboard verify --repair`"
 )
 
 
 class RegistryStateLostError(TransientError):
-    """The registry does not know a schema id that it served before: transient while it starts, else an operator must act."""
+    """The registry does not know a schema id that it served before: transient while it starts, else an
+    operator must act."""
 
 
 TopicGenerationKey = tuple[str, int]
 """A topic and its generation: the schema ids of another generation may be those of another registry."""
 
 PrepareTable = Callable[[Table, Table], None]
-"""Prepares the live table of the first for rows of the second, which may have more columns: see `ClickHousePlanner.prepare`."""
+"""Prepares the live table of the first for rows of the second, which may have more columns: see
+`ClickHousePlanner.prepare`."""
 
 
 class Dropped(Protocol):
@@ -67,7 +73,9 @@ class InsertPlan:
 class SchemaCache:
     """Insert plans by (topic, schema id, generation). Thread-safe."""
 
-    def __init__(self, registry: Registry, control: ControlDatabase, prepare: PrepareTable, history: Dropped) -> None:
+    def __init__(
+        self, registry: Registry, control: ControlDatabase, prepare: PrepareTable, history: Dropped
+    ) -> None:
         self._registry = registry
         self._control = control
         self._prepare = prepare
@@ -78,8 +86,8 @@ class SchemaCache:
     def insert_plan(self, table: Table, schema_id: int, generation: int) -> InsertPlan:
         """Returns the plan for records with this schema id; blocks on the registry for a new one.
 
-        Raises PoisonError (unknown id, a row to discard), StoppedError (policy freeze, a changed id, an unfit schema) or
-        TransientError.
+        Raises PoisonError (unknown id, a row to discard), StoppedError (policy freeze, a changed id, an unfit
+        schema) or TransientError.
         """
         key = (topic_of(table), schema_id, generation)
         found = self._plans.get(key) or self._cached(key, table)
@@ -100,39 +108,57 @@ class SchemaCache:
         """Drops the plans of these topics: their contract or their table in ClickHouse has changed."""
         dropped = set(topics)
         with self._lock:
-            self._plans = {key: insert_plan for key, insert_plan in self._plans.items() if key[0] not in dropped}
+            self._plans = {
+                key: insert_plan for key, insert_plan in self._plans.items() if key[0] not in dropped
+            }
 
     def _build(self, table: Table, topic: str, schema_id: int, generation: int) -> InsertPlan:
         envelope = json.loads(self.text((topic, generation), schema_id))
         fields = row_fields(envelope)
         missing = frozenset(column.name for column in missing_required_columns(table, envelope))
         if missing:
-            log.warning("records without required columns", table=table.name, schema_id=schema_id, columns=sorted(missing))
+            log.warning(
+                "records without required columns",
+                table=table.name,
+                schema_id=schema_id,
+                columns=sorted(missing),
+            )
         landed = evolve(table, schema_id, fields, unknown_fields(table, fields))
         self._prepare(table, landed)
         query = landing_query(landed, envelope, generation)
         return InsertPlan(query, avro.container_header(block_schema(envelope)), parsed(envelope), missing)
 
     def _check_dropped(self, table: Table, schema_id: int, missing: frozenset[str]) -> None:
-        """Raises StoppedError if the source dropped a required column; records from before it existed are fine."""
+        """Raises StoppedError if the source dropped a required column; records from before it existed are
+        fine."""
         dropped = self._dropped(table, schema_id, missing)
         if dropped:
             names = sorted({name for names in dropped.values() for name in names})
             raise StoppedError(
-                f"table {table.name!r}: the source dropped required column {', '.join(map(repr, names))} ({', '.join(sorted(dropped))})",
+                f"table {table.name!r}: the source dropped required column {', '.join(map(repr, names))} "
+                f"({', '.join(sorted(dropped))})",
                 "make the column optional in the contract, or remove it; then `switchboard apply`",
             )
 
     def _dropped(self, table: Table, schema_id: int, missing: frozenset[str]) -> dict[str, frozenset[str]]:
-        """Returns dropped columns by database; a computed topic has one writer, whose older schemas show them."""
+        """Returns dropped columns by database; a computed topic has one writer, whose older schemas show
+        them."""
         if not isinstance(table.source, Computed):
             return self._history.dropped(table.name, missing)
-        older = [envelope for number, envelope in self._registry.versions(f"{topic_of(table)}-value") if number < schema_id]
-        had = [missing - {column.name for column in missing_required_columns(table, envelope)} for envelope in older]
+        older = [
+            envelope
+            for number, envelope in self._registry.versions(f"{topic_of(table)}-value")
+            if number < schema_id
+        ]
+        had = [
+            missing - {column.name for column in missing_required_columns(table, envelope)}
+            for envelope in older
+        ]
         return {table.source.job: frozenset[str]().union(*had)} if any(had) else {}
 
     def text(self, topic_generation: TopicGenerationKey, schema_id: int) -> str:
-        """Returns the schema's text, of a known id from the control database after comparing it with the registry's, if that answers."""
+        """Returns the schema's text, of a known id from the control database after comparing it with the
+        registry's, if that answers."""
         known = self._known(topic_generation, schema_id)
         if known is None:
             return self._first_met(topic_generation, schema_id)
@@ -141,7 +167,10 @@ class SchemaCache:
             log.warning("the registry does not answer: the stored schema is used", schema_id=schema_id)
             return known.schema
         if known.fingerprint != _fingerprint(served):
-            raise StoppedError(f"schema id {schema_id} has another meaning than when it first came in {topic_generation[0]}", RESTORE)
+            raise StoppedError(
+                f"schema id {schema_id} has another meaning than when it first came in {topic_generation[0]}",
+                RESTORE,
+            )
         return served
 
     def _first_met(self, topic_generation: TopicGenerationKey, schema_id: int) -> str:
@@ -178,7 +207,13 @@ class SchemaCache:
 
     def _save(self, topic_generation: TopicGenerationKey, schema_id: int, text: str) -> None:
         topic, generation = topic_generation
-        values = {"topic": topic, "generation": generation, "schema_id": schema_id, "fingerprint": _fingerprint(text), "schema": text}
+        values = {
+            "topic": topic,
+            "generation": generation,
+            "schema_id": schema_id,
+            "fingerprint": _fingerprint(text),
+            "schema": text,
+        }
         with self._control.session() as session:
             session.execute(insert(KnownSchema).values(**values).prefix_with("IGNORE"))
 

@@ -1,4 +1,5 @@
-"""The offset at which landing starts in each partition: the committed one, if it is of the topic's current generation."""
+"""The offset at which landing starts in each partition: the committed one, if it is of the topic's current
+generation."""
 
 from __future__ import annotations
 
@@ -33,14 +34,19 @@ class StartOffsetResolver:
         self._control = control
 
     def resolve(self, group: Consumer, partitions: Iterable[TopicPartition]) -> StartOffsets:
-        """Returns start offsets for these partitions. Blocks on Kafka and the control database, about 30 s at most; never raises."""
+        """Returns start offsets for these partitions.
+
+        Blocks on Kafka and the control database, about 30 s at most; never raises.
+        """
         wanted = list(partitions)
         topics = sorted({partition.topic for partition in wanted})
         result = StartOffsets()
         try:
             self._find_generations(topics, result)
             accepted = gaps.accepted(self._control)
-            committed = group.committed([partition for partition in wanted if partition.topic in result.generations], timeout=10)
+            committed = group.committed(
+                [partition for partition in wanted if partition.topic in result.generations], timeout=10
+            )
         except TRANSIENT as error:
             return StartOffsets(failed=dict.fromkeys(topics, error))
         for partition in committed:
@@ -61,13 +67,17 @@ class StartOffsetResolver:
 
 
 def committed_offset(partition: TopicPartition, generation: int) -> int:
-    """The next offset to land: the committed one, or 0 if the group has never read the topic in its current generation."""
+    """The next offset to land: the committed one, or 0 if the group has never read the topic in its current
+    generation."""
     known = partition.metadata in (None, "", str(generation))
     return max(int(partition.offset), 0) if known else 0
 
 
 def start_offset(partition: TopicPartition, generation: int, gap: Gap | None) -> int:
-    """The offset to start at: OFFSET_BEGINNING if an operator has accepted that the records from the committed offset on expired."""
+    """The offset to start at: OFFSET_BEGINNING if an operator has accepted that the records from the
+    committed offset on expired."""
     offset = committed_offset(partition, generation)
-    expired = gap is not None and gap.generation == generation and gap.offsets.get(partition.partition) == offset
+    expired = (
+        gap is not None and gap.generation == generation and gap.offsets.get(partition.partition) == offset
+    )
     return OFFSET_BEGINNING if expired else offset

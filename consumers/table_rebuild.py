@@ -1,7 +1,7 @@
 """Rebuild of a physical table that ClickHouse cannot alter: another sorting key, or another type in it.
 
-Landers continue to write meanwhile. Rows carry their version, so copying one twice, or late, changes nothing; hence every
-step is idempotent, and the next rebuild finishes one that was killed.
+Landers continue to write meanwhile. Rows carry their version, so copying one twice, or late, changes nothing;
+hence every step is idempotent, and the next rebuild finishes one that was killed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from schemas.render import clickhouse as render
 from schemas.table import Table
 
 MARGIN_SECONDS = 900
-"""Longer than any insert takes: a row that became visible after the copy started was stamped at most this long before."""
+"""Longer than any insert takes: a row that became visible after the copy started was stamped at most this
+long before."""
 
 INSERTS = "FROM system.processes WHERE query_kind IN ('Insert', 'AsyncInsertFlush')"
 
@@ -27,7 +28,8 @@ def scratch_name(table: Table) -> str:
 
 
 def copy_and_swap(client: Client, table: Table, renamed: Mapping[str, str], *, resumed: bool) -> None:
-    """Blocks until the table matches its contract, with every row. `resumed` if the tables were exchanged before.
+    """Blocks until the table matches its contract, with every row. `resumed` if the tables were exchanged
+    before.
 
     `renamed` maps old names of columns to new ones. Columns that the contract does not describe are kept.
     """
@@ -46,7 +48,9 @@ def copy_and_swap(client: Client, table: Table, renamed: Mapping[str, str], *, r
     client.command(f"DROP TABLE {scratch} SYNC")
 
 
-def _undescribed_columns(client: Client, table: Table, live: str, renamed: Mapping[str, str]) -> list[tuple[str, str]]:
+def _undescribed_columns(
+    client: Client, table: Table, live: str, renamed: Mapping[str, str]
+) -> list[tuple[str, str]]:
     """Returns (name, type) of the columns that only the live table has."""
     known = {*(name for name, _ in render.all_columns(table)), *renamed}
     return [(name, kind) for name, kind in _columns(client, live) if name not in known]
@@ -57,26 +61,36 @@ def _columns(client: Client, table_name: str) -> list[tuple[str, str]]:
 
 
 def _await_inserts(client: Client) -> None:
-    """Blocks until all running inserts have ended: one that started before the exchange still writes to the old table."""
+    """Blocks until all running inserts have ended: one that started before the exchange still writes to the
+    old table."""
     running = {identity for (identity,) in client.query(f"SELECT query_id {INSERTS}").result_rows}
     deadline = time.monotonic() + MARGIN_SECONDS
     while running:
         running &= {identity for (identity,) in client.query(f"SELECT query_id {INSERTS}").result_rows}
         if time.monotonic() > deadline:
             raise TransientError(
-                f"inserts have run for {MARGIN_SECONDS} s: {', '.join(sorted(running)[:3])}", "apply again once they have ended"
+                f"inserts have run for {MARGIN_SECONDS} s: {', '.join(sorted(running)[:3])}",
+                "apply again once they have ended",
             )
         time.sleep(0.1)
 
 
 def _copy(client: Client, source: str, target: str, renamed: Mapping[str, str], since: str) -> None:
-    """Copies rows landed since `since`, in seconds since the epoch, shard by shard so that no query runs for long."""
+    """Copies rows landed since `since`, in seconds since the epoch, shard by shard so that no query runs for
+    long."""
     wanted = {name for name, _ in _columns(client, target)}
-    pairs = {renamed.get(name, name): ch_name(name) for name, _ in _columns(client, source) if renamed.get(name, name) in wanted}
+    pairs = {
+        renamed.get(name, name): ch_name(name)
+        for name, _ in _columns(client, source)
+        if renamed.get(name, name) in wanted
+    }
     into, read = ", ".join(map(ch_name, pairs)), ", ".join(pairs.values())
     chosen = f"_landed_at >= fromUnixTimestamp(toInt64({since}))"
-    for (shard,) in client.query(f"SELECT DISTINCT _shard FROM {source} WHERE {chosen} ORDER BY _shard").result_rows:
+    for (shard,) in client.query(
+        f"SELECT DISTINCT _shard FROM {source} WHERE {chosen} ORDER BY _shard"
+    ).result_rows:
         where = f"{chosen} AND _shard = {ch_string(shard)}"
         client.command(
-            f"INSERT INTO {target} ({into}) SELECT {read} FROM {source} WHERE {where} SETTINGS max_partitions_per_insert_block = 0"
+            f"INSERT INTO {target} ({into}) SELECT {read} FROM {source} WHERE {where} SETTINGS "
+            "max_partitions_per_insert_block = 0"
         )

@@ -36,7 +36,9 @@ class TopicPlanner:
 
     name = "topics"
 
-    def __init__(self, endpoints: Endpoints, settings: TopicSettings, catalog: Catalog, control: ControlDatabase) -> None:
+    def __init__(
+        self, endpoints: Endpoints, settings: TopicSettings, catalog: Catalog, control: ControlDatabase
+    ) -> None:
         self._admin = admin(endpoints.kafka)
         self._describer = TopicDescriber(endpoints.kafka)
         self._settings = settings
@@ -45,14 +47,17 @@ class TopicPlanner:
         self._servers = [server.name for server in endpoints.mysql]
 
     def _wanted(self) -> dict[str, tuple[int, dict[str, str]]]:
-        wanted = {topic_of(table): (self._settings.partitions, self._retention(table)) for table in self._catalog}
+        wanted = {
+            topic_of(table): (self._settings.partitions, self._retention(table)) for table in self._catalog
+        }
         wanted |= {dlq_of(topic): (1, {"retention.ms": UNLIMITED}) for topic in list(wanted)}
         for server in self._servers:
             wanted |= {name: (1, config) for name, config in internal_topics(server).items()}
         return wanted
 
     def _retention(self, table: Table) -> dict[str, str]:
-        """Metadata is kept forever: it grows only with the tenants, and a new reader needs each row with its history."""
+        """Metadata is kept forever: it grows only with the tenants, and a new reader needs each row with its
+        history."""
         hours = self._settings.retention_hours
         return {"retention.ms": UNLIMITED if isinstance(table.source, Metadata) else str(hours * 3_600_000)}
 
@@ -63,24 +68,40 @@ class TopicPlanner:
             if name not in live:
                 steps.append(Step(10, self.name, "create", name, f"{partitions} partitions"))
             elif (current := len(live[name].partitions)) != partitions:
-                summary = f"recreate as the next generation: {current} partitions -> {partitions}; records that have not landed are lost"
+                summary = (
+                    f"recreate as the next generation: {current} partitions -> {partitions}; records that "
+                    "have not landed are lost"
+                )
                 steps.append(Step(10, self.name, "change", name, summary, destructive=True))
         steps += self._retentions([table for table in self._catalog if topic_of(table) in live])
         for table in self._catalog:
             topic = topic_of(table)
             if topic in live and not self._is_bound(topic):
-                steps.append(Step(11, self.name, "run", topic, "bind this topic as its table's next generation"))
+                steps.append(
+                    Step(11, self.name, "run", topic, "bind this topic as its table's next generation")
+                )
         return steps
 
     def _retentions(self, tables: list[Table]) -> list[Step]:
         wanted = {topic_of(table): self._retention(table)["retention.ms"] for table in tables}
         resources = [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in sorted(wanted)]
         steps = []
-        for resource, future in self._admin.describe_configs(resources, request_timeout=15).items() if resources else ():
+        for resource, future in (
+            self._admin.describe_configs(resources, request_timeout=15).items() if resources else ()
+        ):
             topic, current = resource.name, future.result(15)["retention.ms"].value
             if current != wanted[topic]:
                 summary = f"keep records {_duration(wanted[topic])}, not {_duration(current)}"
-                steps.append(Step(RETAIN, self.name, "change", topic, summary, destructive=_is_shorter(wanted[topic], current)))
+                steps.append(
+                    Step(
+                        RETAIN,
+                        self.name,
+                        "change",
+                        topic,
+                        summary,
+                        destructive=_is_shorter(wanted[topic], current),
+                    )
+                )
         return steps
 
     def _is_bound(self, topic: str) -> bool:
@@ -95,13 +116,20 @@ class TopicPlanner:
         if step.action != "run":
             self._create(step.subject)
         table = next((table for table in self._catalog if topic_of(table) == step.subject), None)
-        if table is not None and bind(self._control, step.subject, identity(self._describer, step.subject)) > 1:
+        if (
+            table is not None
+            and bind(self._control, step.subject, identity(self._describer, step.subject)) > 1
+        ):
             reason = f"topic {step.subject} was recreated: changes that had not landed are lost"
             set_condition(self._control, table.name, ALL_SHARDS, NEEDS_SNAPSHOT, reason)
             set_condition(self._control, table.name, ALL_SHARDS, NEEDS_VERIFICATION, reason)
 
     def _retain(self, name: str) -> None:
-        entry = ConfigEntry("retention.ms", self._wanted()[name][1]["retention.ms"], incremental_operation=AlterConfigOpType.SET)
+        entry = ConfigEntry(
+            "retention.ms",
+            self._wanted()[name][1]["retention.ms"],
+            incremental_operation=AlterConfigOpType.SET,
+        )
         resource = ConfigResource(ConfigResource.Type.TOPIC, name, incremental_configs=[entry])
         self._admin.incremental_alter_configs([resource])[resource].result(15)
 
@@ -111,7 +139,13 @@ class TopicPlanner:
 
     def _create(self, name: str) -> None:
         partitions, config = self._wanted()[name]
-        config = {**config, "min.insync.replicas": str(self._settings.min_in_sync), "max.message.bytes": str(16 << 20)}
-        topic = NewTopic(name, num_partitions=partitions, replication_factor=self._settings.replicas, config=config)
+        config = {
+            **config,
+            "min.insync.replicas": str(self._settings.min_in_sync),
+            "max.message.bytes": str(16 << 20),
+        }
+        topic = NewTopic(
+            name, num_partitions=partitions, replication_factor=self._settings.replicas, config=config
+        )
         self._admin.create_topics([topic], operation_timeout=30)[name].result(30)
         await_topic(self._describer, name, exists=True)

@@ -1,6 +1,7 @@
 """The platform's errors, by the required reaction: retry, write a dead letter, or let an operator act.
 
-Every error has a message of one line (``str(error)``) and a remedy; `switchboard.cli` prints both without a traceback.
+Every error has a message of one line (``str(error)``) and a remedy; `switchboard.cli` prints both without a
+traceback.
 """
 
 from __future__ import annotations

@@ -35,4 +35,7 @@ def get(name: str) -> FilteringBoundLogger:
 
 
 def _without_secrets(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    return {key: "***" if isinstance(value, SecretStr) or "password" in key else value for key, value in event.items()}
+    return {
+        key: "***" if isinstance(value, SecretStr) or "password" in key else value
+        for key, value in event.items()
+    }

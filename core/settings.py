@@ -1,4 +1,5 @@
-"""Settings and endpoints: frozen values, resolved once by the command; no other module reads the environment."""
+"""Settings and endpoints: frozen values, resolved once by the command; no other module reads the
+environment."""
 
 from __future__ import annotations
 
@@ -28,11 +29,12 @@ class MySqlServer(Frozen):
     connect_password: str = ""
     """How Kafka Connect reads the password: a config-provider reference such as ``${env:CDC_PASSWORD}``."""
     snapshot_chunk_rows: int = Field(8192, ge=1)
-    """Rows that an incremental snapshot reads in one query: fewer are less load on the server, and take longer. It is the only
-    throttle that Debezium has, which does not wait between chunks; `connectors snapshots pause` pauses one."""
+    """Rows that an incremental snapshot reads in one query: fewer are less load on the server, and take
+    longer. It is the only throttle that Debezium has, which does not wait between chunks; `connectors
+    snapshots pause` pauses one."""
     keep_alive_seconds: float = Field(10.0, ge=1)
-    """Debezium reconnects after this time without an event. MySQL sends a heartbeat after 80% of it; on an idle server,
-    `verify` and each chunk of a snapshot wait for that heartbeat."""
+    """Debezium reconnects after this time without an event. MySQL sends a heartbeat after 80% of it; on an
+    idle server, `verify` and each chunk of a snapshot wait for that heartbeat."""
 
 
 class KafkaEndpoint(Frozen):
@@ -61,10 +63,11 @@ CONNECT_OFFSET_TOPIC = "switchboard.connect.offsets"
 class ConnectEndpoint(Frozen):
     url: str
     value_converter: str = APICURIO_CONVERTER
-    """The converter class of values: this one, or a subclass that Connect has as a plugin (see `connectors/plugin`)."""
+    """The converter class of values: this one, or a subclass that Connect has as a plugin (see
+    `connectors/plugin`)."""
     group: str = CONNECT_GROUP
-    """Connect's `group.id`: the transactional id of a connector's task is this, the connector's name and the task's number,
-    separated by hyphens (KIP-618)."""
+    """Connect's `group.id`: the transactional id of a connector's task is this, the connector's name and the
+    task's number, separated by hyphens (KIP-618)."""
     offset_topic: str = CONNECT_OFFSET_TOPIC
     """Connect's `offset.storage.topic`."""
 
@@ -119,7 +122,10 @@ class TopicSettings(Frozen):
 
 
 class LandingSettings(Frozen):
-    """Settings of the landers. A batch is handed to a writer after `linger_seconds`, even if it has one record."""
+    """Settings of the landers.
+
+    A batch is handed to a writer after `linger_seconds`, even if it has one record.
+    """
 
     batch_rows: int = Field(100_000, ge=1)
     batch_bytes: int = Field(32 << 20, ge=1)
@@ -129,13 +135,15 @@ class LandingSettings(Frozen):
     check_seconds: float = Field(5.0, gt=0)
     """Seconds between two checks for recreated topics, applied contracts and operators' decisions."""
     session_seconds: float = Field(15.0, ge=6)
-    """Kafka's `session.timeout.ms` of the landers: how soon the others take over from a dead one. Brokers allow 6 s at least."""
+    """Kafka's `session.timeout.ms` of the landers: how soon the others take over from a dead one. Brokers
+    allow 6 s at least."""
     max_dead_letters: int = Field(1000, ge=1)
     """More dead letters of one table within `dead_letter_window_seconds` stop that table."""
     dead_letter_window_seconds: float = 60.0
     retry_seconds: float = 300.0
-    """How long a table is retried that does not match its contract, or whose schemas the registry has lost, before it is stopped.
-    There is no limit for unavailable servers: the log and `switchboard_waiting_tables` show the wait."""
+    """How long a table is retried that does not match its contract, or whose schemas the registry has lost,
+    before it is stopped. There is no limit for unavailable servers: the log and `switchboard_waiting_tables`
+    show the wait."""
     memory_bytes: int = Field(192 << 20, ge=1)
     """Bytes of records, of all tables together, that a lander keeps in memory; one fetch may exceed it."""
 
@@ -144,11 +152,11 @@ class FlinkSettings(Frozen):
     """Latency of the Flink jobs, against CPU while idle: each operator's thread wakes once per interval."""
 
     buffer_timeout_milliseconds: int = Field(20, ge=0)
-    """Flink's `execution.buffer-timeout.interval`, for each operator; a result passes through about five. 0 sends each record
-    at once: right for few records, slow for many."""
+    """Flink's `execution.buffer-timeout.interval`, for each operator; a result passes through about five. 0
+    sends each record at once: right for few records, slow for many."""
     mini_batch_latency_milliseconds: int = Field(50, ge=1)
-    """Flink's `table.exec.mini-batch.allow-latency`: changes within it are processed together, with one read of state, and
-    changes that cancel out are not sent."""
+    """Flink's `table.exec.mini-batch.allow-latency`: changes within it are processed together, with one read
+    of state, and changes that cancel out are not sent."""
 
 
 class ConnectorSettings(Frozen):
@@ -158,14 +166,18 @@ class ConnectorSettings(Frozen):
     min_binlog_hours: float = Field(24.0, ge=0)
     """Below this many hours until the binlog is purged up to a connector's position, an error is logged."""
     quarantine_after: int = Field(3, ge=0)
-    """A shard that failed its connector this many times in a row is quarantined; 0 leaves that to an operator."""
+    """A shard that failed its connector this many times in a row is quarantined; 0 leaves that to an
+    operator."""
     hanging_transaction_seconds: float = Field(30.0, gt=0)
-    """A transaction of a connector that is open for longer is aborted. It has to exceed the connectors' `transaction.timeout.ms`,
-    10 s, plus the broker's interval between two checks of it, 10 s by default."""
+    """A transaction of a connector that is open for longer is aborted. It has to exceed the connectors'
+    `transaction.timeout.ms`, 10 s, plus the broker's interval between two checks of it, 10 s by default."""
 
 
 class StreamerSettings(Frozen):
-    """Settings of the streamer: tokens, addresses, limits. Only the local profile generates a secret if none is set."""
+    """Settings of the streamer: tokens, addresses, limits.
+
+    Only the local profile generates a secret if none is set.
+    """
 
     audience: str = "switchboard"
     issuer: str | None = None

@@ -1,7 +1,7 @@
 """Shutdown of long-running processes: on a signal, within a time limit.
 
-Every process of the platform may be killed at any moment without loss, so one that still waits for a server at the limit
-ends without the answer.
+Every process of the platform may be killed at any moment without loss, so one that still waits for a server
+at the limit ends without the answer.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ log = logging.get("process")
 
 
 def stop_on_signal(limit: float = LIMIT_SECONDS) -> threading.Event:
-    """SIGTERM and SIGINT set the returned event from now on, and end the process `limit` seconds later at the latest.
+    """SIGTERM and SIGINT set the returned event from now on, and end the process `limit` seconds later at the
+    latest.
 
-    For the main thread, once, and not beside an asyncio loop that handles signals. The event is set even while the main
-    thread waits inside a C library such as librdkafka, where Python's signal handlers would not run before it returns.
+    For the main thread, once, and not beside an asyncio loop that handles signals. The event is set even
+    while the main thread waits inside a C library such as librdkafka, where Python's signal handlers would
+    not run before it returns.
     """
     stop = threading.Event()
     reading, writing = os.pipe()

@@ -1,7 +1,8 @@
-"""Backfills: the next generation of a job's result, planned, run beside the active one, compared, and swapped in by one pointer.
+"""Backfills: the next generation of a job's result, planned, run beside the active one, compared, and swapped
+in by one pointer.
 
-Every step is idempotent and resumed by repeating it: the control database has the state of each generation, and a step creates
-only what does not exist.
+Every step is idempotent and resumed by repeating it: the control database has the state of each generation,
+and a step creates only what does not exist.
 """
 
 from __future__ import annotations
@@ -64,9 +65,19 @@ class GenerationStatus:
 
 
 class Backfills:
-    """Its methods block on every server. `contracts` are as declared; the active generations are in the control database."""
+    """Its methods block on every server.
 
-    def __init__(self, endpoints: Endpoints, settings: Settings, contracts: Catalog, control: ControlDatabase, client: FlinkClient) -> None:
+    `contracts` are as declared; the active generations are in the control database.
+    """
+
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        settings: Settings,
+        contracts: Catalog,
+        control: ControlDatabase,
+        client: FlinkClient,
+    ) -> None:
         if endpoints.flink is None:
             raise MisconfiguredError("this stack has no Flink", "run `switchboard up --all`")
         self._endpoints = endpoints
@@ -83,39 +94,52 @@ class Backfills:
         states = {status.name: status.state for status in reversed(self._flink.jobs())}
         return [
             GenerationStatus(
-                found.number, found.state, found.start_time, found.number == live, states.get(self._job_run(job, found).name, "")
+                found.number,
+                found.state,
+                found.start_time,
+                found.number == live,
+                states.get(self._job_run(job, found).name, ""),
             )
             for found in known
             if found.state != DROPPED
         ]
 
     def plan(self, job: Job, start_time: dt.datetime | None) -> Generation:
-        """Stores the next generation for `run`. `start_time` is in UTC, in whole seconds: older rows are copied.
+        """Stores the next generation for `run`. `start_time` is in UTC, in whole seconds: older rows are
+        copied.
 
-        Raises MisconfiguredError while another generation exists beside the active one, and if the topics no longer have all
-        records that are needed.
+        Raises MisconfiguredError while another generation exists beside the active one, and if the topics no
+        longer have all records that are needed.
         """
         result = result_table(job, self._contracts)
         if start_time is not None and time_column(result) is None:
-            raise MisconfiguredError(f"rows of {result.name!r} have no time", "omit --from: its topics are short")
+            raise MisconfiguredError(
+                f"rows of {result.name!r} have no time", "omit --from: its topics are short"
+            )
         if time_column(result) is not None:
             self._check_topics_reach(job, start_time)
         other = self._other(result)
         if other is not None and other.state != PLANNED:
             raise MisconfiguredError(
                 f"generation {other.number} of {result.name!r} exists beside the active one",
-                f"`switchboard backfill swap {job.name}` activates it, `switchboard backfill drop {job.name}` removes it",
+                f"`switchboard backfill swap {job.name}` activates it, `switchboard backfill drop "
+                f"{job.name}` removes it",
             )
         number = other.number if other is not None else max(found.number for found in self._known(result)) + 1
         planned = Generation(result.name, number, PLANNED, start_time)
-        with self._recorded(job, "plan", generation=number, start_time=None if start_time is None else start_time.isoformat()):
+        with self._recorded(
+            job, "plan", generation=number, start_time=None if start_time is None else start_time.isoformat()
+        ):
             save(self._control, planned)
         return planned
 
     def _check_topics_reach(self, job: Job, start_time: dt.datetime | None) -> None:
-        """Rows that can neither be computed, as their records have expired, nor be copied, would be missing after the swap."""
+        """Rows that can neither be computed, as their records have expired, nor be copied, would be missing
+        after the swap."""
         tables = [self._contracts[name] for name in job.reads]
-        earliest = horizon(self._endpoints.kafka, [topic_of(table) for table in tables if isinstance(table.source, Shards)])
+        earliest = horizon(
+            self._endpoints.kafka, [topic_of(table) for table in tables if isinstance(table.source, Shards)]
+        )
         if earliest is None or (start_time is not None and start_time - job.margin >= earliest):
             return
         least = (earliest + job.margin + dt.timedelta(seconds=1)).replace(microsecond=0)
@@ -125,14 +149,18 @@ class Backfills:
         )
 
     def run(self, job: Job, report: ReportProgress, limit: float) -> Generation:
-        """Creates the planned generation and blocks, `limit` seconds at most, until it has caught up and landed.
+        """Creates the planned generation and blocks, `limit` seconds at most, until it has caught up and
+        landed.
 
-        Raises MisconfiguredError if none is planned, TransientError if it takes longer or its job fails; it can be repeated.
+        Raises MisconfiguredError if none is planned, TransientError if it takes longer or its job fails; it
+        can be repeated.
         """
         result = result_table(job, self._contracts)
         found = self._other(result)
         if found is None:
-            raise MisconfiguredError(f"no backfill of {job.name!r} is planned", f"`switchboard backfill plan {job.name}` plans one")
+            raise MisconfiguredError(
+                f"no backfill of {job.name!r} is planned", f"`switchboard backfill plan {job.name}` plans one"
+            )
         with self._recorded(job, "run", generation=found.number):
             return self._run(job, found, report, limit)
 
@@ -145,7 +173,9 @@ class Backfills:
             save(self._control, found)
         report("start its job", 0, 1)
         catalog = self._contracts.with_generations(active_versions(self._control))
-        identity = Submitter(self._endpoints, catalog, self._client, self._control).start([job_run])[job_run.name]
+        identity = Submitter(self._endpoints, catalog, self._client, self._control).start([job_run])[
+            job_run.name
+        ]
         deadline = time.monotonic() + limit
         self._read_whole(job_run, identity, report, deadline)
         self._landed_whole(job_run, report, min(deadline, time.monotonic() + LANDING_SECONDS))
@@ -154,16 +184,22 @@ class Backfills:
         return found
 
     def diff(self, job: Job, rest_seconds: float) -> list[compare.Day]:
-        """Compares the active generation with the other one, for each day since its start time. See `compare.days`."""
+        """Compares the active generation with the other one, for each day since its start time.
+
+        See `compare.days`.
+        """
         result, found = self._ready(job)
         live = self._at(result, active_version(self._control, result.name).generation)
         with self._recorded(job, "diff", generation=found.number) as detail:
-            compared = compare.days(self._clickhouse(), live, self._at(result, found.number), found.start_time, rest_seconds)
+            compared = compare.days(
+                self._clickhouse(), live, self._at(result, found.number), found.start_time, rest_seconds
+            )
             detail |= {"days": len(compared), "different": [f"{day.day}" for day in compared if not day.same]}
         return compared
 
     def swap(self, job: Job) -> int:
-        """Activates the newest generation and returns its number. Both jobs continue, so that `revert` leaves no gap.
+        """Activates the newest generation and returns its number. Both jobs continue, so that `revert` leaves
+        no gap.
 
         If it is active already, the view is updated, as after an interrupted swap.
         """
@@ -176,15 +212,21 @@ class Backfills:
         return self._activate(job, result, newest.number, "swap")
 
     def revert(self, job: Job) -> int:
-        """Activates the generation before the last swap again and returns its number. Repeated, it updates the view."""
+        """Activates the generation before the last swap again and returns its number.
+
+        Repeated, it updates the view.
+        """
         result = result_table(job, self._contracts)
         at = active_version(self._control, result.name)
         if at.previous > at.generation:
             return self._activate(job, result, at.generation, "revert")
-        earlier = next((found for found in self._existing(result) if found.number == at.previous != at.generation), None)
+        earlier = next(
+            (found for found in self._existing(result) if found.number == at.previous != at.generation), None
+        )
         if earlier is None or earlier.state != READY:
             raise MisconfiguredError(
-                f"{result.name!r} has no earlier generation to revert to", "`switchboard backfill status` lists generations"
+                f"{result.name!r} has no earlier generation to revert to",
+                "`switchboard backfill status` lists generations",
             )
         self._check_running(job, earlier)
         return self._activate(job, result, earlier.number, "revert")
@@ -196,7 +238,9 @@ class Backfills:
         if running is None or running.state != "RUNNING":
             state = "does not run" if running is None else f"is {running.state}"
             start = f"backfill run {job.name}" if found.number > 1 else f"flink submit {job.name}"
-            raise MisconfiguredError(f"job {name!r} {state}", f"`switchboard {start}` starts it, and it catches up")
+            raise MisconfiguredError(
+                f"job {name!r} {state}", f"`switchboard {start}` starts it, and it catches up"
+            )
 
     def update_view(self, job: Job) -> None:
         """Recreates the view on the active generation. Idempotent."""
@@ -205,7 +249,8 @@ class Backfills:
         self._clickhouse().command(create_current_view(live))
 
     def drop(self, job: Job) -> list[int]:
-        """Cancels the jobs of inactive generations, removes their tables and topics, and returns their numbers."""
+        """Cancels the jobs of inactive generations, removes their tables and topics, and returns their
+        numbers."""
         result = result_table(job, self._contracts)
         with self._recorded(job, "drop") as detail:
             other = self._other(result)
@@ -223,8 +268,11 @@ class Backfills:
         return number
 
     def _create(self, job_run: JobRun) -> None:
-        """Creates topics and table, before the job is started: rows that an interrupted run copied are copied again."""
-        target = TopicPlanner(self._endpoints, self._settings.topics, Catalog((job_run.result,)), self._control)
+        """Creates topics and table, before the job is started: rows that an interrupted run copied are copied
+        again."""
+        target = TopicPlanner(
+            self._endpoints, self._settings.topics, Catalog((job_run.result,)), self._control
+        )
         owned = {topic_of(job_run.result), dlq_of(topic_of(job_run.result))}
         while steps := [step for step in target.plan() if step.subject in owned]:
             for step in steps:
@@ -239,7 +287,9 @@ class Backfills:
 
     def _read_whole(self, job_run: JobRun, identity: str, report: ReportProgress, deadline: float) -> None:
         catalog = self._contracts
-        lag = LagTracker(self._endpoints.kafka, job_run.name, [topic_of(catalog[name]) for name in job_run.job.reads])
+        lag = LagTracker(
+            self._endpoints.kafka, job_run.name, [topic_of(catalog[name]) for name in job_run.job.reads]
+        )
         interval = POLL_SECONDS
         ask_at = time.monotonic() + interval
         try:
@@ -249,9 +299,12 @@ class Backfills:
                 if state in ENDED or time.monotonic() > deadline:
                     reason = self._flink.cause(identity) or f"{remaining:,} records remain"
                     raise TransientError(
-                        f"job {job_run.name!r}, {state}, has not caught up: {reason}", f"`switchboard backfill run {job_run.job.name}`"
+                        f"job {job_run.name!r}, {state}, has not caught up: {reason}",
+                        f"`switchboard backfill run {job_run.job.name}`",
                     )
-                if time.monotonic() > ask_at:  # Flink commits the offsets that it has read with its checkpoints
+                if (
+                    time.monotonic() > ask_at
+                ):  # Flink commits the offsets that it has read with its checkpoints
                     self._flink.trigger_checkpoint(identity)
                     interval = min(2 * interval, MAX_CHECKPOINT_INTERVAL_SECONDS)
                     ask_at = time.monotonic() + interval
@@ -267,7 +320,8 @@ class Backfills:
                 report("land its rows", lag.total - remaining, lag.total)
                 if time.monotonic() > deadline:
                     raise TransientError(
-                        f"{remaining:,} records of {topic_of(job_run.result)} have not landed", "does `switchboard land` run?"
+                        f"{remaining:,} records of {topic_of(job_run.result)} have not landed",
+                        "does `switchboard land` run?",
                     )
                 time.sleep(POLL_SECONDS)
             report("land its rows", lag.total, lag.total)
@@ -281,13 +335,17 @@ class Backfills:
             self._flink.cancel(running.id)
         client, kafka = self._clickhouse(), admin(self._endpoints.kafka)
         live = kafka.list_topics(timeout=15).topics
-        topics = [name for name in (topic_of(job_run.result), dlq_of(topic_of(job_run.result))) if name in live]
+        topics = [
+            name for name in (topic_of(job_run.result), dlq_of(topic_of(job_run.result))) if name in live
+        ]
         for name, future in kafka.delete_topics(topics, operation_timeout=30).items() if topics else ():
             try:
                 future.result(30)
             except KafkaException as error:
                 if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
-                    raise TransientError(f"topic {name} cannot be deleted: {error}", "run it again") from error
+                    raise TransientError(
+                        f"topic {name} cannot be deleted: {error}", "run it again"
+                    ) from error
         existed = bool(client.query(f"EXISTS TABLE {storage_table(job_run.result)}").result_rows[0][0])
         client.command(f"DROP TABLE IF EXISTS {storage_table(job_run.result)} SYNC")
         return running is not None or bool(topics) or existed
@@ -309,7 +367,9 @@ class Backfills:
 
     def _existing(self, result: Table) -> list[Generation]:
         """Returns those that are not dropped, oldest first: one or two."""
-        return sorted((found for found in self._known(result) if found.state != DROPPED), key=lambda found: found.number)
+        return sorted(
+            (found for found in self._known(result) if found.state != DROPPED), key=lambda found: found.number
+        )
 
     def _known(self, result: Table) -> list[Generation]:
         """Returns all generations, with the first, which has no row until it is dropped."""
@@ -331,10 +391,12 @@ class Backfills:
 
 
 def copy_history_query(live: Table, job_run: Table, column: str, start_time: dt.datetime) -> str:
-    """Returns the INSERT of the rows before `start_time`, with version 0: any record of the job replaces them."""
+    """Returns the INSERT of the rows before `start_time`, with version 0: any record of the job replaces
+    them."""
     names = [ch_name(name) for name in (*live.names, *(name for name, _ in META_COLUMNS))]
     values = ["0" if name == ch_name("_version") else name for name in names]
     return (
-        f"INSERT INTO {storage_table(job_run)} ({', '.join(names)})\nSELECT {', '.join(values)} FROM {storage_table(live)} FINAL\n"
+        f"INSERT INTO {storage_table(job_run)} ({', '.join(names)})\nSELECT {', '.join(values)} FROM "
+        f"{storage_table(live)} FINAL\n"
         f"WHERE {ch_name(column)} < toDateTime('{start_time:%Y-%m-%d %H:%M:%S}', 'UTC')"
     )

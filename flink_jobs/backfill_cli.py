@@ -37,7 +37,9 @@ def _backfills(ctx: typer.Context) -> Backfills:
 def plan(
     ctx: typer.Context,
     job: JobName,
-    start_time: Annotated[str, typer.Option("--from", help="Recompute rows from this time on, in UTC; copy older ones.")] = "",
+    start_time: Annotated[
+        str, typer.Option("--from", help="Recompute rows from this time on, in UTC; copy older ones.")
+    ] = "",
 ) -> None:
     """Store what `run` will do, and show it."""
     planned = _backfills(ctx).plan(job_named(job), _moment(start_time) if start_time else None)
@@ -49,14 +51,18 @@ def plan(
     console.print(f"{job}: generation {planned.number}, beside the active one; {what}")
     if planned.start_time is not None:
         console.print("  older rows are copied by `run`; their later corrections are not applied")
-    console.print(f"  next: `switchboard backfill run {job}`, while `switchboard land` runs; the live job continues")
+    console.print(
+        f"  next: `switchboard backfill run {job}`, while `switchboard land` runs; the live job continues"
+    )
 
 
 def _moment(text: str) -> dt.datetime:
     try:
         moment = dt.datetime.fromisoformat(text)
     except ValueError as error:
-        raise MisconfiguredError(f"--from {text!r} is not a time", "write it as 2026-01-31 or 2026-01-31T12:00:00") from error
+        raise MisconfiguredError(
+            f"--from {text!r} is not a time", "write it as 2026-01-31 or 2026-01-31T12:00:00"
+        ) from error
     utc = moment.astimezone(dt.UTC).replace(tzinfo=None) if moment.tzinfo else moment
     return utc.replace(microsecond=0)  # the queries compare whole seconds
 
@@ -65,7 +71,9 @@ def _moment(text: str) -> dt.datetime:
 def run(
     ctx: typer.Context,
     job: JobName,
-    hours: Annotated[float, typer.Option(help="Stop waiting after this time; run it again to continue.")] = 12,
+    hours: Annotated[
+        float, typer.Option(help="Stop waiting after this time; run it again to continue.")
+    ] = 12,
 ) -> None:
     """Replay the topics into the next generation, and wait until it has caught up. Idempotent."""
     backfills = _backfills(ctx)
@@ -79,7 +87,10 @@ def run(
             bar.update(tasks[stage], completed=done, total=total)
 
         generation = backfills.run(job_named(job), report, hours * 3600)
-    console.print(f"{job}: generation {generation.number} has caught up; next: `switchboard backfill diff {job}`, then `swap`")
+    console.print(
+        f"{job}: generation {generation.number} has caught up; next: `switchboard backfill diff {job}`, then "
+        "`swap`"
+    )
 
 
 @app.command()
@@ -93,7 +104,10 @@ def diff(
     shown = Shown("day", "active rows", "recomputed rows", "checksums", box=None)
     for day in found:
         shown.add_row(
-            "all" if day.day == ALL else f"{day.day}", f"{day.rows:,}", f"{day.other_rows:,}", "equal" if day.equal else "different"
+            "all" if day.day == ALL else f"{day.day}",
+            f"{day.rows:,}",
+            f"{day.other_rows:,}",
+            "equal" if day.equal else "different",
         )
     console.print(shown)
     if not all(day.same for day in found):
@@ -120,12 +134,23 @@ def drop(ctx: typer.Context, job: JobName) -> None:
 
 
 @app.command()
-def status(ctx: typer.Context, job: Annotated[str | None, typer.Argument(help="All if omitted.")] = None) -> None:
+def status(
+    ctx: typer.Context, job: Annotated[str | None, typer.Argument(help="All if omitted.")] = None
+) -> None:
     """Show the generations of each result, and which one is active."""
     backfills = _backfills(ctx)
     shown = Shown("job", "generation", "", "state", "computed since", "Flink", box=None)
     for chosen in JOBS if job is None else (job_named(job),):
         for found in backfills.status(chosen):
-            since = "the beginning" if found.start_time is None else f"{found.start_time:%Y-%m-%d %H:%M:%S} UTC"
-            shown.add_row(chosen.name, str(found.generation), "active" if found.active else "", found.state, since, found.job or "-")
+            since = (
+                "the beginning" if found.start_time is None else f"{found.start_time:%Y-%m-%d %H:%M:%S} UTC"
+            )
+            shown.add_row(
+                chosen.name,
+                str(found.generation),
+                "active" if found.active else "",
+                found.state,
+                since,
+                found.job or "-",
+            )
     console.print(shown)

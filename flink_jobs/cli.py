@@ -49,12 +49,23 @@ def list_(ctx: typer.Context) -> None:
     for known in reversed(_flink(ctx).jobs()):
         latest[known.name] = known
     known_jobs = [job.name for job in JOBS]
-    names = dict.fromkeys([*known_jobs, *(name for name in sorted(latest) if name.partition(".g")[0] in known_jobs)])
+    names = dict.fromkeys(
+        [*known_jobs, *(name for name in sorted(latest) if name.partition(".g")[0] in known_jobs)]
+    )
     shown = Shown("job", "state", "since", "id", box=None)
     for name in names:
         found = latest.get(name)
-        since = "" if found is None else f"{dt.datetime.fromtimestamp(found.started_ms / 1000, dt.UTC):%Y-%m-%d %H:%M:%S} UTC"
-        shown.add_row(name, "never submitted" if found is None else found.state, since, "" if found is None else found.id)
+        since = (
+            ""
+            if found is None
+            else f"{dt.datetime.fromtimestamp(found.started_ms / 1000, dt.UTC):%Y-%m-%d %H:%M:%S} UTC"
+        )
+        shown.add_row(
+            name,
+            "never submitted" if found is None else found.state,
+            since,
+            "" if found is None else found.id,
+        )
     console.print(shown)
 
 
@@ -62,10 +73,17 @@ def list_(ctx: typer.Context) -> None:
 def submit(
     ctx: typer.Context,
     jobs: Annotated[list[str] | None, typer.Argument(help="All if omitted.")] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Start at the beginning of the topics, without a checkpoint.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Start at the beginning of the topics, without a checkpoint.")
+    ] = False,
 ) -> None:
-    """Start the jobs that do not run, each from its newest checkpoint; without one, from the beginning of its topics."""
-    for name, identity in make_submitter(ctx.obj).submit([job_named(name) for name in jobs] if jobs else JOBS, fresh=fresh).items():
+    """Start the jobs that do not run, each from its newest checkpoint; without one, from the beginning of its
+    topics."""
+    for name, identity in (
+        make_submitter(ctx.obj)
+        .submit([job_named(name) for name in jobs] if jobs else JOBS, fresh=fresh)
+        .items()
+    ):
         console.print(f"{name}: {identity}")
 
 
@@ -77,10 +95,15 @@ def status(ctx: typer.Context, job: JobName) -> None:
     checkpoints = flink.checkpoints(found.id)
     newest = (checkpoints.get("latest") or {}).get("completed") or {}
     console.print(f"{job}: {found.state}, id {found.id}")
-    console.print(f"checkpoints: {checkpoints['counts']['completed']} completed, {checkpoints['counts']['failed']} failed")
+    console.print(
+        f"checkpoints: {checkpoints['counts']['completed']} completed, {checkpoints['counts']['failed']} "
+        "failed"
+    )
     if newest:
         size, duration = newest["state_size"], newest["end_to_end_duration"]
-        console.print(f"newest checkpoint: {size:,} bytes of state in {duration} ms, at {newest['external_path']}")
+        console.print(
+            f"newest checkpoint: {size:,} bytes of state in {duration} ms, at {newest['external_path']}"
+        )
     if cause := flink.cause(found.id):
         console.print(f"last failure: {cause}")
     if recreated := outdated(_control(ctx.obj), found.id):
@@ -112,8 +135,12 @@ def cancel(ctx: typer.Context, job: JobName) -> None:
 def restore(
     ctx: typer.Context,
     job: JobName,
-    savepoint: Annotated[str, typer.Argument(help="Path of a savepoint, as printed by `stop` or `savepoint`.")],
-    unchecked: Annotated[bool, typer.Option("--unchecked", help="Do not check the state; let Flink refuse it.")] = False,
+    savepoint: Annotated[
+        str, typer.Argument(help="Path of a savepoint, as printed by `stop` or `savepoint`.")
+    ],
+    unchecked: Annotated[
+        bool, typer.Option("--unchecked", help="Do not check the state; let Flink refuse it.")
+    ] = False,
 ) -> None:
     """Start a job from a savepoint, if the savepoint is compatible with its SQL."""
     console.print(f"{job}: {make_submitter(ctx.obj).restore(job_named(job), savepoint, unchecked=unchecked)}")
@@ -138,8 +165,16 @@ def metrics(ctx: typer.Context, job: JobName) -> None:
         values = vertex["metrics"]
         since = max(1, vertex["duration"])
         busy, blocked = (
-            f"{100 * min(1.0, float(values[name]) / since):.0f} %" for name in ("accumulated-busy-time", "accumulated-backpressured-time")
+            f"{100 * min(1.0, float(values[name]) / since):.0f} %"
+            for name in ("accumulated-busy-time", "accumulated-backpressured-time")
         )
         left_out = flink.unreadable(found.id, vertex["id"])
-        shown.add_row(vertex["name"][:70], f"{values['read-records']:,}", f"{values['write-records']:,}", f"{left_out:,}", busy, blocked)
+        shown.add_row(
+            vertex["name"][:70],
+            f"{values['read-records']:,}",
+            f"{values['write-records']:,}",
+            f"{left_out:,}",
+            busy,
+            blocked,
+        )
     console.print(shown)

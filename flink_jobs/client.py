@@ -43,10 +43,14 @@ class FlinkClient:
         }
         return replace(self, settings=self.settings | latencies)
 
-    def run(self, statements: Sequence[str], settings: Mapping[str, str] | None = None, limit: float = 300) -> Results:
-        """Runs statements in one session and returns the result of each. Blocks until queries have returned their last row.
+    def run(
+        self, statements: Sequence[str], settings: Mapping[str, str] | None = None, limit: float = 300
+    ) -> Results:
+        """Runs statements in one session and returns the result of each. Blocks until queries have returned
+        their last row.
 
-        Raises MisconfiguredError with Flink's reason if a statement fails, TransientError after `limit` seconds.
+        Raises MisconfiguredError with Flink's reason if a statement fails, TransientError after `limit`
+        seconds.
         """
         with self.open(limit) as runner:
             return runner.run_each([(statements, settings or {})])[0]
@@ -57,7 +61,9 @@ class FlinkClient:
         command, environment = [str(self.python), str(RUNNER)], {**os.environ, **self.environment}
         with (
             tempfile.TemporaryFile("w+") as errors,
-            subprocess.Popen(command, stdin=PIPE, stdout=PIPE, stderr=errors, env=environment, text=True) as process,
+            subprocess.Popen(
+                command, stdin=PIPE, stdout=PIPE, stderr=errors, env=environment, text=True
+            ) as process,
         ):
             runner = Runner(process, errors, self.settings, limit)
             timer = threading.Timer(limit, process.kill)
@@ -73,7 +79,9 @@ class FlinkClient:
 class Runner:
     """A running client process."""
 
-    def __init__(self, process: subprocess.Popen[str], errors: IO[str], settings: Mapping[str, str], limit: float) -> None:
+    def __init__(
+        self, process: subprocess.Popen[str], errors: IO[str], settings: Mapping[str, str], limit: float
+    ) -> None:
         self._process = process
         self._errors = errors
         self._settings = dict(settings)
@@ -82,12 +90,17 @@ class Runner:
 
     def run_each(self, sessions: Sessions) -> list[Results]:
         """Returns the result of each statement of each session; raises as `FlinkClient.run`."""
-        request = [{"settings": {**self._settings, **settings}, "statements": list(statements)} for statements, settings in sessions]
+        request = [
+            {"settings": {**self._settings, **settings}, "statements": list(statements)}
+            for statements, settings in sessions
+        ]
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):  # the reason is raised below
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
-        return [[self._answer(number) for number, _ in enumerate(statements, 1)] for statements, _ in sessions]
+        return [
+            [self._answer(number) for number, _ in enumerate(statements, 1)] for statements, _ in sessions
+        ]
 
     def _answer(self, number: int) -> dict[str, Any]:
         assert self._process.stdout is not None
@@ -101,10 +114,15 @@ class Runner:
 
     def _exit_error(self) -> TransientError:
         if time.monotonic() >= self._ends:
-            return TransientError(f"Flink's client has not answered in {self._limit:.0f} s", "see `switchboard logs flink-jobmanager`")
+            return TransientError(
+                f"Flink's client has not answered in {self._limit:.0f} s",
+                "see `switchboard logs flink-jobmanager`",
+            )
         self._process.wait()
         self._errors.seek(0)
-        return TransientError(f"Flink's client failed: {(self._errors.read().strip() or 'no message').splitlines()[-1]}")
+        return TransientError(
+            f"Flink's client failed: {(self._errors.read().strip() or 'no message').splitlines()[-1]}"
+        )
 
 
 def make(python: Path, environment: Mapping[str, str], at: FlinkEndpoint) -> FlinkClient:
@@ -120,7 +138,10 @@ def make(python: Path, environment: Mapping[str, str], at: FlinkEndpoint) -> Fli
 
 
 def load(home: Path, at: FlinkEndpoint | None, jobs: FlinkSettings) -> FlinkClient:
-    """Returns the client that `switchboard up --all` has set up under `home`. Raises MisconfiguredError if there is none."""
+    """Returns the client that `switchboard up --all` has set up under `home`.
+
+    Raises MisconfiguredError if there is none.
+    """
     file = home / FILE
     if at is None or not file.exists():
         raise MisconfiguredError("this stack has no Flink", "run `switchboard up --all`")

@@ -29,8 +29,13 @@ class Day:
         return self.equal and self.rows == self.other_rows
 
 
-def days(client: Client, one: Table, other: Table, start_time: dt.datetime | None, rest_seconds: float) -> list[Day]:
-    """Compares day by day. Blocks on ClickHouse. Keys that changed in either within the last `rest_seconds` are ignored."""
+def days(
+    client: Client, one: Table, other: Table, start_time: dt.datetime | None, rest_seconds: float
+) -> list[Day]:
+    """Compares day by day. Blocks on ClickHouse.
+
+    Keys that changed in either within the last `rest_seconds` are ignored.
+    """
     answer = client.query(query(one, other, start_time, rest_seconds))
     return [Day(day, int(rows), int(others), bool(equal)) for day, rows, others, equal in answer.result_rows]
 
@@ -38,11 +43,16 @@ def days(client: Client, one: Table, other: Table, start_time: dt.datetime | Non
 def query(one: Table, other: Table, start_time: dt.datetime | None, rest_seconds: float) -> str:
     keys = ", ".join(map(ch_name, one.key))
     changed = f"_committed_at >= now64(3) - toIntervalMillisecond({int(rest_seconds * 1000)})"
-    changing = " UNION ALL ".join(f"SELECT {keys} FROM {storage_table(table)} WHERE {changed}" for table in (one, other))
+    changing = " UNION ALL ".join(
+        f"SELECT {keys} FROM {storage_table(table)} WHERE {changed}" for table in (one, other)
+    )
     at_rest = f"({keys}) NOT IN ({changing})"
-    sides = "\nUNION ALL\n".join(_side(table, number, start_time, at_rest) for number, table in enumerate((one, other), 1))
+    sides = "\nUNION ALL\n".join(
+        _side(table, number, start_time, at_rest) for number, table in enumerate((one, other), 1)
+    )
     return (
-        "SELECT day, countIf(side = 1), countIf(side = 2), sumIf(checksum, side = 1) = sumIf(checksum, side = 2)\n"
+        "SELECT day, countIf(side = 1), countIf(side = 2), sumIf(checksum, side = 1) = sumIf(checksum, side "
+        "= 2)\n"
         f"FROM (\n{sides}\n)\nGROUP BY day ORDER BY day"
     )
 
@@ -52,7 +62,11 @@ def _side(table: Table, number: int, start_time: dt.datetime | None, condition: 
     day = f"toDate('{ALL}')"
     if column is not None:
         day = f"toDate({ch_name(column)})"
-        condition += f" AND {ch_name(column)} >= toDateTime('{start_time:%Y-%m-%d %H:%M:%S}', 'UTC')" if start_time is not None else ""
+        condition += (
+            f" AND {ch_name(column)} >= toDateTime('{start_time:%Y-%m-%d %H:%M:%S}', 'UTC')"
+            if start_time is not None
+            else ""
+        )
     values = ", ".join(map(ch_name, table.names))
     return (
         f"SELECT {number} AS side, {day} AS day, sipHash64(toString(tuple({values}))) AS checksum\n"

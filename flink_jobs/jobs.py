@@ -17,13 +17,14 @@ from schemas.table import Computed, Metadata, Shards, Table
 
 SQL = Path(__file__).parent / "sql"
 IDLE_FETCH_MILLISECONDS = "2000"
-"""How long the broker delays a fetch without records; a record that arrives is sent at once. With Kafka's default of 500, idle
-topics cost brokers and jobs twice the CPU."""
+"""How long the broker delays a fetch without records; a record that arrives is sent at once. With Kafka's
+default of 500, idle topics cost brokers and jobs twice the CPU."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """`files` are the parts of its SQL, in order; the last statement of the last file is the query of its result."""
+    """`files` are the parts of its SQL, in order; the last statement of the last file is the query of its
+    result."""
 
     name: str
     reads: tuple[str, ...]
@@ -31,7 +32,8 @@ class Job:
     checkpoint_seconds: float
     """Exactly-once results are visible after a checkpoint; for others it is how far a restart steps back."""
     state_days: float
-    """State of contacts expires after this time without a change; that of agents and queues does not expire."""
+    """State of contacts expires after this time without a change; that of agents and queues does not expire.
+    """
     margin: dt.timedelta = dt.timedelta()
     """Rows from a start time depend on records this much older: a session's log-in, a contact's segments."""
 
@@ -51,7 +53,14 @@ JOBS = (
         30,
         14,
     ),
-    Job("queue_minutes", ("queues", "interactions", "interaction_segments"), ("queue_minutes",), 30, 14, dt.timedelta(days=1)),
+    Job(
+        "queue_minutes",
+        ("queues", "interactions", "interaction_segments"),
+        ("queue_minutes",),
+        30,
+        14,
+        dt.timedelta(days=1),
+    ),
     Job(
         "structured_interactions",
         ("accounts", "agents", "teams", "queues", "interactions", "interaction_segments", "surveys"),
@@ -67,7 +76,9 @@ def job_named(name: str) -> Job:
     for job in JOBS:
         if job.name == name:
             return job
-    raise MisconfiguredError(f"there is no job {name!r}", f"the jobs are {', '.join(job.name for job in JOBS)}")
+    raise MisconfiguredError(
+        f"there is no job {name!r}", f"the jobs are {', '.join(job.name for job in JOBS)}"
+    )
 
 
 def result_table(job: Job, catalog: Catalog) -> Table:
@@ -75,12 +86,17 @@ def result_table(job: Job, catalog: Catalog) -> Table:
     for table in catalog:
         if isinstance(table.source, Computed) and table.source.job == job.name:
             return table
-    raise MisconfiguredError(f"no contract declares a table that job {job.name!r} computes", "declare it with source=Computed(...)")
+    raise MisconfiguredError(
+        f"no contract declares a table that job {job.name!r} computes", "declare it with source=Computed(...)"
+    )
 
 
 @dataclass(frozen=True)
 class JobRun:
-    """A job that fills one generation of its result. With `start_time`, in UTC, only rows from that time on are computed."""
+    """A job that fills one generation of its result.
+
+    With `start_time`, in UTC, only rows from that time on are computed.
+    """
 
     job: Job
     result: Table
@@ -93,7 +109,8 @@ class JobRun:
 
 
 def unbounded_state_sources(job: Job, catalog: Catalog) -> tuple[set[str], set[str]]:
-    """Returns the topics of the job that grow only with the tenants, and the columns that identify their entities."""
+    """Returns the topics of the job that grow only with the tenants, and the columns that identify their
+    entities."""
     tables = [catalog[name] for name in job.reads if isinstance(catalog[name].source, Metadata)]
     named = {column for table in tables for column in (*table.key, table.tenant) if column is not None}
     return {topic_of(table) for table in tables}, named
@@ -109,15 +126,28 @@ def time_column(result: Table) -> str | None:
     return None if result.clickhouse.partition_by is None else result.clickhouse.partition_by.column
 
 
-def statements(job_run: JobRun, catalog: Catalog, endpoints: Endpoints, generations: Mapping[str, int]) -> list[str]:
-    """Returns the job's statements in order. `generations` has the topics' generations, by name; 1 if absent."""
+def statements(
+    job_run: JobRun, catalog: Catalog, endpoints: Endpoints, generations: Mapping[str, int]
+) -> list[str]:
+    """Returns the job's statements in order.
+
+    `generations` has the topics' generations, by name; 1 if absent.
+    """
     job, result = job_run.job, job_run.result
     tables = [catalog[name] for name in job.reads]
     sources = [
-        create_source(table, endpoints.kafka, endpoints.registry, _reading(job_run, table), generations.get(topic_of(table), 1))
+        create_source(
+            table,
+            endpoints.kafka,
+            endpoints.registry,
+            _reading(job_run, table),
+            generations.get(topic_of(table), 1),
+        )
         for table in tables
     ]
-    *views, query = (statement for file in job.files for statement in _split((SQL / f"{file}.sql").read_text()))
+    *views, query = (
+        statement for file in job.files for statement in _split((SQL / f"{file}.sql").read_text())
+    )
     return [
         *sources,
         *map(newest_view, tables),
@@ -128,10 +158,15 @@ def statements(job_run: JobRun, catalog: Catalog, endpoints: Endpoints, generati
 
 
 def _reading(job_run: JobRun, table: Table) -> dict[str, str]:
-    """Returns the source's options. Metadata is always read from its beginning: an agent's record may be much older."""
+    """Returns the source's options.
+
+    Metadata is always read from its beginning: an agent's record may be much older.
+    """
     options = {"properties.group.id": job_run.name, "properties.fetch.max.wait.ms": IDLE_FETCH_MILLISECONDS}
     if job_run.start_time is not None and isinstance(table.source, Shards):
-        milliseconds = int((job_run.start_time - job_run.job.margin).replace(tzinfo=dt.UTC).timestamp() * 1000)
+        milliseconds = int(
+            (job_run.start_time - job_run.job.margin).replace(tzinfo=dt.UTC).timestamp() * 1000
+        )
         options |= {"scan.startup.mode": "timestamp", "scan.startup.timestamp-millis": str(milliseconds)}
     return options
 

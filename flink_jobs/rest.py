@@ -59,13 +59,18 @@ class Flink:
         return dict(self._call("GET", f"/jobs/{job}/checkpoints"))
 
     def newest_state(self, job: str) -> str | None:
-        """Returns the path of a job's newest checkpoint or savepoint, even if the cluster no longer knows the job; None without one."""
+        """Returns the path of a job's newest checkpoint or savepoint, even if the cluster no longer knows the
+        job; None without one."""
         try:
             latest = self.checkpoints(job)["latest"]
         except MisconfiguredError:
             return self._state_on_disk(job)
         done = [latest[kind] for kind in ("completed", "savepoint") if latest.get(kind)]
-        return str(max(done, key=lambda found: found["id"])["external_path"]) if done else self._state_on_disk(job)
+        return (
+            str(max(done, key=lambda found: found["id"])["external_path"])
+            if done
+            else self._state_on_disk(job)
+        )
 
     def _state_on_disk(self, job: str) -> str | None:
         """Searches the checkpoint folder, if it is on this machine."""
@@ -79,12 +84,15 @@ class Flink:
     def unreadable(self, job: str, vertex: str) -> int:
         """Returns how many records the vertex's sources have skipped since they started."""
         path = f"/jobs/{job}/vertices/{vertex}/metrics"
-        names = [metric["id"] for metric in self._call("GET", path) if metric["id"].endswith(".unreadableRecords")]
+        names = [
+            metric["id"] for metric in self._call("GET", path) if metric["id"].endswith(".unreadableRecords")
+        ]
         found = self._call("GET", f"{path}?get={quote(','.join(names))}") if names else []
         return sum(int(metric["value"]) for metric in found)
 
     def savepoint(self, job: str, *, stop: bool, limit: float = 120) -> str:
-        """Writes a savepoint and returns its path; with `stop` the job ends with it. Blocks `limit` seconds at most.
+        """Writes a savepoint and returns its path; with `stop` the job ends with it. Blocks `limit` seconds
+        at most.
 
         Raises TransientError if it failed: Flink answers COMPLETED then too, with a cause instead of a path.
         """
@@ -96,7 +104,10 @@ class Flink:
             if answer["status"]["id"] == "COMPLETED":
                 return _location(job, answer["operation"])
             if time.monotonic() > deadline:
-                raise TransientError(f"the savepoint of job {job} is not done after {limit:.0f} s", "see `switchboard flink status`")
+                raise TransientError(
+                    f"the savepoint of job {job} is not done after {limit:.0f} s",
+                    "see `switchboard flink status`",
+                )
             time.sleep(0.2)
 
     def trigger_checkpoint(self, job: str) -> None:
@@ -109,7 +120,9 @@ class Flink:
         deadline = time.monotonic() + limit
         while self.details(job)["state"] not in ENDED:
             if time.monotonic() > deadline:
-                raise TransientError(f"job {job} has not ended after {limit:.0f} s", "see `switchboard flink status`")
+                raise TransientError(
+                    f"job {job} has not ended after {limit:.0f} s", "see `switchboard flink status`"
+                )
             time.sleep(0.2)
 
     def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
@@ -117,17 +130,24 @@ class Flink:
             answer = self._session.request(method, self._url + path, json=body, timeout=15)
         except requests.RequestException as error:
             raise TransientError(
-                f"Flink at {self._url} does not answer", "`switchboard status`; `switchboard up --all` starts it"
+                f"Flink at {self._url} does not answer",
+                "`switchboard status`; `switchboard up --all` starts it",
             ) from error
         if answer.status_code >= 400:
-            raise MisconfiguredError(f"Flink refuses {method} {path}: {_error_line(answer)}", "see `switchboard flink list`")
+            raise MisconfiguredError(
+                f"Flink refuses {method} {path}: {_error_line(answer)}", "see `switchboard flink list`"
+            )
         return answer.json() if answer.content else {}
 
 
 def _location(job: str, operation: dict[str, Any]) -> str:
     if "failure-cause" in operation or "location" not in operation:
-        cause_line = str(operation.get("failure-cause", {}).get("stack-trace", "no cause given")).splitlines()[0]
-        raise TransientError(f"the savepoint of job {job} failed: {cause_line}", "wait until the job runs, and try again")
+        cause_line = str(
+            operation.get("failure-cause", {}).get("stack-trace", "no cause given")
+        ).splitlines()[0]
+        raise TransientError(
+            f"the savepoint of job {job} failed: {cause_line}", "wait until the job runs, and try again"
+        )
     return str(operation["location"])
 
 

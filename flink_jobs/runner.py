@@ -1,9 +1,10 @@
-"""Runs SQL statements on a Flink cluster. The one file that runs in Flink's environment, so it imports no other module of the project.
+"""Runs SQL statements on a Flink cluster. The one file that runs in Flink's environment, so it imports no
+other module of the project.
 
-``python runner.py`` reads lines of ``[{"settings": {name: value}, "statements": [sql, ...]}, ...]`` from its standard input until it
-ends, each element a session, and writes a line of JSON for each statement: ``{"rows": [[...], ...]}`` for a statement with
-rows, ``{"job": id}`` for a submitted job. It stops at the first statement that fails, with ``{"error": text}`` and
-exit status 1.
+``python runner.py`` reads lines of ``[{"settings": {name: value}, "statements": [sql, ...]}, ...]`` from its
+standard input until it ends, each element a session, and writes a line of JSON for each statement: ``{"rows":
+[[...], ...]}`` for a statement with rows, ``{"job": id}`` for a submitted job. It stops at the first
+statement that fails, with ``{"error": text}`` and exit status 1.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ def connect(settings: dict[str, str]) -> TableEnvironment:
     configuration = Configuration()
     for name, value in settings.items():
         configuration.set_string(name, value)
-    return TableEnvironment.create(EnvironmentSettings.new_instance().with_configuration(configuration).build())
+    return TableEnvironment.create(
+        EnvironmentSettings.new_instance().with_configuration(configuration).build()
+    )
 
 
 def answer_of(statement: str, result: TableResult) -> dict[str, Any]:
@@ -48,7 +51,11 @@ def answer_of(statement: str, result: TableResult) -> dict[str, Any]:
 def cause(error: Exception) -> str:
     """Returns the innermost of Java's causes; PyFlink has all of them, with traces, in one text."""
     lines = [line.strip().removeprefix(": ") for line in str(error).splitlines()]
-    messages = [line for line in lines if line and not line.startswith(("at ", "... ", "An error occurred while calling"))]
+    messages = [
+        line
+        for line in lines
+        if line and not line.startswith(("at ", "... ", "An error occurred while calling"))
+    ]
     causes = [line.removeprefix("Caused by: ") for line in messages if line.startswith("Caused by: ")]
     return causes[-1] if causes else (messages or [type(error).__name__])[0]
 

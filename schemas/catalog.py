@@ -53,25 +53,44 @@ class Catalog:
         return Catalog(tuple(table for table in self.tables if isinstance(table.source, Computed)))
 
     def with_generations(self, generations: Mapping[str, int]) -> Catalog:
-        """Returns it with each computed table in the generation of `generations`, by table name; unchanged without an entry."""
-        return Catalog(tuple(replace(table, generation=generations.get(table.name, table.generation)) for table in self.tables))
+        """Returns it with each computed table in the generation of `generations`, by table name; unchanged
+        without an entry."""
+        return Catalog(
+            tuple(
+                replace(table, generation=generations.get(table.name, table.generation))
+                for table in self.tables
+            )
+        )
 
     def with_all_generations(self, generations: Mapping[str, Iterable[int]]) -> Catalog:
-        """Returns it with each computed table in every generation of `generations`, by table name; in its first without an entry."""
-        computed = (replace(table, generation=number) for table in self.computed for number in generations.get(table.name, (1,)))
+        """Returns it with each computed table in every generation of `generations`, by table name; in its
+        first without an entry."""
+        computed = (
+            replace(table, generation=number)
+            for table in self.computed
+            for number in generations.get(table.name, (1,))
+        )
         return Catalog((*self.captured, *computed))
 
     def select(self, names: Iterable[str]) -> tuple[Table, ...]:
-        """Returns the named tables, or all tables if none is named. Raises ContractError for an unknown name."""
+        """Returns the named tables, or all tables if none is named.
+
+        Raises ContractError for an unknown name.
+        """
         return tuple(self[name] for name in names) or self.tables
 
 
 def load(where: str) -> Catalog:
-    """Loads a folder of ``*.py`` contract files, or a package by its dotted name; both are executed. Raises ContractError."""
+    """Loads a folder of ``*.py`` contract files, or a package by its dotted name; both are executed.
+
+    Raises ContractError.
+    """
     modules = list(_folder(Path(where))) if Path(where).is_dir() else list(_package(where))
     tables = [value for module in modules for value in vars(module).values() if isinstance(value, Table)]
     if not tables:
-        raise ContractError(f"no contracts in {where!r}", "name a folder or package whose modules define Table values")
+        raise ContractError(
+            f"no contracts in {where!r}", "name a folder or package whose modules define Table values"
+        )
     return Catalog(tuple(sorted(set(tables), key=lambda table: table.name)))
 
 

@@ -15,16 +15,20 @@ from schemas.names import avro_field, topic_part
 from schemas.table import RESERVED, Column, Latest, Source, Table, unusable_key_reason
 
 COLUMNS_QUERY = """
-SELECT c.table_name, c.column_name, c.data_type, c.column_type, c.is_nullable = 'YES', c.numeric_precision, c.numeric_scale,
-    c.datetime_precision, c.character_octet_length
+SELECT c.table_name, c.column_name, c.data_type, c.column_type, c.is_nullable = 'YES',
+    c.numeric_precision, c.numeric_scale, c.datetime_precision, c.character_octet_length
 FROM information_schema.columns c JOIN information_schema.tables t USING (table_schema, table_name)
 WHERE c.table_schema = %s AND t.table_type = 'BASE TABLE' ORDER BY c.table_name, c.ordinal_position
 """
 KEYS_QUERY = """
 SELECT table_name, index_name, column_name, nullable = 'YES' FROM information_schema.statistics
-WHERE table_schema = %s AND non_unique = 0 AND column_name IS NOT NULL ORDER BY table_name, index_name, seq_in_index
+WHERE table_schema = %s AND non_unique = 0 AND column_name IS NOT NULL
+ORDER BY table_name, index_name, seq_in_index
 """
-VIEWS_QUERY = "SELECT table_name FROM information_schema.tables WHERE table_schema = %s AND table_type <> 'BASE TABLE' ORDER BY 1"
+VIEWS_QUERY = (
+    "SELECT table_name FROM information_schema.tables WHERE table_schema = %s AND table_type <> 'BASE TABLE' "
+    "ORDER BY 1"
+)
 
 PRIVACY: tuple[tuple[str, p.Privacy], ...] = (
     (r"pass(word|wd)|secret|token|card|iban|ssn|tax_?id|signature", p.REDACT),
@@ -33,7 +37,10 @@ PRIVACY: tuple[tuple[str, p.Privacy], ...] = (
     (r"(^|_)ip(_|$)|ip_?addr", p.Pseudonym("ip")),
     (r"birth|(^|_)dob$", p.Generalise("year")),
     (r"(^|_)zip|post_?(al)?_?code", p.Generalise("zip3")),
-    (r"address|street|(^|_)(first|last|full|middle|sur|nick|display|user|customer|contact|agent)_?name|^name$|surname", p.REDACT),
+    (
+        r"address|street|(^|_)(first|last|full|middle|sur|nick|display|user|customer|contact|agent)_?name|^name$|surname",
+        p.REDACT,
+    ),
     (r"note|comment|text|message|description|subject|body|remark|feedback|transcript|summary", p.FREE_TEXT),
 )
 """Pattern of a column's name -> the guessed class; the first match counts."""
@@ -58,7 +65,8 @@ class Described:
 
 @dataclass(frozen=True)
 class Imported:
-    """The result for one table: no contract if it was refused for `reasons`; the classes of `guessed` columns need a review."""
+    """The result for one table: no contract if it was refused for `reasons`; the classes of `guessed` columns
+    need a review."""
 
     name: str
     contract: Table | None
@@ -69,7 +77,10 @@ class Imported:
 
 @dataclass(frozen=True)
 class Plan:
-    """`keyless` imports tables without a key as keyed by all columns. Decisions in `existing` contracts are kept."""
+    """`keyless` imports tables without a key as keyed by all columns.
+
+    Decisions in `existing` contracts are kept.
+    """
 
     source: Source
     keyless: bool = False
@@ -79,16 +90,22 @@ class Plan:
         return next((found for found in self.existing if found.name == table), None)
 
 
-def import_tables(columns: Iterable[tuple[Any, ...]], keys: Iterable[tuple[Any, ...]], plan: Plan) -> list[Imported]:
+def import_tables(
+    columns: Iterable[tuple[Any, ...]], keys: Iterable[tuple[Any, ...]], plan: Plan
+) -> list[Imported]:
     """Returns a result for each table, from the rows of `COLUMNS_QUERY` and `KEYS_QUERY`."""
     tables: dict[str, list[Described]] = {}
     for table, name, kind, declaration, nullable, *numbers in columns:
         precision, scale, fraction, octets = (int(number or 0) for number in numbers)
-        described = Described(name, kind.lower(), declaration.lower(), bool(nullable), precision, scale, fraction, octets)
+        described = Described(
+            name, kind.lower(), declaration.lower(), bool(nullable), precision, scale, fraction, octets
+        )
         tables.setdefault(table, []).append(described)
     unique = _unique(keys)
     topics: dict[str, str] = {}
-    return [_import(table, described, unique.get(table, {}), plan, topics) for table, described in tables.items()]
+    return [
+        _import(table, described, unique.get(table, {}), plan, topics) for table, described in tables.items()
+    ]
 
 
 def _unique(keys: Iterable[tuple[Any, ...]]) -> dict[str, dict[str, tuple[str, ...]]]:
@@ -100,10 +117,19 @@ def _unique(keys: Iterable[tuple[Any, ...]]) -> dict[str, dict[str, tuple[str, .
         indexes[index] = (*indexes.get(index, ()), column)
         if may_be_null:
             nullable.add((table, index))
-    return {table: {name: names for name, names in indexes.items() if (table, name) not in nullable} for table, indexes in found.items()}
+    return {
+        table: {name: names for name, names in indexes.items() if (table, name) not in nullable}
+        for table, indexes in found.items()
+    }
 
 
-def _import(table: str, described: list[Described], unique: dict[str, tuple[str, ...]], plan: Plan, topics: dict[str, str]) -> Imported:
+def _import(
+    table: str,
+    described: list[Described],
+    unique: dict[str, tuple[str, ...]],
+    plan: Plan,
+    topics: dict[str, str],
+) -> Imported:
     typed = [(column, type_of(column)) for column in described]
     usable = [(column, kind) for column, kind in typed if kind is not None]
     unsupported = tuple(f"{column.name} ({column.declaration})" for column, kind in typed if kind is None)
@@ -117,38 +143,62 @@ def _import(table: str, described: list[Described], unique: dict[str, tuple[str,
     guessed = tuple(column.name for column, _ in usable if column.name not in known)
     numbers = itertools.count(max((column.id for column in known.values()), default=0) + 1)
     columns = tuple(
-        _column(column, kind, known.get(column.name), numbers, immutable=column.name in key and not all_columns) for column, kind in usable
+        _column(
+            column, kind, known.get(column.name), numbers, immutable=column.name in key and not all_columns
+        )
+        for column, kind in usable
     )
     values = {"source": plan.source, "key": key, "columns": columns, "keyed_by_all_columns": all_columns}
     try:
-        contract = Table(name=table, history=Latest(), **values) if before is None else replace(before, **values)  # type: ignore[arg-type]
+        if before is None:
+            contract = Table(name=table, history=Latest(), **values)  # type: ignore[arg-type]
+        else:
+            contract = replace(before, **values)  # type: ignore[arg-type]
     except ContractError as error:
         return Imported(table, None, unsupported=unsupported, reasons=(error.what,))
     return Imported(table, contract, guessed, unsupported)
 
 
-def _column(described: Described, kind: t.Type, known: Column | None, numbers: Iterator[int], *, immutable: bool) -> Column:
+def _column(
+    described: Described, kind: t.Type, known: Column | None, numbers: Iterator[int], *, immutable: bool
+) -> Column:
     """Returns the column; a known one keeps its id, its privacy class and `immutable`."""
     fixed = not described.nullable and (immutable or (known is not None and known.immutable))
     privacy = known.privacy if known is not None else guessed_privacy(described.name, kind)
-    return Column(known.id if known is not None else next(numbers), described.name, kind, privacy, described.nullable, fixed)
+    return Column(
+        known.id if known is not None else next(numbers),
+        described.name,
+        kind,
+        privacy,
+        described.nullable,
+        fixed,
+    )
 
 
 def _reasons(
-    table: str, usable: list[tuple[Described, t.Type]], key: tuple[str, ...], topics: dict[str, str], *, all_columns: bool
+    table: str,
+    usable: list[tuple[Described, t.Type]],
+    key: tuple[str, ...],
+    topics: dict[str, str],
+    *,
+    all_columns: bool,
 ) -> Iterator[str]:
     if (other := topics.setdefault(topic_part(table), table)) != table:
         yield f"its topic's name would be that of table {other!r}"
     names = {column.name: kind for column, kind in usable}
     if not key:
-        yield "no primary key and no unique key without nulls: add one, or import it with --keyless all-columns"
+        yield (
+            "no primary key and no unique key without nulls: add one, or import it with --keyless all-columns"
+        )
     for name in key:
         if name not in names:
             yield f"key column {name!r} has a type that contracts do not support"
         elif (why := unusable_key_reason(names[name])) is not None:
             yield f"key column {name!r} {why}" + ("; add a primary key" if all_columns else "")
     if all_columns:
-        yield from (f"column {column.name!r} {TOO_LONG}" for column, _ in usable if column.octets > LONGEST_IN_KEY)
+        yield from (
+            f"column {column.name!r} {TOO_LONG}" for column, _ in usable if column.octets > LONGEST_IN_KEY
+        )
     fields: dict[str, str] = {}
     for name in names:
         if name in RESERVED:
@@ -161,7 +211,13 @@ def type_of(column: Described) -> t.Type | None:
     """Returns the contract type; None for unsupported types (geometry, vectors)."""
     unsigned = "unsigned" in column.declaration
     bits = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
-    plain: dict[str, t.Type] = {"float": t.Float(32), "double": t.Float(64), "date": t.Date(), "year": t.Year(), "json": t.Json()}
+    plain: dict[str, t.Type] = {
+        "float": t.Float(32),
+        "double": t.Float(64),
+        "date": t.Date(),
+        "year": t.Year(),
+        "json": t.Json(),
+    }
     plain |= {"enum": t.Enum(), "set": t.Set()}
     plain |= dict.fromkeys(("char", "varchar", "tinytext", "text", "mediumtext", "longtext"), t.Text())
     plain |= dict.fromkeys(("varbinary", "tinyblob", "blob", "mediumblob", "longblob"), t.Binary())

@@ -10,7 +10,8 @@ DLQ_PREFIX = "dlq."
 
 
 def topic_of(table: Table) -> str:
-    """Returns the change topic of a table, shared by all its shards, or the result topic of a computed table."""
+    """Returns the change topic of a table, shared by all its shards, or the result topic of a computed
+    table."""
     tier = table.source.tier if isinstance(table.source, Computed) else "cdc"
     return f"{tier}.{topic_part(physical_name(table))}"
 
@@ -21,7 +22,8 @@ def physical_name(table: Table) -> str:
 
 
 def topic_part(name: str) -> str:
-    """Returns the name with every character replaced that a topic's name must not have; two names may become equal."""
+    """Returns the name with every character replaced that a topic's name must not have; two names may become
+    equal."""
     return re.sub(r"[^a-zA-Z0-9._-]", "_", name)
 
 

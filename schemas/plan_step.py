@@ -8,7 +8,8 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Step:
-    """`target` names the planner that planned the step and applies it; `order` sorts the steps of all planners."""
+    """`target` names the planner that planned the step and applies it; `order` sorts the steps of all
+    planners."""
 
     order: int
     target: str

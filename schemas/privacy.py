@@ -13,7 +13,8 @@ class Public:
 
 @dataclass(frozen=True)
 class Pseudonym:
-    """Replaced by a keyed hash; equal values of one `domain` and tenant stay equal, so that joins still work."""
+    """Replaced by a keyed hash; equal values of one `domain` and tenant stay equal, so that joins still
+    work."""
 
     domain: str
 

@@ -1,4 +1,5 @@
-"""The contract language: one frozen, self-validating declaration per table, from which everything else is rendered."""
+"""The contract language: one frozen, self-validating declaration per table, from which everything else is
+rendered."""
 
 from __future__ import annotations
 
@@ -11,7 +12,20 @@ from core.errors import ContractError
 from schemas import types as t
 from schemas.privacy import Privacy
 
-RESERVED = frozenset(("_shard", "_partition", "_offset", "_version", "_deleted", "_committed_at", "_file", "_pos", "_row", "_landed_at"))
+RESERVED = frozenset(
+    (
+        "_shard",
+        "_partition",
+        "_offset",
+        "_version",
+        "_deleted",
+        "_committed_at",
+        "_file",
+        "_pos",
+        "_row",
+        "_landed_at",
+    )
+)
 """The columns that landing adds to every table."""
 
 
@@ -37,7 +51,10 @@ class Metadata:
 
 @dataclass(frozen=True)
 class Computed:
-    """A Flink job computes the table. `tier` is the prefix of its topic's name and the database in which readers find it."""
+    """A Flink job computes the table.
+
+    `tier` is the prefix of its topic's name and the database in which readers find it.
+    """
 
     job: str
     tier: Literal["structured", "realtime"]
@@ -103,7 +120,8 @@ def required(id: int, name: str, type: t.Type, privacy: Privacy) -> Column:
 
 
 def immutable(id: int, name: str, type: t.Type, privacy: Privacy) -> Column:
-    """A required column that no update changes; sorting, partition and retention columns are key or immutable."""
+    """A required column that no update changes; sorting, partition and retention columns are key or
+    immutable."""
     return Column(id, name, type, privacy, immutable=True)
 
 
@@ -115,8 +133,8 @@ def optional(id: int, name: str, type: t.Type, privacy: Privacy) -> Column:
 class Table:
     """One table. Raises ContractError on construction, naming every fault at once.
 
-    `keyed_by_all_columns` says that the source has no primary key and that all columns together identify a row: equal rows
-    collapse to one. Otherwise the key is any unique key of the source, primary or not.
+    `keyed_by_all_columns` says that the source has no primary key and that all columns together identify a
+    row: equal rows collapse to one. Otherwise the key is any unique key of the source, primary or not.
     """
 
     name: str
@@ -134,7 +152,9 @@ class Table:
     def __post_init__(self) -> None:
         faults = list(_faults(self))
         if faults:
-            raise ContractError(f"contract {self.name!r}: " + "; ".join(faults), "correct the contract's file")
+            raise ContractError(
+                f"contract {self.name!r}: " + "; ".join(faults), "correct the contract's file"
+            )
 
     def column(self, name: str) -> Column:
         return next(column for column in self.columns if column.name == name)
@@ -145,7 +165,8 @@ class Table:
 
     @property
     def order_by(self) -> tuple[str, ...]:
-        """ClickHouse's sorting columns without `_shard`: those of the contract, then the other columns of the key."""
+        """ClickHouse's sorting columns without `_shard`: those of the contract, then the other columns of the
+        key."""
         chosen = self.clickhouse.order_by
         return chosen + tuple(name for name in self.key if name not in chosen)
 
@@ -160,7 +181,10 @@ def _faults(table: Table) -> Iterator[str]:
         yield "two columns share an id"
     yield from (f"column {name!r} is one that landing adds" for name in sorted(names & RESERVED))
     if not table.key:
-        yield "no key: name one, or keyed_by_all_columns=True and every column if equal rows may collapse to one"
+        yield (
+            "no key: name one, or keyed_by_all_columns=True and every column if equal rows may collapse to "
+            "one"
+        )
     if table.keyed_by_all_columns and set(table.key) != names:
         yield "keyed_by_all_columns needs every column in the key"
     yield from _key_faults(table, names)
@@ -176,13 +200,16 @@ def _key_faults(table: Table, names: set[str]) -> Iterator[str]:
         elif table.column(name).nullable and not table.keyed_by_all_columns:
             yield f"key column {name!r} is nullable"
         elif (why := unusable_key_reason(table.column(name).type)) is not None:
-            yield f"key column {name!r} {why}" + ("; give the table a primary key" if table.keyed_by_all_columns else "")
+            yield f"key column {name!r} {why}" + (
+                "; give the table a primary key" if table.keyed_by_all_columns else ""
+            )
     if table.tenant is not None and table.tenant not in names:
         yield f"tenant column {table.tenant!r} does not exist"
 
 
 def unusable_key_reason(kind: t.Type) -> str | None:
-    """Returns why such a column cannot identify rows: one row would have several keys, and so partitions (decision 5)."""
+    """Returns why such a column cannot identify rows: one row would have several keys, and so partitions
+    (decision 5)."""
     match kind:
         case t.Float():
             return "is a float, which has several text forms"
@@ -197,7 +224,9 @@ def _storage_faults(table: Table, names: set[str]) -> Iterator[str]:
     partition = table.clickhouse.partition_by
     if partition is not None:
         placed.append(partition.column)
-        if partition.column in names and not isinstance(table.column(partition.column).type, t.Date | t.DateTime | t.Timestamp):
+        if partition.column in names and not isinstance(
+            table.column(partition.column).type, t.Date | t.DateTime | t.Timestamp
+        ):
             yield f"partition column {partition.column!r} is not a date or time"
     for name in placed:
         if name not in names:

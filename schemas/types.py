@@ -1,7 +1,7 @@
 """The closed set of column types: those of MySQL, independent of any target.
 
-Every renderer maps all of them with ``match`` and ``assert_never``, so a type added here fails the type checker
-until every renderer maps it.
+Every renderer maps all of them with ``match`` and ``assert_never``, so a type added here fails the type
+checker until every renderer maps it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ class Decimal:
 
     def __post_init__(self) -> None:
         if not (1 <= self.precision <= 65 and 0 <= self.scale <= min(30, self.precision)):
-            raise ContractError(f"Decimal({self.precision}, {self.scale}) is not a MySQL DECIMAL", "use 1-65 and 0-30")
+            raise ContractError(
+                f"Decimal({self.precision}, {self.scale}) is not a MySQL DECIMAL", "use 1-65 and 0-30"
+            )
 
 
 @dataclass(frozen=True)
@@ -120,12 +122,32 @@ class Bit:
 
 @dataclass(frozen=True)
 class Binary:
-    """BINARY, VARBINARY and the BLOB kinds. `length` is set for BINARY(length), which MySQL pads with zero bytes."""
+    """BINARY, VARBINARY and the BLOB kinds.
+
+    `length` is set for BINARY(length), which MySQL pads with zero bytes.
+    """
 
     length: int | None = None
 
 
-Type = Int | UInt | Decimal | Float | Bool | Date | Time | Year | DateTime | Timestamp | Text | Enum | Set | Json | Bit | Binary
+Type = (
+    Int
+    | UInt
+    | Decimal
+    | Float
+    | Bool
+    | Date
+    | Time
+    | Year
+    | DateTime
+    | Timestamp
+    | Text
+    | Enum
+    | Set
+    | Json
+    | Bit
+    | Binary
+)
 
 
 def _one_of(kind: str, value: int, allowed: tuple[int, ...]) -> None:

@@ -51,7 +51,8 @@ def _seed(server: MySqlServer, metadata: str, accounts: Sequence[int]) -> None:
     with mysql.cursor(server, metadata) as cursor:
         for account in accounts:
             cursor.execute(
-                "INSERT IGNORE INTO accounts (account_id, name, time_zone, created_at) VALUES (%s, %s, %s, %s)",
+                "INSERT IGNORE INTO accounts (account_id, name, time_zone, created_at) VALUES (%s, %s, %s, "
+                "%s)",
                 (account, f"Account {account}", random.choice(ZONES), created),
             )
             teams = [account * 10, account * 10 + 1]
@@ -61,10 +62,14 @@ def _seed(server: MySqlServer, metadata: str, accounts: Sequence[int]) -> None:
             )
             cursor.executemany(
                 "INSERT IGNORE INTO queues (queue_id, account_id, name, channel) VALUES (%s, %s, %s, %s)",
-                [(queue, account, f"Queue {queue}", random.choice(("voice", "chat", "email"))) for queue in queues_of(account)],
+                [
+                    (queue, account, f"Queue {queue}", random.choice(("voice", "chat", "email")))
+                    for queue in queues_of(account)
+                ],
             )
             cursor.executemany(
-                "INSERT IGNORE INTO agents (agent_id, account_id, team_id, display_name, email, phone, skills, hired_on) "
+                "INSERT IGNORE INTO agents (agent_id, account_id, team_id, display_name, email, phone, "
+                "skills, hired_on) "
                 "VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
                 [
                     (
@@ -82,5 +87,9 @@ def _seed(server: MySqlServer, metadata: str, accounts: Sequence[int]) -> None:
             )
             cursor.executemany(
                 "INSERT IGNORE INTO queue_members (queue_id, agent_id, account_id) VALUES (%s, %s, %s)",
-                [(queue, agent, account) for agent in agents_of(account) for queue in random.sample(queues_of(account), 2)],
+                [
+                    (queue, agent, account)
+                    for agent in agents_of(account)
+                    for queue in random.sample(queues_of(account), 2)
+                ],
             )

@@ -28,9 +28,12 @@ ACTIVITIES = ("available", "on contact", "after-contact work", "break", "offline
 
 
 class Traffic:
-    """Writes `rate` row changes a second over all shards, each with its own thread and connection; `seed` makes runs repeatable."""
+    """Writes `rate` row changes a second over all shards, each with its own thread and connection; `seed`
+    makes runs repeatable."""
 
-    def __init__(self, server: MySqlServer, shards: Sequence[str], metadata: str, rate: float, seed: int = 1) -> None:
+    def __init__(
+        self, server: MySqlServer, shards: Sequence[str], metadata: str, rate: float, seed: int = 1
+    ) -> None:
         self._server = server
         self._shards = tuple(shards)
         self._metadata = metadata
@@ -92,7 +95,10 @@ class Traffic:
 
 def close_leftovers(cursor: Any) -> None:
     """Closes interactions that an earlier run left open."""
-    cursor.execute("UPDATE interactions SET state = 'closed', ended_at = NOW(3) WHERE state NOT IN ('closed', 'abandoned')")
+    cursor.execute(
+        "UPDATE interactions SET state = 'closed', ended_at = NOW(3) WHERE state NOT IN ('closed', "
+        "'abandoned')"
+    )
 
 
 class ShardTraffic:
@@ -109,7 +115,8 @@ class ShardTraffic:
         self._closed: list[int] = []
 
     def transaction(self, cursor: Any, budget: int) -> Counter[str]:
-        """Makes up to `budget` row changes (at least one) in a few statements; returns their number by table."""
+        """Makes up to `budget` row changes (at least one) in a few statements; returns their number by
+        table."""
         changed: Counter[str] = Counter()
         self._start(cursor, max(1, budget // 3), changed)
         self._advance(cursor, budget // 3, changed)
@@ -161,7 +168,8 @@ class ShardTraffic:
             following = self._random.choice(NEXT_STATES[state])
             agent = known or self._random.choice(agents_of(account))
             cursor.execute(
-                "UPDATE interactions SET state = %s, agent_id = %s, cost = cost + %s, notes = %s, is_abandoned = %s, "
+                "UPDATE interactions SET state = %s, agent_id = %s, cost = cost + %s, notes = %s, "
+                "is_abandoned = %s, "
                 "answered_at = IF(%s = 'talking', NOW(3), answered_at), ended_at = IF(%s, NOW(3), NULL) "
                 "WHERE interaction_id = %s",
                 (
@@ -188,13 +196,18 @@ class ShardTraffic:
         kinds = ("wait", "talk", "wrap")
         cursor.executemany(
             "INSERT INTO interaction_segments VALUES (%s, %s, %s, %s, %s, NOW(3), %s)",
-            [(identity, number, account, kind, agent, self._random.randrange(600_000)) for number, kind in enumerate(kinds)],
+            [
+                (identity, number, account, kind, agent, self._random.randrange(600_000))
+                for number, kind in enumerate(kinds)
+            ],
         )
         changed["interaction_segments"] += len(kinds)
 
     def _activities(self, cursor: Any, count: int, changed: Counter[str]) -> None:
         chosen = self._random.sample(self._agents, min(max(1, count), len(self._agents)))
-        rows = [(self._id(), account, agent, self._random.choice(ACTIVITIES), None) for account, agent in chosen]
+        rows = [
+            (self._id(), account, agent, self._random.choice(ACTIVITIES), None) for account, agent in chosen
+        ]
         cursor.executemany("INSERT INTO agent_activity VALUES (%s, %s, %s, %s, %s, NOW(6))", rows)
         changed["agent_activity"] += len(rows)
 
@@ -203,7 +216,10 @@ class ShardTraffic:
         account = accounts_of(self._index)[0]
         cursor.executemany(
             "INSERT INTO surveys VALUES (%s, %s, %s, %s, %s, %s, NOW())",
-            [(self._id(), i, account, self._random.randint(-1, 10), self._random.uniform(-1, 1), "ok 👍") for i in chosen],
+            [
+                (self._id(), i, account, self._random.randint(-1, 10), self._random.uniform(-1, 1), "ok 👍")
+                for i in chosen
+            ],
         )
         changed["surveys"] += len(chosen)
 

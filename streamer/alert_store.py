@@ -48,7 +48,8 @@ class AlertStore:
         self._id = 0
 
     def load_active(self) -> list[tuple[int, Alert]]:
-        """Returns (tenant, alert) of every alert that is not cleared, including records that have not landed yet.
+        """Returns (tenant, alert) of every alert that is not cleared, including records that have not landed
+        yet.
 
         Blocks for the registry, ClickHouse and Kafka; raises TransientError.
         """
@@ -57,8 +58,12 @@ class AlertStore:
         self._schema = fastavro.parse_schema(text)
         client, rows = clickhouse.connect(self._endpoints.clickhouse), storage_table(self._table)
         with clickhouse.answering(self._endpoints.clickhouse):
-            landed = client.query(f"SELECT _partition, max(_offset) FROM {rows} GROUP BY _partition").result_rows
-            found = client.query(f"SELECT {', '.join(COLUMNS)} FROM {rows} FINAL WHERE cleared_at IS NULL").result_rows
+            landed = client.query(
+                f"SELECT _partition, max(_offset) FROM {rows} GROUP BY _partition"
+            ).result_rows
+            found = client.query(
+                f"SELECT {', '.join(COLUMNS)} FROM {rows} FINAL WHERE cleared_at IS NULL"
+            ).result_rows
         alerts = [dict(zip(COLUMNS, row, strict=True)) | {"cleared_at": None} for row in found]
         newest: dict[Key, Row] = {}
         for row in [*alerts, *self._unlanded({int(part): int(offset) for part, offset in landed})]:
@@ -66,7 +71,10 @@ class AlertStore:
         return [(int(row["account_id"]), _alert(row)) for row in newest.values() if row["cleared_at"] is None]
 
     def _unlanded(self, landed: Mapping[int, int]) -> list[Row]:
-        """Returns rows in the order of the topic. `landed` maps each partition to its newest offset in ClickHouse."""
+        """Returns rows in the order of the topic.
+
+        `landed` maps each partition to its newest offset in ClickHouse.
+        """
         topic, found = topic_of(self._table), list[Row]()
         with kafka.answering(self._endpoints.kafka):
             metadata = kafka.admin(self._endpoints.kafka).list_topics(timeout=15).topics.get(topic)
@@ -75,7 +83,9 @@ class AlertStore:
         bound = {topic: BoundTopic(1, len(metadata.partitions))}
         reader = TopicReader(self._endpoints.kafka, self._endpoints.registry, [self._table], bound, GROUP)
         try:
-            reader.assign([TopicPartition(topic, part, landed.get(part, -1) + 1) for part in metadata.partitions])
+            reader.assign(
+                [TopicPartition(topic, part, landed.get(part, -1) + 1) for part in metadata.partitions]
+            )
             reader.catch_up(lambda change: found.append(change.row) if change.row is not None else None)
         finally:
             reader.close()
@@ -87,14 +97,24 @@ class AlertStore:
         for alert in alerts:
             key = json.dumps({"account_id": tenant, "alert_id": alert.id}, separators=(",", ":")).encode()
             sent = io.BytesIO()
-            change = {"before": None, "after": _row(tenant, alert), "source": {**SOURCE, "ts_ms": now}, "op": "u"}
+            change = {
+                "before": None,
+                "after": _row(tenant, alert),
+                "source": {**SOURCE, "ts_ms": now},
+                "op": "u",
+            }
             fastavro.schemaless_writer(sent, self._schema, change)
             try:
                 self._producer.produce(
-                    topic_of(self._table), key=key, value=confluent.frame(self._id, sent.getvalue()), on_delivery=_log_failure
+                    topic_of(self._table),
+                    key=key,
+                    value=confluent.frame(self._id, sent.getvalue()),
+                    on_delivery=_log_failure,
                 )
             except BufferError:
-                log.error("an alert is not written: the producer's queue is full", tenant=tenant, alert=alert.id)
+                log.error(
+                    "an alert is not written: the producer's queue is full", tenant=tenant, alert=alert.id
+                )
         self._producer.poll(0)
 
     def close(self, limit: float = 10) -> None:
@@ -132,4 +152,13 @@ def _utc(moment: dt.datetime) -> dt.datetime:
 def _alert(row: Row) -> Alert:
     subject = Subject(row["metric"], row["queue_id"], row["agent_id"])
     acknowledged = (row["acknowledged_by"] or "", row["acknowledged_at"])
-    return Alert(row["alert_id"], subject, row["level"], row["value"], row["threshold"], row["raised_at"], None, *acknowledged)
+    return Alert(
+        row["alert_id"],
+        subject,
+        row["level"],
+        row["value"],
+        row["threshold"],
+        row["raised_at"],
+        None,
+        *acknowledged,
+    )

@@ -1,7 +1,7 @@
 """Alerts of two levels with hysteresis, evaluated periodically, as a wait grows long without any event.
 
-An alert is raised at its threshold and cleared only when the value is better than it by `MARGIN`, so that a value that
-oscillates around the threshold raises one alert.
+An alert is raised at its threshold and cleared only when the value is better than it by `MARGIN`, so that a
+value that oscillates around the threshold raises one alert.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ Level = Literal["warning", "critical"]
 
 @dataclass(frozen=True)
 class Rule:
-    """Thresholds of both levels. `warning` is above `critical` for a metric of which lower values are worse."""
+    """Thresholds of both levels.
+
+    `warning` is above `critical` for a metric of which lower values are worse.
+    """
 
     warning: float
     critical: float
@@ -38,7 +41,8 @@ class Rule:
         return self.warning if level == "warning" else self.critical
 
     def reached(self, value: float, level: Level, *, active: bool) -> bool:
-        """Whether the value is at the level's threshold or worse; for an active alert, whether it is not better by the margin."""
+        """Whether the value is at the level's threshold or worse; for an active alert, whether it is not
+        better by the margin."""
         threshold = self.threshold(level)
         if self.less_is_worse:
             return value < threshold * (1 + MARGIN) if active else value <= threshold
@@ -99,7 +103,9 @@ class Alerts:
     def evaluate(self, values: Mapping[Subject, float], now: dt.datetime) -> list[Alert]:
         """Returns the alerts that these values raise or clear. A subject without a value has no alert."""
         self._cleared = {
-            key: alert for key, alert in self._cleared.items() if alert.cleared_at and alert.cleared_at > now - VISIBLE_AFTER_CLEAR
+            key: alert
+            for key, alert in self._cleared.items()
+            if alert.cleared_at and alert.cleared_at > now - VISIBLE_AFTER_CLEAR
         }
         changed: list[Alert] = []
         for subject in values.keys() | self._active.keys():
@@ -107,7 +113,10 @@ class Alerts:
         return changed
 
     def acknowledge(self, identity: str, name: str, now: dt.datetime) -> Alert | None:
-        """Returns the acknowledged alert; None if no such alert is visible. The first acknowledgement is kept."""
+        """Returns the acknowledged alert; None if no such alert is visible.
+
+        The first acknowledgement is kept.
+        """
         for subject, alert in self._active.items():
             if alert.id == identity:
                 if not alert.acknowledged_by:
@@ -125,7 +134,9 @@ class Alerts:
             self._cleared[cleared.id] = cleared
             yield cleared
         if level is not None and value is not None:
-            self._active[subject] = Alert(self._identity(subject, level, now), subject, level, value, rule.threshold(level), now)
+            self._active[subject] = Alert(
+                self._identity(subject, level, now), subject, level, value, rule.threshold(level), now
+            )
             yield self._active[subject]
 
     def _identity(self, subject: Subject, level: Level, now: dt.datetime) -> str:

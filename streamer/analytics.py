@@ -34,15 +34,23 @@ class Analytics:
         self._enders = ThreadPoolExecutor(2, "query-end")
         self._ending: set[asyncio.Task[None]] = set()
 
-    async def query(self, caller: Caller, name: str, parameters: Mapping[str, str]) -> AsyncGenerator[bytes, None]:
-        """Yields chunks of at most 1 MiB that concatenate to one Arrow IPC stream. Closing the generator early stops the query.
+    async def query(
+        self, caller: Caller, name: str, parameters: Mapping[str, str]
+    ) -> AsyncGenerator[bytes, None]:
+        """Yields chunks of at most 1 MiB that concatenate to one Arrow IPC stream. Closing the generator
+        early stops the query.
 
-        Raises RpcError if the query or a parameter is unknown, a value has the wrong type, the token does not permit the
-        query, too many queries run, or the token expires meanwhile.
+        Raises RpcError if the query or a parameter is unknown, a value has the wrong type, the token does not
+        permit the query, too many queries run, or the token expires meanwhile.
         """
         query = self._validated(caller, name, parameters)
-        values = {parameter: _encoded(value, query.parameters[parameter]) for parameter, value in parameters.items()}
-        values |= {TENANT: str(caller.tenant), **({} if caller.teams is None else {TEAMS: str(sorted(caller.teams))})}
+        values = {
+            parameter: _encoded(value, query.parameters[parameter]) for parameter, value in parameters.items()
+        }
+        values |= {
+            TENANT: str(caller.tenant),
+            **({} if caller.teams is None else {TEAMS: str(sorted(caller.teams))}),
+        }
         self._slots.acquire(caller.tenant)
         running, complete = RunningQuery(self._endpoint), False
         try:
@@ -63,7 +71,14 @@ class Analytics:
         for threads in (self._threads, self._enders):
             threads.shutdown(wait=False)
 
-    async def _while_valid(self, caller: Caller, running: RunningQuery, call: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+    async def _while_valid(
+        self,
+        caller: Caller,
+        running: RunningQuery,
+        call: Callable[P, T],
+        *arguments: P.args,
+        **named: P.kwargs,
+    ) -> T:
         running.work = work = self._threads.submit(call, *arguments, **named)
         try:
             async with asyncio.timeout(max(0.0, caller.expires - time.time())):
@@ -85,14 +100,25 @@ class Analytics:
             raise RpcError("permission_denied", f"the token's scope does not include {SCOPE!r}")
         query = self._queries.get(name)
         if query is None:
-            raise RpcError("invalid_argument", f"there is no query {name!r}; the queries are {', '.join(sorted(self._queries))}")
+            raise RpcError(
+                "invalid_argument",
+                f"there is no query {name!r}; the queries are {', '.join(sorted(self._queries))}",
+            )
         if caller.teams is not None and query.of_teams is None:
-            raise RpcError("permission_denied", f"the token is limited to teams, and rows of {name!r} have no team")
+            raise RpcError(
+                "permission_denied", f"the token is limited to teams, and rows of {name!r} have no team"
+            )
         if not query.public and caller.privacy != CLEAR:
-            raise RpcError("permission_denied", f"{name!r} has no public columns, and the token's claim `privacy` is not {CLEAR!r}")
+            raise RpcError(
+                "permission_denied",
+                f"{name!r} has no public columns, and the token's claim `privacy` is not {CLEAR!r}",
+            )
         if parameters.keys() != query.parameters.keys():
             wanted = ", ".join(query.parameters) or "none"
-            raise RpcError("invalid_argument", f"query {name!r} has the parameters {wanted}, not {', '.join(sorted(parameters)) or 'none'}")
+            raise RpcError(
+                "invalid_argument",
+                f"query {name!r} has the parameters {wanted}, not {', '.join(sorted(parameters)) or 'none'}",
+            )
         for parameter, value in parameters.items():
             _check(parameter, value, query.parameters[parameter])
         return query
@@ -110,10 +136,13 @@ class QuerySlots:
         if self._used[tenant] >= self._max_of_tenant:
             raise RpcError(
                 "resource_exhausted",
-                f"the limit of {self._max_of_tenant} concurrent queries of a tenant is reached; retry when one has ended",
+                f"the limit of {self._max_of_tenant} concurrent queries of a tenant is reached; retry when "
+                "one has ended",
             )
         if self._used.total() >= self._limit:
-            raise RpcError("resource_exhausted", "the server's limit of concurrent queries is reached; retry later")
+            raise RpcError(
+                "resource_exhausted", "the server's limit of concurrent queries is reached; retry later"
+            )
         self._used[tenant] += 1
 
     def release(self, tenant: int) -> None:
@@ -126,12 +155,21 @@ def _check(name: str, value: str, kind: str) -> None:
     try:
         _encoded(value, kind)
     except (ValueError, OverflowError):
-        wanted = "a date, such as 2026-11-23" if kind.startswith("Date32") else "a time in ISO 8601, such as 2026-11-23T10:00:00Z"
-        raise RpcError("invalid_argument", f"parameter {name!r} is {value[:50]!r}; it must be {wanted}") from None
+        wanted = (
+            "a date, such as 2026-11-23"
+            if kind.startswith("Date32")
+            else "a time in ISO 8601, such as 2026-11-23T10:00:00Z"
+        )
+        raise RpcError(
+            "invalid_argument", f"parameter {name!r} is {value[:50]!r}; it must be {wanted}"
+        ) from None
 
 
 def _encoded(value: str, kind: str) -> str:
-    """Returns the value as ClickHouse parses it, in UTC. Raises ValueError or OverflowError if it is not of the type."""
+    """Returns the value as ClickHouse parses it, in UTC.
+
+    Raises ValueError or OverflowError if it is not of the type.
+    """
     if kind.startswith("Date32"):
         return dt.date.fromisoformat(value).isoformat()
     moment = dt.datetime.fromisoformat(value)

@@ -27,7 +27,8 @@ CLEAR: Privacy = "clear"
 class Caller:
     """`teams` is None if the token grants all teams; `expires` is in seconds since the epoch.
 
-    `privacy` selects the columns that named queries return: `public` ones only, or those of every class (`clear`).
+    `privacy` selects the columns that named queries return: `public` ones only, or those of every class
+    (`clear`).
     """
 
     name: str
@@ -47,7 +48,9 @@ class Authenticator:
 
     def __init__(self, settings: StreamerSettings, clock: Callable[[], float] = time.monotonic) -> None:
         if settings.jwks_url is None and settings.jwt_secret is None:
-            raise MisconfiguredError("the streamer has neither jwks_url nor jwt_secret", "set one of them in [streamer]")
+            raise MisconfiguredError(
+                "the streamer has neither jwks_url nor jwt_secret", "set one of them in [streamer]"
+            )
         self._audience, self._issuer = settings.audience, settings.issuer
         self._keys = None if settings.jwks_url is None else Keys(settings.jwks_url, clock)
         self._secret = None if settings.jwt_secret is None else settings.jwt_secret.get_secret_value()
@@ -57,16 +60,30 @@ class Authenticator:
     async def admit(self, authorization: str | None) -> Caller:
         """Returns the caller of an `Authorization` header.
 
-        Raises RpcError: `unauthenticated`, or `unavailable` while the identity provider's keys cannot be fetched.
+        Raises RpcError: `unauthenticated`, or `unavailable` while the identity provider's keys cannot be
+        fetched.
         """
         if authorization is None or not authorization.lower().startswith(BEARER):
             raise RpcError("unauthenticated", "a bearer token is required")
         token = authorization[len(BEARER) :].strip()
         try:
             key = await self._key(token)
-            claims = jwt.decode(token, key, self._algorithms, {"require": self._required}, audience=self._audience, issuer=self._issuer)
-        except (jwt.PyJWTError, TypeError, ValueError) as error:  # the latter two if the key does not fit the algorithm
-            raise RpcError("unauthenticated", f"the token is refused: {type(error).__name__.removesuffix('Error')}") from None
+            claims = jwt.decode(
+                token,
+                key,
+                self._algorithms,
+                {"require": self._required},
+                audience=self._audience,
+                issuer=self._issuer,
+            )
+        except (
+            jwt.PyJWTError,
+            TypeError,
+            ValueError,
+        ) as error:  # the latter two if the key does not fit the algorithm
+            raise RpcError(
+                "unauthenticated", f"the token is refused: {type(error).__name__.removesuffix('Error')}"
+            ) from None
         return _caller(claims)
 
     async def _key(self, token: str) -> Any:
@@ -90,14 +107,26 @@ def _caller(claims: dict[str, Any]) -> Caller:
     privacy = claims.get("privacy", PUBLIC)
     if privacy not in (PUBLIC, CLEAR):
         raise RpcError("unauthenticated", f"the token's claim `privacy` is neither {PUBLIC!r} nor {CLEAR!r}")
-    return Caller(claims["sub"], tenant, of_teams, float(claims["exp"]), _scopes(claims.get("scope")), privacy)
+    return Caller(
+        claims["sub"], tenant, of_teams, float(claims["exp"]), _scopes(claims.get("scope")), privacy
+    )
 
 
 def _number(value: Any) -> int | None:
-    """Accepts digits as text, as some identity providers encode every claim as text. `true` is not a number."""
-    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= len(str(MAX_NUMBER)):
+    """Accepts digits as text, as some identity providers encode every claim as text.
+
+    `true` is not a number.
+    """
+    if (
+        isinstance(value, str)
+        and value.isascii()
+        and value.isdecimal()
+        and len(value) <= len(str(MAX_NUMBER))
+    ):
         value = int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MAX_NUMBER else None
+    return (
+        value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MAX_NUMBER else None
+    )
 
 
 def _scopes(value: Any) -> frozenset[str]:
@@ -114,10 +143,20 @@ def mint(
     scope: str = "",
     privacy: Privacy = PUBLIC,
 ) -> str:
-    """Returns a token signed by the local secret, valid for `lasts`. Raises MisconfiguredError if there is no secret."""
+    """Returns a token signed by the local secret, valid for `lasts`.
+
+    Raises MisconfiguredError if there is no secret.
+    """
     if settings.jwt_secret is None:
-        raise MisconfiguredError("there is no local secret to sign a token with", "obtain one from your identity provider")
-    claims: dict[str, Any] = {"sub": name, "aud": settings.audience, "tenant": tenant, "exp": int(time.time() + lasts.total_seconds())}
+        raise MisconfiguredError(
+            "there is no local secret to sign a token with", "obtain one from your identity provider"
+        )
+    claims: dict[str, Any] = {
+        "sub": name,
+        "aud": settings.audience,
+        "tenant": tenant,
+        "exp": int(time.time() + lasts.total_seconds()),
+    }
     claims |= {} if teams is None else {"teams": list(teams)}
     claims |= {"scope": scope} if scope else {}
     claims |= {} if privacy == PUBLIC else {"privacy": privacy}

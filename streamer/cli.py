@@ -36,13 +36,16 @@ log = logging.get("streamer")
 
 
 def resolve_settings(settings: Settings) -> StreamerSettings:
-    """Returns the streamer's settings; in the local profile with a secret, created once and readable by its owner only.
+    """Returns the streamer's settings; in the local profile with a secret, created once and readable by its
+    owner only.
 
     Raises MisconfiguredError in the production profile without an identity provider.
     """
     chosen = settings.streamer
     if settings.profile == "production" and chosen.jwks_url is None:
-        raise MisconfiguredError("in the production profile tokens come from an identity provider", "set jwks_url in [streamer]")
+        raise MisconfiguredError(
+            "in the production profile tokens come from an identity provider", "set jwks_url in [streamer]"
+        )
     if settings.profile != "local" or chosen.jwt_secret is not None or chosen.jwks_url is not None:
         return chosen
     return chosen.model_copy(update={"jwt_secret": SecretStr(_key(settings.home / KEY))})
@@ -58,8 +61,12 @@ def _key(file: Path) -> str:
 
 def stream(
     ctx: typer.Context,
-    host: Annotated[str | None, typer.Option(help="Listen address; others than loopback require TLS.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port of the page and the Connect protocol; 0 takes a free one.")] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Listen address; others than loopback require TLS.")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port of the page and the Connect protocol; 0 takes a free one.")
+    ] = None,
     grpc_port: Annotated[int | None, typer.Option(help="Port of gRPC; 0 takes a free one.")] = None,
     metrics_port: Annotated[int, typer.Option(help="Prometheus port; 0 takes a free one.")] = 0,
 ) -> None:
@@ -67,7 +74,11 @@ def stream(
     logging.configure()
     context: Context = ctx.obj
     log.info("metrics", port=metrics.serve(metrics_port))
-    named = {name: value for name, value in (("host", host), ("port", port), ("grpc_port", grpc_port)) if value is not None}
+    named = {
+        name: value
+        for name, value in (("host", host), ("port", port), ("grpc_port", grpc_port))
+        if value is not None
+    }
     chosen = resolve_settings(context.settings).model_copy(update=named)
     asyncio.run(Streamer(context, chosen, load_catalog(context.settings.contracts)).run())
 
@@ -78,27 +89,42 @@ def token(
     teams: Annotated[str, typer.Option(help="Team ids, separated by commas; default: all teams.")] = "",
     minutes: Annotated[float, typer.Option(help="Lifetime.")] = 60,
     scope: Annotated[str, typer.Option(help="`analytics` permits named queries.")] = "",
-    clear: Annotated[bool, typer.Option("--clear", help="Named queries also return personal columns.")] = False,
+    clear: Annotated[
+        bool, typer.Option("--clear", help="Named queries also return personal columns.")
+    ] = False,
 ) -> None:
     """Print a token for the live views, signed by the local secret."""
     context: Context = ctx.obj
     chosen = [int(team) for team in teams.split(",")] if teams else None
     privacy = CLEAR if clear else PUBLIC
-    print(mint(resolve_settings(context.settings), tenant, chosen, dt.timedelta(minutes=minutes), scope=scope, privacy=privacy))
+    print(
+        mint(
+            resolve_settings(context.settings),
+            tenant,
+            chosen,
+            dt.timedelta(minutes=minutes),
+            scope=scope,
+            privacy=privacy,
+        )
+    )
 
 
 def result_tables(catalog: Catalog) -> tuple[Table, ...]:
     """Returns the tables of the live views. Raises MisconfiguredError if the catalog lacks one."""
     known = {table.name: table for table in catalog}
     if lacking := [name for name in TABLES if name not in known]:
-        raise MisconfiguredError(f"there is no contract of {', '.join(lacking)}", "the live views need the jobs' result tables")
+        raise MisconfiguredError(
+            f"there is no contract of {', '.join(lacking)}", "the live views need the jobs' result tables"
+        )
     return tuple(known[name] for name in TABLES)
 
 
 class Streamer:
     def __init__(self, context: Context, settings: StreamerSettings, catalog: Catalog) -> None:
         self._settings = settings
-        self._alert_store = next((AlertStore(context.endpoints, table) for table in catalog if table.name == ALERTS), None)
+        self._alert_store = next(
+            (AlertStore(context.endpoints, table) for table in catalog if table.name == ALERTS), None
+        )
         self._hub = Hub(State()) if self._alert_store is None else Hub(State(), self._alert_store.write)
         self._loader = StateLoader(context, result_tables(catalog), self._hub)
         self._authenticator = Authenticator(settings)
@@ -118,7 +144,11 @@ class Streamer:
             serving = await listeners.start()
             work = [
                 asyncio.create_task(part)
-                for part in (self._hub.run(), self._loader.follow_generations(), self._loader.refresh_time_zones())
+                for part in (
+                    self._hub.run(),
+                    self._loader.follow_generations(),
+                    self._loader.refresh_time_zones(),
+                )
             ]
             log.info("serving", page=listeners.page, grpc=listeners.grpc)
             await _until_stopped(stop, [serving, *work])

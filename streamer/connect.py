@@ -23,14 +23,17 @@ from streamer.rpc_errors import RpcError
 from streamer.service import Supervisor
 from streamer.subscriber import EncodedMessage
 
-SUPERVISOR, ANALYTICS = (pb.DESCRIPTOR.services_by_name[name].full_name for name in ("Supervisor", "Analytics"))
+SUPERVISOR, ANALYTICS = (
+    pb.DESCRIPTOR.services_by_name[name].full_name for name in ("Supervisor", "Analytics")
+)
 MAX_REQUEST_BYTES = 64 << 10
 """The maximum size of a request, which is read before its token is checked."""
 CODES = {code: Code(code) for code in get_args(rpc_errors.Code)}
 
 
 class EncodedMessageCodec(Codec[Any, Any]):
-    """Sends the bytes of an encoded message, which all of its subscribers share; encodes everything else by the inner codec."""
+    """Sends the bytes of an encoded message, which all of its subscribers share; encodes everything else by
+    the inner codec."""
 
     def __init__(self, inner: Codec[Any, Any]) -> None:
         self._inner = inner
@@ -49,8 +52,17 @@ class EncodedMessageCodec(Codec[Any, Any]):
 
 class SupervisorApplication(ConnectASGIApplication[Supervisor]):
     def __init__(self, supervisor: Supervisor, authenticator: Authenticator) -> None:
-        codecs = [EncodedMessageCodec(google_protobuf_binary_codec()), EncodedMessageCodec(google_protobuf_json_codec())]
-        super().__init__(service=supervisor, endpoints=self._endpoints_of, codecs=codecs, compressions=(), read_max_bytes=MAX_REQUEST_BYTES)
+        codecs = [
+            EncodedMessageCodec(google_protobuf_binary_codec()),
+            EncodedMessageCodec(google_protobuf_json_codec()),
+        ]
+        super().__init__(
+            service=supervisor,
+            endpoints=self._endpoints_of,
+            codecs=codecs,
+            compressions=(),
+            read_max_bytes=MAX_REQUEST_BYTES,
+        )
         self._authenticator = authenticator
 
     @property
@@ -75,8 +87,12 @@ class SupervisorApplication(ConnectASGIApplication[Supervisor]):
                 return await supervisor.acknowledge(caller, request)
 
         return {
-            f"{self.path}/Watch": Endpoint.server_stream(_method(SUPERVISOR, "Watch", pb.WatchRequest, pb.WatchResponse), watch),
-            f"{self.path}/Timeline": Endpoint.unary(_method(SUPERVISOR, "Timeline", pb.TimelineRequest, pb.TimelineResponse), timeline),
+            f"{self.path}/Watch": Endpoint.server_stream(
+                _method(SUPERVISOR, "Watch", pb.WatchRequest, pb.WatchResponse), watch
+            ),
+            f"{self.path}/Timeline": Endpoint.unary(
+                _method(SUPERVISOR, "Timeline", pb.TimelineRequest, pb.TimelineResponse), timeline
+            ),
             f"{self.path}/Acknowledge": Endpoint.unary(
                 _method(SUPERVISOR, "Acknowledge", pb.AcknowledgeRequest, pb.AcknowledgeResponse), acknowledge
             ),
@@ -86,7 +102,13 @@ class SupervisorApplication(ConnectASGIApplication[Supervisor]):
 class AnalyticsApplication(ConnectASGIApplication[Analytics]):
     def __init__(self, analytics: Analytics, authenticator: Authenticator) -> None:
         codecs = [google_protobuf_binary_codec(), google_protobuf_json_codec()]
-        super().__init__(service=analytics, endpoints=self._endpoints_of, codecs=codecs, compressions=(), read_max_bytes=MAX_REQUEST_BYTES)
+        super().__init__(
+            service=analytics,
+            endpoints=self._endpoints_of,
+            codecs=codecs,
+            compressions=(),
+            read_max_bytes=MAX_REQUEST_BYTES,
+        )
         self._authenticator = authenticator
 
     @property
@@ -102,13 +124,21 @@ class AnalyticsApplication(ConnectASGIApplication[Analytics]):
                 async for chunk in chunks:
                     yield pb.QueryResponse(chunk=chunk)
 
-        return {f"{self.path}/Query": Endpoint.server_stream(_method(ANALYTICS, "Query", pb.QueryRequest, pb.QueryResponse), query)}
+        return {
+            f"{self.path}/Query": Endpoint.server_stream(
+                _method(ANALYTICS, "Query", pb.QueryRequest, pb.QueryResponse), query
+            )
+        }
 
 
 @contextlib.asynccontextmanager
-async def _admitted(authenticator: Authenticator, context: RequestContext[Any, Any], method: str) -> AsyncIterator[Caller]:
+async def _admitted(
+    authenticator: Authenticator, context: RequestContext[Any, Any], method: str
+) -> AsyncIterator[Caller]:
     try:
-        async with admitted(authenticator, context.request_headers.get("authorization"), method, str(context.client_address)) as caller:
+        async with admitted(
+            authenticator, context.request_headers.get("authorization"), method, str(context.client_address)
+        ) as caller:
             yield caller
     except RpcError as error:
         raise ConnectError(CODES[error.code], str(error)) from error

@@ -65,7 +65,9 @@ class ControlReader:
     def sources(self) -> Sources:
         """Returns the sources, with the servers as of the last `refresh_servers`."""
         with _answering():
-            return Sources(dict(self._servers), frozenset(item.database for item in list_quarantined(self._control)))
+            return Sources(
+                dict(self._servers), frozenset(item.database for item in list_quarantined(self._control))
+            )
 
     def refresh_servers(self) -> None:
         """Reads each server's shards; those of an unavailable server are kept. Never raises."""
@@ -76,13 +78,18 @@ class ControlReader:
                 log.warning("a server's shards cannot be read", server=server.name, error=error.what)
 
     def _bound_topics(self, topics: Sequence[str]) -> dict[str, BoundTopic]:
-        """Topics are identified by cluster id and topic id, as in the landers: an earlier topic may have had the same name."""
+        """Topics are identified by cluster id and topic id, as in the landers: an earlier topic may have had
+        the same name."""
         found = self._describer.identities(topics)
         with _answering(), self._control.session() as session:
             rows = session.scalars(select(TopicGeneration).where(TopicGeneration.topic.in_(topics))).all()
         generations = {(row.topic, row.cluster_id, row.topic_id): row.generation for row in rows}
         keys = {topic: (topic, identity.cluster_id, identity.topic_id) for topic, identity in found.items()}
-        return {topic: BoundTopic(generations[key], found[topic].partitions) for topic, key in keys.items() if key in generations}
+        return {
+            topic: BoundTopic(generations[key], found[topic].partitions)
+            for topic, key in keys.items()
+            if key in generations
+        }
 
 
 @contextmanager
@@ -90,4 +97,6 @@ def _answering() -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
-        raise TransientError(f"the control database does not answer: {error.__cause__ or error}", "is MySQL running?") from error
+        raise TransientError(
+            f"the control database does not answer: {error.__cause__ or error}", "is MySQL running?"
+        ) from error

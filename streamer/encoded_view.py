@@ -36,19 +36,27 @@ class EncodedView:
         return _cached(self._agents, identity, (row, occupancy), _or_empty(encode, AGENTS, identity))
 
     def queue(self, identity: int, now: dt.datetime) -> bytes:
-        """Returns the queue's bytes with its windows as of `now`, in UTC; empty if its row cannot be encoded."""
+        """Returns the queue's bytes with its windows as of `now`, in UTC; empty if its row cannot be
+        encoded."""
         tenant = self.tenant
         row, windows, frame = tenant.queues[identity], tenant.windows[identity], tenant.frame(now)
         windows.move(frame)
         occupancies = tenant.occupancies.get(identity, {})
 
         def encode() -> bytes:
-            trend = _cached(self._trends, identity, windows.version, lambda: messages.trend(windows.trend()).SerializeToString())
+            trend = _cached(
+                self._trends,
+                identity,
+                windows.version,
+                lambda: messages.trend(windows.trend()).SerializeToString(),
+            )
             message = messages.queue(row, windows, frame, occupancies)
             message.MergeFromString(trend)
             return pb.WatchResponse(queues=[message]).SerializeToString()
 
-        return _cached(self._queues, identity, (row, windows.version, occupancies), _or_empty(encode, QUEUES, identity))
+        return _cached(
+            self._queues, identity, (row, windows.version, occupancies), _or_empty(encode, QUEUES, identity)
+        )
 
     def forget(self) -> None:
         """Drops the bytes of agents and queues that no longer exist."""
@@ -69,7 +77,8 @@ def _cached(cached: dict[int, Cached], identity: int, source: Any, encode: Calla
 
 
 def _or_empty(encode: Callable[[], bytes], table: str, identity: int) -> Callable[[], bytes]:
-    """Returns `encode` such that a row that cannot be encoded is logged once and left out, and ends no stream."""
+    """Returns `encode` such that a row that cannot be encoded is logged once and left out, and ends no
+    stream."""
 
     def encode_or_log() -> bytes:
         try:

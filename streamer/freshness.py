@@ -1,7 +1,8 @@
-"""The commit up to which a tenant's view is complete: the view must not appear newer than the changes it lacks.
+"""The commit up to which a tenant's view is complete: the view must not appear newer than the changes it
+lacks.
 
-Each activity changes its agent's state, and each change of an agent who serves queues changes these queues. A result table
-that lacks an expected change bounds the view at that commit, however new the other table is.
+Each activity changes its agent's state, and each change of an agent who serves queues changes these queues. A
+result table that lacks an expected change bounds the view at that commit, however new the other table is.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ SLACK_MS = 2000
 
 
 class Freshness:
-    """The freshness of one tenant. Times are commit times in ms since the epoch, none later than the arrival."""
+    """The freshness of one tenant.
+
+    Times are commit times in ms since the epoch, none later than the arrival.
+    """
 
     def __init__(self, shown: Iterable[str]) -> None:
         """`shown` are the result tables of the view."""

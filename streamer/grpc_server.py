@@ -20,7 +20,9 @@ from streamer.gen.switchboard.v1 import live_pb2 as pb
 from streamer.rpc_errors import RpcError
 from streamer.service import Supervisor
 
-SUPERVISOR, ANALYTICS = (pb.DESCRIPTOR.services_by_name[name].full_name for name in ("Supervisor", "Analytics"))
+SUPERVISOR, ANALYTICS = (
+    pb.DESCRIPTOR.services_by_name[name].full_name for name in ("Supervisor", "Analytics")
+)
 CODES = {code: grpc.StatusCode[code.upper()] for code in get_args(rpc_errors.Code)}
 OPTIONS = (
     ("grpc.keepalive_time_ms", 20_000),
@@ -32,7 +34,13 @@ OPTIONS = (
 
 
 class GrpcServer:
-    def __init__(self, settings: StreamerSettings, authenticator: Authenticator, supervisor: Supervisor, analytics: Analytics) -> None:
+    def __init__(
+        self,
+        settings: StreamerSettings,
+        authenticator: Authenticator,
+        supervisor: Supervisor,
+        analytics: Analytics,
+    ) -> None:
         self._settings = settings
         self._authenticator = authenticator
         self._supervisor = supervisor
@@ -41,7 +49,10 @@ class GrpcServer:
         self._server = grpc.aio.server(options=OPTIONS, maximum_concurrent_rpcs=settings.max_streams)
 
     def bind(self, host: str, port: int) -> int:
-        """Returns the bound port; `port` 0 takes a free one. Raises MisconfiguredError if the port cannot be bound."""
+        """Returns the bound port; `port` 0 takes a free one.
+
+        Raises MisconfiguredError if the port cannot be bound.
+        """
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         certificate, key = self._settings.tls_certificate, self._settings.tls_key
         try:
@@ -51,7 +62,8 @@ class GrpcServer:
             return int(self._server.add_secure_port(address, grpc.ssl_server_credentials([pair])))
         except RuntimeError as error:
             raise MisconfiguredError(
-                f"gRPC port {port} of {host} is taken, or {host} is not an address of this machine", "choose another with --grpc-port"
+                f"gRPC port {port} of {host} is taken, or {host} is not an address of this machine",
+                "choose another with --grpc-port",
             ) from error
 
     async def start(self) -> None:
@@ -64,12 +76,18 @@ class GrpcServer:
             "Acknowledge": _unary(self._acknowledge, pb.AcknowledgeRequest),
         }
         query = grpc.unary_stream_rpc_method_handler(
-            self._query, pb.QueryRequest.FromString, response_serializer=lambda answer: answer.SerializeToString()
+            self._query,
+            pb.QueryRequest.FromString,
+            response_serializer=lambda answer: answer.SerializeToString(),
         )
         services = {SUPERVISOR: handlers, ANALYTICS: {"Query": query}}
-        self._server.add_generic_rpc_handlers(tuple(grpc.method_handlers_generic_handler(*service) for service in services.items()))
+        self._server.add_generic_rpc_handlers(
+            tuple(grpc.method_handlers_generic_handler(*service) for service in services.items())
+        )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        reflection.enable_server_reflection((*services, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
+        reflection.enable_server_reflection(
+            (*services, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
+        )
         for name in services:
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         await self._server.start()
@@ -86,13 +104,18 @@ class GrpcServer:
     async def _admitted(self, context: Any, method: str) -> AsyncIterator[Caller]:
         given = dict(context.invocation_metadata() or ()).get("authorization")
         try:
-            async with admitted(self._authenticator, None if given is None else str(given), method, str(context.peer())) as caller:
+            async with admitted(
+                self._authenticator, None if given is None else str(given), method, str(context.peer())
+            ) as caller:
                 yield caller
         except RpcError as error:
             await context.abort(CODES[error.code], str(error))
 
     async def _watch(self, request: pb.WatchRequest, context: Any) -> AsyncIterator[Any]:
-        async with self._admitted(context, "Watch") as caller, contextlib.aclosing(self._supervisor.watch(caller)) as messages:
+        async with (
+            self._admitted(context, "Watch") as caller,
+            contextlib.aclosing(self._supervisor.watch(caller)) as messages,
+        ):
             async for message in messages:
                 yield message
 
@@ -114,4 +137,6 @@ class GrpcServer:
 
 
 def _unary(method: Callable[..., Any], request: Any) -> Any:
-    return grpc.unary_unary_rpc_method_handler(method, request.FromString, response_serializer=lambda answer: answer.SerializeToString())
+    return grpc.unary_unary_rpc_method_handler(
+        method, request.FromString, response_serializer=lambda answer: answer.SerializeToString()
+    )

@@ -1,7 +1,8 @@
 """Fans the state out to all subscribers: changes are merged by entity, and only the newest is sent.
 
-Subscribers of one tenant and the same teams share each message and its bytes; those of one tenant share the bytes of each agent
-and queue. A slow subscriber receives everything it missed in one message, at most as large as the view; nobody waits for it.
+Subscribers of one tenant and the same teams share each message and its bytes; those of one tenant share the
+bytes of each agent and queue. A slow subscriber receives everything it missed in one message, at most as
+large as the view; nobody waits for it.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ log = logging.get("streamer")
 class Hub:
     """Used from one event loop."""
 
-    def __init__(self, state: State, write: Callable[[int, list[Alert]], None] = lambda tenant, alerts: None) -> None:
+    def __init__(
+        self, state: State, write: Callable[[int, list[Alert]], None] = lambda tenant, alerts: None
+    ) -> None:
         """`write` is called with a tenant and its alerts that changed."""
         self._state = state
         self._write = write
@@ -55,7 +58,9 @@ class Hub:
                 self._state.apply(change)
             except (ValueError, TypeError, KeyError, OverflowError) as error:
                 metrics.UNREADABLE_RESULTS.labels(change.table).inc()
-                log.error("a record cannot be applied", table=change.table, key=str(change.key), error=str(error))
+                log.error(
+                    "a record cannot be applied", table=change.table, key=str(change.key), error=str(error)
+                )
 
     def replace_state(self, state: State) -> None:
         """Continues with another state, and sends a snapshot of it to every subscriber."""
@@ -90,7 +95,9 @@ class Hub:
                 self._views.pop(caller.tenant, None)
 
     def _new_group(self, number: int, teams: Teams) -> SubscriberGroup:
-        return SubscriberGroup(self._view(number), teams, partial(self._moment, number), lambda: self._visible_alerts(number))
+        return SubscriberGroup(
+            self._view(number), teams, partial(self._moment, number), lambda: self._visible_alerts(number)
+        )
 
     def _view(self, number: int) -> EncodedView:
         if number not in self._views:
@@ -106,9 +113,12 @@ class Hub:
         return self._alerts[number].visible if number in self._alerts else []
 
     def acknowledge(self, caller: Caller, identity: str) -> Alert | None:
-        """Returns the alert and sends it to the tenant's subscribers; None if the caller sees no such alert."""
+        """Returns the alert and sends it to the tenant's subscribers; None if the caller sees no such
+        alert."""
         tenant = self._state.tenants[caller.tenant]
-        if identity not in [alert.id for alert in self._visible_alerts(caller.tenant) if concerns(tenant, alert, caller.teams)]:
+        if identity not in [
+            alert.id for alert in self._visible_alerts(caller.tenant) if concerns(tenant, alert, caller.teams)
+        ]:
             return None
         alert = self._alerts[caller.tenant].acknowledge(identity, caller.name, utc_now())
         if alert is not None:
@@ -116,9 +126,11 @@ class Hub:
         return alert
 
     def restore_alerts(self, active: Iterable[tuple[int, Alert]]) -> None:
-        """Restores (tenant, alert) pairs that were active when a streamer ended; called before alerts are evaluated.
+        """Restores (tenant, alert) pairs that were active when a streamer ended; called before alerts are
+        evaluated.
 
-        Of several alerts of one subject, which two streamers may leave, the newest stays active and the others are cleared.
+        Of several alerts of one subject, which two streamers may leave, the newest stays active and the
+        others are cleared.
         """
         by_tenant: dict[int, list[Alert]] = defaultdict(list)
         for tenant, alert in sorted(active, key=lambda item: item[1].raised_at):
@@ -126,7 +138,9 @@ class Hub:
         for tenant, alerts in by_tenant.items():
             newest = {alert.subject: alert for alert in alerts}
             self._alerts[tenant] = Alerts(tenant, active=newest.values())
-            duplicates = [replace(alert, cleared_at=utc_now()) for alert in alerts if newest[alert.subject] is not alert]
+            duplicates = [
+                replace(alert, cleared_at=utc_now()) for alert in alerts if newest[alert.subject] is not alert
+            ]
             if duplicates:
                 self._write(tenant, duplicates)
 
@@ -139,7 +153,10 @@ class Hub:
                 subscriber.close()
 
     async def run(self) -> None:
-        """Sends changes twenty times a second, and every queue's windows each second, as they move with time. Runs until cancelled."""
+        """Sends changes twenty times a second, and every queue's windows each second, as they move with time.
+
+        Runs until cancelled.
+        """
         while True:
             await asyncio.sleep(FLUSH_SECONDS)
             self._flushes += 1
@@ -159,7 +176,8 @@ class Hub:
             view.forget()
 
     def _measure(self, now: dt.datetime, cohort: int | None = None) -> None:
-        """Measures the subscribed tenants; with `cohort` only those of the cohort, to spread the work over flushes."""
+        """Measures the subscribed tenants; with `cohort` only those of the cohort, to spread the work over
+        flushes."""
         for number, view in self._views.items():
             if cohort in (None, number % COHORTS):
                 view.tenant.measure(now)

@@ -23,9 +23,11 @@ log = logging.get("streamer")
 
 
 class Keys:
-    """Used from one event loop. Callers with a known key do not wait for the provider; all others wait for one shared fetch.
+    """Used from one event loop. Callers with a known key do not wait for the provider; all others wait for
+    one shared fetch.
 
-    PyJWKClient's own cache is not used: it holds a lock while it fetches, and does not pause after a failed fetch.
+    PyJWKClient's own cache is not used: it holds a lock while it fetches, and does not pause after a failed
+    fetch.
     """
 
     def __init__(self, url: str, clock: Callable[[], float] = time.monotonic) -> None:
@@ -37,7 +39,10 @@ class Keys:
         self._fetching: asyncio.Task[None] | None = None
 
     async def key(self, name: str) -> jwt.PyJWK | None:
-        """Returns the key with this id; None if the provider publishes no such key. Raises RpcError while keys cannot be fetched."""
+        """Returns the key with this id; None if the provider publishes no such key.
+
+        Raises RpcError while keys cannot be fetched.
+        """
         if self._fresh and name in self._known:
             return self._known[name]
         if not self._backing_off:
@@ -62,9 +67,15 @@ class Keys:
 
     async def _refresh(self) -> None:
         try:
-            keys = await asyncio.get_running_loop().run_in_executor(self._thread, self._client.get_signing_keys)
+            keys = await asyncio.get_running_loop().run_in_executor(
+                self._thread, self._client.get_signing_keys
+            )
         except Exception as error:  # a provider or its proxy may send anything: an HTML page, half a key
             self._failed_at = self._clock()
-            log.error("the identity provider's keys cannot be fetched", url=self._client.uri, error=repr(error)[:500])
+            log.error(
+                "the identity provider's keys cannot be fetched",
+                url=self._client.uri,
+                error=repr(error)[:500],
+            )
         else:
             self._known, self._fetched_at = {key.key_id: key for key in keys}, self._clock()

@@ -29,13 +29,22 @@ FIRST_REQUEST_SECONDS = 10.0
 class Listeners:
     """Call `bind`, then `start`; `stop` drains and ends both."""
 
-    def __init__(self, settings: StreamerSettings, authenticator: Authenticator, supervisor: Supervisor, analytics: Analytics) -> None:
-        """Raises MisconfiguredError if other machines would be served without TLS, or the certificate is invalid."""
+    def __init__(
+        self,
+        settings: StreamerSettings,
+        authenticator: Authenticator,
+        supervisor: Supervisor,
+        analytics: Analytics,
+    ) -> None:
+        """Raises MisconfiguredError if other machines would be served without TLS, or the certificate is
+        invalid."""
         _check_tls(settings)
         self._settings = settings
         self._supervisor = supervisor
         self._grpc = GrpcServer(settings, authenticator, supervisor, analytics)
-        self._site: Any = Site(SupervisorApplication(supervisor, authenticator), AnalyticsApplication(analytics, authenticator))
+        self._site: Any = Site(
+            SupervisorApplication(supervisor, authenticator), AnalyticsApplication(analytics, authenticator)
+        )
         self._web: socket.socket | None = None
         self._grpc_port = 0
         self._server: uvicorn.Server | None = None
@@ -56,7 +65,10 @@ class Listeners:
         return f"{_url_host(self._settings.host)}:{self._grpc_port}"
 
     async def start(self) -> asyncio.Task[None]:
-        """Returns once both ports answer; the task ends with the web server. Raises MisconfiguredError if a port is taken."""
+        """Returns once both ports answer; the task ends with the web server.
+
+        Raises MisconfiguredError if a port is taken.
+        """
         assert self._web is not None
         with _closed_on_failure(self._web):
             self._grpc_port = self._grpc.bind(self._settings.host, self._settings.grpc_port)
@@ -69,7 +81,8 @@ class Listeners:
         return self._serving
 
     async def stop(self) -> None:
-        """Reports NOT_SERVING, so that load balancers send no new clients; ends streams; then ends connections."""
+        """Reports NOT_SERVING, so that load balancers send no new clients; ends streams; then ends
+        connections."""
         await self._grpc.drain()
         await asyncio.sleep(self._settings.drain_lead_seconds)
         self._supervisor.drain()
@@ -99,7 +112,8 @@ class _Uvicorn(uvicorn.Server):
 
 
 class _FirstRequestTimeout(H11Protocol):
-    """Closes a connection that sends no request within `FIRST_REQUEST_SECONDS`: uvicorn waits without limit."""
+    """Closes a connection that sends no request within `FIRST_REQUEST_SECONDS`: uvicorn waits without
+    limit."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -113,10 +127,13 @@ class _FirstRequestTimeout(H11Protocol):
 def _check_tls(settings: StreamerSettings) -> None:
     if settings.tls_certificate is not None and settings.tls_key is not None:
         try:
-            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(settings.tls_certificate, settings.tls_key)
+            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
+                settings.tls_certificate, settings.tls_key
+            )
         except ssl.SSLError as error:
             raise MisconfiguredError(
-                f"{settings.tls_certificate} and {settings.tls_key} are not a certificate and its key: {error.reason}",
+                f"{settings.tls_certificate} and {settings.tls_key} are not a certificate and its key: "
+                f"{error.reason}",
                 "correct them in [streamer]",
             ) from error
     elif not settings.tls_by_proxy and not _is_loopback(settings.host):
@@ -165,4 +182,6 @@ def _bind_errors(host: str, port: int) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise MisconfiguredError(f"port {port} of {host} cannot be bound: {error.strerror}", "choose another with --port") from error
+        raise MisconfiguredError(
+            f"port {port} of {host} cannot be bound: {error.strerror}", "choose another with --port"
+        ) from error

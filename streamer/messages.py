@@ -43,7 +43,10 @@ def queue(row: Row, windows: Windows, frame: Frame, occupancies: Mapping[str, fl
         agents_available=row["agents_available"],
         agents_busy=row["agents_busy"],
         agents_offline=row["agents_offline"],
-        windows=[window(name, frame.begins[name], counts, occupancies.get(name)) for name, counts in windows.sums.items()],
+        windows=[
+            window(name, frame.begins[name], counts, occupancies.get(name))
+            for name, counts in windows.sums.items()
+        ],
         changed_at=of_ms(row["committed_ms"]),
         counted_at=of_ms(windows.counted_ms),
     )
@@ -69,7 +72,12 @@ def window(span: str, begin: dt.datetime, counts: Counts, occupancy: float | Non
 
 def trend(points: Iterable[Counts]) -> pb.Queue:
     """Returns a queue with only a trend, to be merged into the queue."""
-    return pb.Queue(trend=[pb.Minute(offered=point.offered, answered=point.answered, abandoned=point.abandoned) for point in points])
+    return pb.Queue(
+        trend=[
+            pb.Minute(offered=point.offered, answered=point.answered, abandoned=point.abandoned)
+            for point in points
+        ]
+    )
 
 
 def alert(source: Alert) -> pb.Alert:

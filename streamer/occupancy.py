@@ -1,7 +1,8 @@
 """The time that agents spent on contacts and available, between any two moments of the last day.
 
-Occupancy = time on contact / (time on contact + time available), computed from the agents' activities; after-contact work
-counts as time on contact. A late activity is inserted at its time; a duplicate counts once.
+Occupancy = time on contact / (time on contact + time available), computed from the agents' activities;
+after-contact work counts as time on contact. A late activity is inserted at its time; a duplicate counts
+once.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ class ActivityTimeline:
             self._contact[later], self._idle[later] = self._total_until(later - 1, self._at[later])
 
     def between(self, begin: int, end: int) -> TimeInState:
-        first, last = (self._total_until(bisect_right(self._at, moment) - 1, moment) for moment in (begin, end))
+        first, last = (
+            self._total_until(bisect_right(self._at, moment) - 1, moment) for moment in (begin, end)
+        )
         return last[0] - first[0], last[1] - first[1]
 
     def forget(self, before: int) -> None:
@@ -60,7 +63,8 @@ class ActivityTimeline:
                 del column[:gone]
 
     def _total_until(self, index: int, moment: int) -> TimeInState:
-        """The time from the first change to `moment`, which is after the change at `index` and before the next."""
+        """The time from the first change to `moment`, which is after the change at `index` and before the
+        next."""
         if index < 0:
             return 0, 0
         kind, passed = self._kinds[index], moment - self._at[index]
@@ -80,10 +84,17 @@ class AgentTimelines:
         for timeline in self._timelines.values():
             timeline.forget(before)
 
-    def time_in_state(self, agents: Iterable[int], begins: Sequence[int], now: int) -> dict[int, list[TimeInState]]:
-        """Returns agent -> its time in state from each of `begins` until `now`; agents without activities are left out."""
+    def time_in_state(
+        self, agents: Iterable[int], begins: Sequence[int], now: int
+    ) -> dict[int, list[TimeInState]]:
+        """Returns agent -> its time in state from each of `begins` until `now`; agents without activities are
+        left out."""
         timelines = ((agent, self._timelines.get(agent)) for agent in agents)
-        return {agent: [timeline.between(begin, now) for begin in begins] for agent, timeline in timelines if timeline is not None}
+        return {
+            agent: [timeline.between(begin, now) for begin in begins]
+            for agent, timeline in timelines
+            if timeline is not None
+        }
 
 
 def occupancy(time_in_state: Iterable[TimeInState]) -> float | None:

@@ -1,4 +1,7 @@
-"""Errors that a client receives, independent of the transport. They never contain the cause of an internal failure."""
+"""Errors that a client receives, independent of the transport.
+
+They never contain the cause of an internal failure.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,15 @@ from typing import Literal
 from core import logging, metrics
 from core.errors import TransientError
 
-Code = Literal["unauthenticated", "permission_denied", "not_found", "invalid_argument", "resource_exhausted", "unavailable", "internal"]
+Code = Literal[
+    "unauthenticated",
+    "permission_denied",
+    "not_found",
+    "invalid_argument",
+    "resource_exhausted",
+    "unavailable",
+    "internal",
+]
 log = logging.get("streamer")
 
 
@@ -21,7 +32,8 @@ class RpcError(Exception):
 
 
 def to_rpc_error(error: Exception, *, method: str, peer: str, tenant: int | None) -> RpcError:
-    """Logs and counts the error, and returns the RpcError to send. Called once for each failed call of any transport.
+    """Logs and counts the error, and returns the RpcError to send. Called once for each failed call of any
+    transport.
 
     The cause of an unexpected error is only in the log. `tenant` is None if the token was refused.
     """
@@ -32,7 +44,12 @@ def to_rpc_error(error: Exception, *, method: str, peer: str, tenant: int | None
         cause = {} if error.__cause__ is None else {"cause": repr(error.__cause__)[:500]}
         log.warning("call refused", **where, reason=str(result), **cause)
     else:
-        log.error("call failed", **where, reason=str(error)[:500], trace="".join(traceback.format_exception(error))[-4000:])
+        log.error(
+            "call failed",
+            **where,
+            reason=str(error)[:500],
+            trace="".join(traceback.format_exception(error))[-4000:],
+        )
     return result
 
 

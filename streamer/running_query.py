@@ -20,7 +20,8 @@ from streamer.rpc_errors import RpcError
 
 CHUNK = 1 << 20
 RECEIVE_BUFFER = 1 << 20
-"""Bytes. Linux lets the buffer grow to tens of megabytes by itself: a reader that stops would not stop its query before that."""
+"""Bytes. Linux lets the buffer grow to tens of megabytes by itself: a reader that stops would not stop its
+query before that."""
 CONNECT_SECONDS = 5.0
 MAX_SECONDS = 300
 SETTINGS = {
@@ -38,14 +39,19 @@ log = logging.get("streamer")
 
 
 class RunningQuery:
-    """Has its own connection. `execute` and `read` block and are called from one thread at a time; `stop` never blocks."""
+    """Has its own connection.
+
+    `execute` and `read` block and are called from one thread at a time; `stop` never blocks.
+    """
 
     def __init__(self, endpoint: ClickHouseEndpoint) -> None:
         self.id = f"switchboard-{uuid.uuid4().hex}"
         self.work: concurrent.futures.Future[Any] | None = None
         """The latest call of `execute` or `read`."""
         self._endpoint = endpoint
-        self._connection = http.client.HTTPConnection(endpoint.host, endpoint.http_port, timeout=CONNECT_SECONDS)
+        self._connection = http.client.HTTPConnection(
+            endpoint.host, endpoint.http_port, timeout=CONNECT_SECONDS
+        )
         self._answer: http.client.HTTPResponse | None = None
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
@@ -70,7 +76,11 @@ class RunningQuery:
             raise ConnectionAbortedError("stopped before the query was sent")
         self._socket.settimeout(MAX_SECONDS)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-        parameters = {**SETTINGS, **{f"param_{name}": value for name, value in values.items()}, "query_id": self.id}
+        parameters = {
+            **SETTINGS,
+            **{f"param_{name}": value for name, value in values.items()},
+            "query_id": self.id,
+        }
         login = f"{self._endpoint.user}:{self._endpoint.password.get_secret_value()}".encode()
         headers = {"Authorization": f"Basic {b64encode(login).decode()}"}
         self._connection.request("POST", f"/?{urlencode(parameters)}", sql.encode(), headers)
@@ -84,7 +94,8 @@ class RunningQuery:
             raise RpcError("unavailable", ENDED) from error
 
     def stop(self) -> None:
-        """Wakes the thread that waits for ClickHouse, and closes the connection, by which ClickHouse cancels the query."""
+        """Wakes the thread that waits for ClickHouse, and closes the connection, by which ClickHouse cancels
+        the query."""
         with self._lock:
             self._stopped, open_socket = True, self._socket
         if open_socket is not None:
@@ -92,7 +103,10 @@ class RunningQuery:
                 open_socket.shutdown(socket.SHUT_RDWR)
 
     def kill(self) -> None:
-        """Kills the query by its id, as one that sends nothing does not notice the closed connection. Blocks."""
+        """Kills the query by its id, as one that sends nothing does not notice the closed connection.
+
+        Blocks.
+        """
         try:
             client = clickhouse.connect(self._endpoint, read_timeout=10)
             client.command("KILL QUERY WHERE query_id = {id:String} SYNC", {"id": self.id})

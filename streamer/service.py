@@ -17,7 +17,8 @@ from streamer.subscriber import EncodedMessage
 from streamer.timeline import TimelineReader
 
 THREADS = 8
-"""Threads for timelines only: while ClickHouse is slow, timelines wait for each other, and live views for none."""
+"""Threads for timelines only: while ClickHouse is slow, timelines wait for each other, and live views for
+none."""
 
 
 class Supervisor:
@@ -33,7 +34,10 @@ class Supervisor:
         self._hub.close()
 
     async def watch(self, caller: Caller) -> AsyncGenerator[EncodedMessage, None]:
-        """Yields messages until the token expires. The reader must close the generator: the caller counts as a subscriber until then."""
+        """Yields messages until the token expires.
+
+        The reader must close the generator: the caller counts as a subscriber until then.
+        """
         subscriber = self._hub.join(caller)
         try:
             while not self._draining:
@@ -53,7 +57,9 @@ class Supervisor:
         if not self._hub.sees_agent(caller, request.agent_id):
             raise RpcError("not_found", f"there is no agent {request.agent_id}")
         back, loop = dt.timedelta(hours=hours), asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._timelines.read, caller.tenant, request.agent_id, back)
+        return await loop.run_in_executor(
+            self._threads, self._timelines.read, caller.tenant, request.agent_id, back
+        )
 
     async def acknowledge(self, caller: Caller, request: pb.AcknowledgeRequest) -> pb.AcknowledgeResponse:
         alert = self._hub.acknowledge(caller, request.alert_id)

@@ -19,7 +19,8 @@ COMMITTED_MS = "toUnixTimestamp64Milli(_committed_at)"
 
 
 def changes(endpoint: ClickHouseEndpoint, tables: Sequence[Table]) -> Iterator[Change]:
-    """Yields rows and deletions with their versions, so that an older record that is read later restores nothing.
+    """Yields rows and deletions with their versions, so that an older record that is read later restores
+    nothing.
 
     Blocks for ClickHouse. Raises TransientError (unavailable) or MisconfiguredError (no such table).
     """
@@ -32,7 +33,10 @@ def changes(endpoint: ClickHouseEndpoint, tables: Sequence[Table]) -> Iterator[C
 def _rows(client: Client, table: Table) -> Iterator[Change]:
     names, key = (", ".join(map(ch_name, chosen)) for chosen in (table.names, table.key))
     recent = f"minute > now() - {int(RETENTION.total_seconds())}" if table.name == MINUTES else "true"
-    gone = f"SELECT {key}, max(_version) FROM {storage_table(table)} WHERE _deleted = 1 AND {recent} GROUP BY {key}"
+    gone = (
+        f"SELECT {key}, max(_version) FROM {storage_table(table)} WHERE _deleted = 1 AND {recent} GROUP BY "
+        f"{key}"
+    )
     for *parts, version in client.query(gone).result_rows:
         yield Change(table.name, tuple(parts), None, version, 0)
     current = f"SELECT {names}, _version, {COMMITTED_MS} FROM {storage_table(table)} FINAL WHERE {recent}"
@@ -42,15 +46,21 @@ def _rows(client: Client, table: Table) -> Iterator[Change]:
 
 
 def _activities(client: Client, table: Table) -> Iterator[Change]:
-    """Yields activities within `RETENTION`, and each agent's last one before, unless it is older by a week."""
+    """Yields activities within `RETENTION`, and each agent's last one before, unless it is older by a
+    week."""
     begins = f"now() - {int(RETENTION.total_seconds())}"
     columns = f"account_id, agent_id, activity_id, state, occurred_at, {COMMITTED_MS} AS committed_ms, _shard"
     select = f"SELECT {columns} FROM {storage_table(table)} FINAL WHERE occurred_at"
-    last = f"{select} BETWEEN {begins} - {WEEK} AND {begins} ORDER BY occurred_at DESC, activity_id DESC LIMIT 1 BY account_id, agent_id"
+    last = (
+        f"{select} BETWEEN {begins} - {WEEK} AND {begins} ORDER BY occurred_at DESC, activity_id DESC LIMIT "
+        "1 BY account_id, agent_id"
+    )
     kept = f"{select} > {begins} ORDER BY occurred_at, activity_id"
     for query in (last, kept):
         with client.query_row_block_stream(query) as blocks:
-            for tenant, agent, identity, state, at, committed_ms, shard in (row for block in blocks for row in block):
+            for tenant, agent, identity, state, at, committed_ms, shard in (
+                row for block in blocks for row in block
+            ):
                 row = {"activity_id": identity, "state": state, "occurred_at": at}
                 yield Change(table.name, (tenant, agent), row, 0, committed_ms, shard)
 
@@ -61,4 +71,7 @@ def time_zones(endpoint: ClickHouseEndpoint) -> dict[int, str]:
     with clickhouse.answering(endpoint):
         if not client.query("EXISTS VIEW base.accounts").result_rows[0][0]:
             return {}
-        return {int(tenant): str(name) for tenant, name in client.query("SELECT account_id, time_zone FROM base.accounts").result_rows}
+        return {
+            int(tenant): str(name)
+            for tenant, name in client.query("SELECT account_id, time_zone FROM base.accounts").result_rows
+        }

@@ -18,13 +18,17 @@ TABLES = (AGENTS, QUEUES, MINUTES, ACTIVITIES)
 RETENTION = dt.timedelta(hours=26)
 """How long minutes and activities are kept: the longest day, 25 hours, and one more."""
 DELETION_MEMORY_MS = 3_600_000
-"""How long a deletion's version is kept, so that an older record that is read again does not restore the row."""
+"""How long a deletion's version is kept, so that an older record that is read again does not restore the row.
+"""
 Key = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
 class Change:
-    """A record of one of the topics. `row` is None for a deletion; `committed_ms` is the commit time since the epoch, 0 if unknown."""
+    """A record of one of the topics.
+
+    `row` is None for a deletion; `committed_ms` is the commit time since the epoch, 0 if unknown.
+    """
 
     table: str
     key: Key
@@ -92,8 +96,9 @@ class State:
     def data_at(self) -> dict[int, int]:
         """Returns tenant -> the commit time up to which its view is complete, in ms since the epoch.
 
-        A tenant without recent changes is as fresh as the freshest tenant of its server, as its changes would have arrived too. One
-        whose server is unknown, or whose shard is quarantined, is as fresh as its own newest change.
+        A tenant without recent changes is as fresh as the freshest tenant of its server, as its changes would
+        have arrived too. One whose server is unknown, or whose shard is quarantined, is as fresh as its own
+        newest change.
         """
         own = {number: tenant.freshness.complete_until for number, tenant in self.tenants.items()}
         servers = {number: self._server(tenant) for number, tenant in self.tenants.items()}
@@ -127,7 +132,8 @@ class State:
             tenant.changed_agents, tenant.changed_queues = set(), set()
 
     def forget(self, now: dt.datetime) -> None:
-        """Drops minutes and activities that are out of every window, and deletions older than `DELETION_MEMORY_MS`."""
+        """Drops minutes and activities that are out of every window, and deletions older than
+        `DELETION_MEMORY_MS`."""
         for number, tenant in self.tenants.items():
             tenant.timelines.forget(ms(now - RETENTION))
             for queue, windows in tenant.windows.items():
@@ -140,7 +146,8 @@ class State:
 
 
 def zone_named(name: str) -> ZoneInfo:
-    """Returns the zone; UTC for an unknown name, as one tenant's wrong setting must not end the streams of all."""
+    """Returns the zone; UTC for an unknown name, as one tenant's wrong setting must not end the streams of
+    all."""
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
@@ -152,7 +159,9 @@ def _apply_activity(tenant: Tenant, change: Change, committed: int) -> bool:
     if change.row is None:
         return False
     at = ms(change.row["occurred_at"])
-    tenant.timelines.add(change.key[1], StateChange(min(at, committed or at), change.row["activity_id"], change.row["state"]))
+    tenant.timelines.add(
+        change.key[1], StateChange(min(at, committed or at), change.row["activity_id"], change.row["state"])
+    )
     if change.shard:
         tenant.shards.add(change.shard)
     if committed:

@@ -1,4 +1,5 @@
-"""Loads the hub's state: the active generations of the result tables, from ClickHouse and then from their topics."""
+"""Loads the hub's state: the active generations of the result tables, from ClickHouse and then from their
+topics."""
 
 from __future__ import annotations
 
@@ -44,7 +45,10 @@ class StateLoader:
         self._loading: TopicReader | None = None
 
     async def start(self) -> None:
-        """Loads the state and starts to read changes. Raises TransientError if the servers are unavailable for two minutes."""
+        """Loads the state and starts to read changes.
+
+        Raises TransientError if the servers are unavailable for two minutes.
+        """
 
         def load() -> tuple[ActiveTables, TopicReader, State]:
             active = self._control_reader.active_tables(self._tables)
@@ -55,14 +59,18 @@ class StateLoader:
         await self._switch_to(*await asyncio.to_thread(retry_transient, load))
 
     async def follow_generations(self) -> None:
-        """Switches to another generation when it is activated, or a topic is recreated: every subscriber receives a snapshot.
+        """Switches to another generation when it is activated, or a topic is recreated: every subscriber
+        receives a snapshot.
 
-        Runs until cancelled. Logs failures and retries. Raises TransientError if reading the topics has ended.
+        Runs until cancelled. Logs failures and retries. Raises TransientError if reading the topics has
+        ended.
         """
         while True:
             await asyncio.sleep(POLL_SECONDS)
             if self._reader is not None and self._reader.ended:
-                raise TransientError(f"reading the result topics has failed: {self._reader.failure}", "restart the streamer")
+                raise TransientError(
+                    f"reading the result topics has failed: {self._reader.failure}", "restart the streamer"
+                )
             try:
                 await self._poll()
             except SwitchboardError as error:
@@ -74,7 +82,9 @@ class StateLoader:
             await asyncio.sleep(ZONES_SECONDS)
             await asyncio.to_thread(self._control_reader.refresh_servers)
             try:
-                self._hub.set_time_zones(await asyncio.to_thread(snapshot.time_zones, self._endpoints.clickhouse))
+                self._hub.set_time_zones(
+                    await asyncio.to_thread(snapshot.time_zones, self._endpoints.clickhouse)
+                )
             except SwitchboardError as error:
                 log.warning("time zones cannot be read", error=error.what)
 
@@ -97,9 +107,12 @@ class StateLoader:
     def _load(self, active: ActiveTables) -> tuple[TopicReader, State]:
         """Returns a state as new as the ends of the topics, and a reader that continues from there.
 
-        The landers' offsets are read before ClickHouse: records that land in between are read twice, and applied once.
+        The landers' offsets are read before ClickHouse: records that land in between are read twice, and
+        applied once.
         """
-        reader = self._loading = TopicReader(self._endpoints.kafka, self._endpoints.registry, active.tables, active.topics, self._group)
+        reader = self._loading = TopicReader(
+            self._endpoints.kafka, self._endpoints.registry, active.tables, active.topics, self._group
+        )
         try:
             start_offsets, state = reader.committed_offsets(), State()
             for change in snapshot.changes(self._endpoints.clickhouse, active.tables):
@@ -126,7 +139,11 @@ class StateLoader:
         self._active, self._reader, self._loading = active, reader, None
         reader.start(on_changes)
         missing = [topic for table in active.tables if (topic := topic_of(table)) not in active.topics]
-        log.info("state loaded", generations={table.name: table.generation for table in active.tables}, missing_topics=missing)
+        log.info(
+            "state loaded",
+            generations={table.name: table.generation for table in active.tables},
+            missing_topics=missing,
+        )
 
 
 def _catch_up(reader: TopicReader, state: State) -> None:

@@ -12,7 +12,8 @@ from streamer.alerts import Alert
 from streamer.gen.switchboard.v1 import live_pb2 as pb
 
 MAX_ENTITIES = 10_000
-"""Maximum number of entities of a queued message; a larger one becomes a snapshot, which has no removed entities."""
+"""Maximum number of entities of a queued message; a larger one becomes a snapshot, which has no removed
+entities."""
 
 
 @dataclass
@@ -34,7 +35,9 @@ class MessageContents:
         """Returns the union of both; `later` has the newer alerts."""
         if self.snapshot or later.snapshot or len(self) + len(later) > MAX_ENTITIES:
             return MessageContents(snapshot=True)
-        return MessageContents(self.agents | later.agents, self.queues | later.queues, self.alerts | later.alerts)
+        return MessageContents(
+            self.agents | later.agents, self.queues | later.queues, self.alerts | later.alerts
+        )
 
 
 @dataclass(frozen=True)
@@ -50,9 +53,14 @@ class EncodedMessage:
 
 
 class Subscriber:
-    """Its memory is bounded by the number of entities. A merged message is encoded when it is taken, with the state of that time."""
+    """Its memory is bounded by the number of entities.
 
-    def __init__(self, first: EncodedMessage, build: Callable[[MessageContents], EncodedMessage], cohort: int = 0) -> None:
+    A merged message is encoded when it is taken, with the state of that time.
+    """
+
+    def __init__(
+        self, first: EncodedMessage, build: Callable[[MessageContents], EncodedMessage], cohort: int = 0
+    ) -> None:
         self.cohort = cohort
         self._build = build
         self._waiting: EncodedMessage | MessageContents | None = first

@@ -14,7 +14,8 @@ from streamer.subscriber import EncodedMessage, MessageContents, Subscriber
 from streamer.tenant import Teams, Tenant
 
 COHORTS = 20
-"""Each subscriber receives a heartbeat once in this many flushes, a cohort at each flush: a thousand at once would delay each other."""
+"""Each subscriber receives a heartbeat once in this many flushes, a cohort at each flush: a thousand at once
+would delay each other."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,9 @@ class Moment:
 
 
 class SubscriberGroup:
-    def __init__(self, view: EncodedView, teams: Teams, moment: Callable[[], Moment], alerts: Callable[[], list[Alert]]) -> None:
+    def __init__(
+        self, view: EncodedView, teams: Teams, moment: Callable[[], Moment], alerts: Callable[[], list[Alert]]
+    ) -> None:
         """`alerts` returns the tenant's visible alerts."""
         self._teams = teams
         self._moment = moment
@@ -38,7 +41,8 @@ class SubscriberGroup:
         """Continues with another view, and sends a snapshot of it to every subscriber."""
         self._view, self._tenant = view, view.tenant
         self._agents: set[int] = set()
-        """Agents that subscribers may have: only these are reported as removed. The same for queues and active alerts."""
+        """Agents that subscribers may have: only these are reported as removed. The same for queues and
+        active alerts."""
         self._queues: set[int] = set()
         self._active: dict[str, Alert] = {}
         self._in_snapshots: dict[str, Alert] = {}
@@ -63,43 +67,78 @@ class SubscriberGroup:
         return concerns(self._tenant, alert, self._teams)
 
     def snapshot(self) -> EncodedMessage:
-        """Encoded once between two flushes, for all who join. It has whatever earlier subscribers have, as the next flush updates both."""
+        """Encoded once between two flushes, for all who join.
+
+        It has whatever earlier subscribers have, as the next flush updates both.
+        """
         if self._snapshot is None:
             tenant, teams = self._tenant, self._teams
             agents = {agent for agent in tenant.agents if tenant.sees_agent(agent, teams)}
             queues = {queue for queue in tenant.queues if tenant.sees_queue(queue, teams)}
-            alerts = {alert.id: alert for alert in self._alerts() if alert.id in self._active or self.concerns(alert)}
-            self._in_snapshots |= {identity: alert for identity, alert in alerts.items() if alert.cleared_at is None}
+            alerts = {
+                alert.id: alert
+                for alert in self._alerts()
+                if alert.id in self._active or self.concerns(alert)
+            }
+            self._in_snapshots |= {
+                identity: alert for identity, alert in alerts.items() if alert.cleared_at is None
+            }
             self._snapshot = self._encode(MessageContents(agents, queues, alerts, snapshot=True))
         return self._snapshot
 
     def flush(self, cohort: int | None, changed: Sequence[Alert]) -> None:
-        """Sends changes to every subscriber; to the cohort also the windows of every queue and the changed occupancies."""
+        """Sends changes to every subscriber; to the cohort also the windows of every queue and the changed
+        occupancies."""
         self._snapshot = None
         tenant, teams = self._tenant, self._teams
-        agents = {agent for agent in tenant.changed_agents if agent in self._agents or tenant.sees_agent(agent, teams)}
-        queues = {queue for queue in tenant.changed_queues if queue in self._queues or tenant.sees_queue(queue, teams)}
+        agents = {
+            agent
+            for agent in tenant.changed_agents
+            if agent in self._agents or tenant.sees_agent(agent, teams)
+        }
+        queues = {
+            queue
+            for queue in tenant.changed_queues
+            if queue in self._queues or tenant.sees_queue(queue, teams)
+        }
         changes = MessageContents(agents, queues, self._alert_changes(changed))
         heartbeat = () if cohort is None else self._cohorts[cohort]
         if heartbeat:
-            occupancy_changed = {agent for agent in tenant.occupancy_changed_agents if tenant.sees_agent(agent, teams)}
+            occupancy_changed = {
+                agent for agent in tenant.occupancy_changed_agents if tenant.sees_agent(agent, teams)
+            }
             all_queues = {queue for queue in tenant.queues if tenant.sees_queue(queue, teams)}
-            self._send(heartbeat, MessageContents(agents | occupancy_changed, queues | all_queues, changes.alerts))
+            self._send(
+                heartbeat, MessageContents(agents | occupancy_changed, queues | all_queues, changes.alerts)
+            )
         if changes:
-            self._send([subscriber for subscriber in self.subscribers if subscriber not in heartbeat], changes)
+            self._send(
+                [subscriber for subscriber in self.subscribers if subscriber not in heartbeat], changes
+            )
         self._agents -= {agent for agent in agents if not tenant.sees_agent(agent, teams)}
         self._queues -= {queue for queue in queues if not tenant.sees_queue(queue, teams)}
 
     def _alert_changes(self, changed: Sequence[Alert]) -> dict[str, Alert]:
-        """Returns alerts that changed, that became visible with their subject, or that ceased to be: the latter are sent as cleared."""
+        """Returns alerts that changed, that became visible with their subject, or that ceased to be: the
+        latter are sent as cleared."""
         tenant = self._tenant
         if not (changed or tenant.changed_agents or tenant.changed_queues):
             return {}
-        active = {alert.id: alert for alert in self._alerts() if alert.cleared_at is None and self.concerns(alert)}
+        active = {
+            alert.id: alert for alert in self._alerts() if alert.cleared_at is None and self.concerns(alert)
+        }
         known = self._in_snapshots | self._active
         changes = {identity: alert for identity, alert in active.items() if identity not in self._active}
-        changes |= {alert.id: alert for alert in changed if alert.id in (active if alert.cleared_at is None else known)}
-        gone = {identity: alert for identity, alert in known.items() if identity not in active and identity not in changes}
+        changes |= {
+            alert.id: alert
+            for alert in changed
+            if alert.id in (active if alert.cleared_at is None else known)
+        }
+        gone = {
+            identity: alert
+            for identity, alert in known.items()
+            if identity not in active and identity not in changes
+        }
         now = self._moment().now
         self._active, self._in_snapshots = active, {}
         return changes | {identity: replace(alert, cleared_at=now) for identity, alert in gone.items()}
@@ -130,7 +169,9 @@ class SubscriberGroup:
             removed_queue_ids=sorted(contents.queues - queues),
             alerts=[messages.alert(alert) for alert in contents.alerts.values()],
         )
-        changes = [self._view.agent(agent) for agent in agents] + [self._view.queue(queue, moment.now) for queue in queues]
+        changes = [self._view.agent(agent) for agent in agents] + [
+            self._view.queue(queue, moment.now) for queue in queues
+        ]
         return EncodedMessage(b"".join((head.SerializeToString(), *changes)), contents)
 
 

@@ -1,4 +1,5 @@
-"""The state of one tenant: its rows, and what is derived from them: windows, occupancies, which teams see which queue."""
+"""The state of one tenant: its rows, and what is derived from them: windows, occupancies, which teams see
+which queue."""
 
 from __future__ import annotations
 
@@ -68,7 +69,8 @@ class Tenant:
         self.changed_queues.add(queue)
 
     def _update_members(self, row: Row, step: int) -> None:
-        """Counts the agent's queues; one that a team begins or ceases to serve changes visibility, and is marked as changed."""
+        """Counts the agent's queues; one that a team begins or ceases to serve changes visibility, and is
+        marked as changed."""
         for queue in row["queues"]:
             member = (row["team_id"], queue)
             self._members[member] += step
@@ -83,13 +85,16 @@ class Tenant:
 
     def sees_queue(self, queue: int, teams: Teams) -> bool:
         """Whether a queue is visible: it is, to each team that has an agent in it."""
-        return queue in self.queues and (teams is None or any((team, queue) in self._members for team in teams))
+        return queue in self.queues and (
+            teams is None or any((team, queue) in self._members for team in teams)
+        )
 
     def frame(self, now: dt.datetime) -> Frame:
         return frame(now, self.zone)
 
     def measure(self, now: dt.datetime) -> None:
-        """Computes every occupancy as of `now`, in UTC; takes one or two microseconds for each agent and window."""
+        """Computes every occupancy as of `now`, in UTC; takes one or two microseconds for each agent and
+        window."""
         begins = self.frame(now).begins
         times = self.timelines.time_in_state(self.agents, [ms(begin) for begin in begins.values()], ms(now))
         members: dict[int, list[int]] = defaultdict(list)
@@ -97,7 +102,9 @@ class Tenant:
             for queue in self.agents[agent]["queues"]:
                 members[queue].append(agent)
         self.occupancies = {
-            queue: {span: occupancy(times[agent][index] for agent in agents) for index, span in enumerate(begins)}
+            queue: {
+                span: occupancy(times[agent][index] for agent in agents) for index, span in enumerate(begins)
+            }
             for queue, agents in members.items()
         }
         index = list(begins).index(AGENT_SPAN)
@@ -107,7 +114,9 @@ class Tenant:
         self.occupancy_changed_agents = set()
         for agent, value in found:
             before = self.agent_occupancies.get(agent)
-            if value != before and (value is None or before is None or abs(value - before) >= MIN_OCCUPANCY_CHANGE):
+            if value != before and (
+                value is None or before is None or abs(value - before) >= MIN_OCCUPANCY_CHANGE
+            ):
                 self.agent_occupancies[agent] = value
                 self.occupancy_changed_agents.add(agent)
 

@@ -24,7 +24,9 @@ OF_AGENT = "account_id = {tenant:UInt32} AND agent_id = {agent:UInt32}"
 SINCE, EARLIEST = "{since:DateTime64(3, 'UTC')}", "{earliest:DateTime64(3, 'UTC')}"
 # As in the jobs: in milliseconds, and a time in the future is replaced by the commit time.
 STATES = f"""
-SELECT state, ifNull(reason, ''), toDateTime64(least(occurred_at, _committed_at), 3, 'UTC') AS moment, _committed_at
+SELECT
+    state, ifNull(reason, ''),
+    toDateTime64(least(occurred_at, _committed_at), 3, 'UTC') AS moment, _committed_at
 FROM base.agent_activity WHERE {OF_AGENT}"""
 NEWEST = "ORDER BY moment DESC, activity_id DESC LIMIT"
 WITHIN = f"{STATES} AND occurred_at > {SINCE} {NEWEST} {MAX_ROWS}"
@@ -58,7 +60,11 @@ class TimelineReader:
             states = _states(self._client, parameters)
             contacts = self._client.query(CONTACTS, parameters).result_rows[::-1]
         newest = max((row[-1] for row in (*states, *contacts)), default=None)
-        return pb.TimelineResponse(spans=spans(states), contacts=[contact(*row) for row in contacts], known_at=messages.moment(newest))
+        return pb.TimelineResponse(
+            spans=spans(states),
+            contacts=[contact(*row) for row in contacts],
+            known_at=messages.moment(newest),
+        )
 
 
 def _states(client: Client, parameters: dict[str, Any]) -> Rows:
@@ -84,10 +90,20 @@ def spans(rows: Iterable[Sequence[Any]]) -> list[pb.Span]:
 
 
 def contact(
-    identity: int, channel: str, queue: int, began: dt.datetime, answered: dt.datetime | None, ended: dt.datetime | None, _: dt.datetime
+    identity: int,
+    channel: str,
+    queue: int,
+    began: dt.datetime,
+    answered: dt.datetime | None,
+    ended: dt.datetime | None,
+    _: dt.datetime,
 ) -> pb.Contact:
     message = pb.Contact(
-        interaction_id=identity, channel=channel, queue_id=queue, answered=messages.moment(answered), to=messages.moment(ended)
+        interaction_id=identity,
+        channel=channel,
+        queue_id=queue,
+        answered=messages.moment(answered),
+        to=messages.moment(ended),
     )
     getattr(message, "from").CopyFrom(messages.moment_of(began))
     return message

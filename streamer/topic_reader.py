@@ -33,10 +33,16 @@ log = logging.get("streamer")
 
 
 class TopicReader:
-    """Call `committed_offsets`, `assign` and `catch_up` from one thread, then `start`, which continues in its own thread."""
+    """Call `committed_offsets`, `assign` and `catch_up` from one thread, then `start`, which continues in its
+    own thread."""
 
     def __init__(
-        self, kafka: KafkaEndpoint, registry: RegistryEndpoint, tables: Sequence[Table], topics: Mapping[str, BoundTopic], group: str
+        self,
+        kafka: KafkaEndpoint,
+        registry: RegistryEndpoint,
+        tables: Sequence[Table],
+        topics: Mapping[str, BoundTopic],
+        group: str,
     ) -> None:
         """`topics` are the topics to read, without those that do not exist."""
         self._kafka = kafka
@@ -45,7 +51,11 @@ class TopicReader:
         self._stopping = threading.Event()
         self._registry = Registry(registry, stopping=self._stopping.is_set)
         self._schemas: dict[int, Any] = {}
-        more = {"fetch.wait.max.ms": IDLE_WAIT_MILLISECONDS, "auto.offset.reset": "earliest", "enable.partition.eof": True}
+        more = {
+            "fetch.wait.max.ms": IDLE_WAIT_MILLISECONDS,
+            "auto.offset.reset": "earliest",
+            "enable.partition.eof": True,
+        }
         self._consumer = consumer(kafka, group, **more)
         self._reached: dict[tuple[str, int], int] = {}
         self._thread: threading.Thread | None = None
@@ -54,13 +64,20 @@ class TopicReader:
     def committed_offsets(self) -> list[TopicPartition]:
         """Returns the landers' committed offsets: records before them are in ClickHouse.
 
-        The offset is 0 if it was committed in another generation, and thus for another topic of that name. Blocks for 15 s at
-        most; raises TransientError.
+        The offset is 0 if it was committed in another generation, and thus for another topic of that name.
+        Blocks for 15 s at most; raises TransientError.
         """
-        partitions = [TopicPartition(topic, part) for topic, bound in self._topics.items() for part in range(bound.partitions)]
+        partitions = [
+            TopicPartition(topic, part)
+            for topic, bound in self._topics.items()
+            for part in range(bound.partitions)
+        ]
         with answering(self._kafka):
             found = self._consumer.committed(partitions, timeout=REQUEST_SECONDS) if partitions else []
-        return [TopicPartition(partition.topic, partition.partition, self._start_offset(partition)) for partition in found]
+        return [
+            TopicPartition(partition.topic, partition.partition, self._start_offset(partition))
+            for partition in found
+        ]
 
     def _start_offset(self, partition: TopicPartition) -> int:
         known = partition.metadata in (None, "", str(self._topics[partition.topic].generation))
@@ -72,7 +89,10 @@ class TopicReader:
         self._consumer.assign(partitions)
 
     def catch_up(self, on_changes: Callable[[Change], object], limit: float = CATCH_UP_SECONDS) -> None:
-        """Blocks until the topics are read to their present ends. Raises TransientError after `limit` seconds, or once stopped."""
+        """Blocks until the topics are read to their present ends.
+
+        Raises TransientError after `limit` seconds, or once stopped.
+        """
         deadline = time.monotonic() + limit
         with answering(self._kafka):
             ends = partition_offsets(admin(self._kafka), self._reached, LATEST, limit=REQUEST_SECONDS)
@@ -82,10 +102,13 @@ class TopicReader:
                 if self._stopping.is_set():
                     raise TransientError("the streamer is stopping")
                 if time.monotonic() > deadline:
-                    raise TransientError(f"the result topics were not read to their ends in {limit:.0f} s", "is Kafka running?")
+                    raise TransientError(
+                        f"the result topics were not read to their ends in {limit:.0f} s", "is Kafka running?"
+                    )
 
     def start(self, on_changes: Callable[[list[Change]], None]) -> None:
-        """Calls `on_changes` in a thread of its own with each batch of changes, in the order of each partition."""
+        """Calls `on_changes` in a thread of its own with each batch of changes, in the order of each
+        partition."""
         self._thread = threading.Thread(target=self._run, args=(on_changes,), name="topic-reader")
         self._thread.start()
 
@@ -122,7 +145,12 @@ class TopicReader:
 
     def _to_change(self, message: Message) -> Change | None:
         """A record that cannot be decoded is logged and skipped."""
-        topic, partition, offset, error = str(message.topic()), int(message.partition() or 0), int(message.offset() or 0), message.error()
+        topic, partition, offset, error = (
+            str(message.topic()),
+            int(message.partition() or 0),
+            int(message.offset() or 0),
+            message.error(),
+        )
         if error is not None and error.code() == KafkaError._PARTITION_EOF:
             self._reached[topic, partition] = offset
         if error is not None:
@@ -133,10 +161,22 @@ class TopicReader:
             try:
                 return self._change(self._tables[topic], message.key(), message.value(), version)
             except TransientError as unavailable:  # skipped, its row would be stale until it changes again
-                log.warning("a record waits for its schema", topic=topic, partition=partition, offset=offset, error=unavailable.what)
+                log.warning(
+                    "a record waits for its schema",
+                    topic=topic,
+                    partition=partition,
+                    offset=offset,
+                    error=unavailable.what,
+                )
             except Exception as error:  # a record may hold anything
                 metrics.UNREADABLE_RESULTS.labels(topic).inc()
-                log.error("a record cannot be decoded", topic=topic, partition=partition, offset=offset, error=repr(error))
+                log.error(
+                    "a record cannot be decoded",
+                    topic=topic,
+                    partition=partition,
+                    offset=offset,
+                    error=repr(error),
+                )
                 return None
         return None
 
@@ -152,22 +192,37 @@ class TopicReader:
             return self._activity(table, value)
         if value is None:
             parts = json.loads(key or b"{}")
-            return Change(table.name, tuple(_normalized(table, name, parts[name]) for name in table.key), None, version, 0)
+            return Change(
+                table.name,
+                tuple(_normalized(table, name, parts[name]) for name in table.key),
+                None,
+                version,
+                0,
+            )
         envelope = self._decode(value)
-        row: Row = {name: _normalized(table, name, field) for name, field in (envelope["after"] or envelope["before"]).items()}
+        row: Row = {
+            name: _normalized(table, name, field)
+            for name, field in (envelope["after"] or envelope["before"]).items()
+        }
         gone = envelope["after"] is None
         committed = int(envelope["source"]["ts_ms"])
-        return Change(table.name, tuple(row[name] for name in table.key), None if gone else row, version, committed)
+        return Change(
+            table.name, tuple(row[name] for name in table.key), None if gone else row, version, committed
+        )
 
     def _activity(self, table: Table, value: bytes | None) -> Change | None:
         """Returns None for a deletion."""
         envelope = None if value is None else self._decode(value)
         if envelope is None or envelope["after"] is None:
             return None
-        row: Row = {name: envelope["after"][name] for name in ("account_id", "agent_id", "activity_id", "state")}
+        row: Row = {
+            name: envelope["after"][name] for name in ("account_id", "agent_id", "activity_id", "state")
+        }
         row["occurred_at"] = EPOCH + dt.timedelta(microseconds=envelope["after"]["occurred_at"])
         source = envelope["source"]
-        return Change(table.name, (row["account_id"], row["agent_id"]), row, 0, int(source["ts_ms"]), str(source["db"]))
+        return Change(
+            table.name, (row["account_id"], row["agent_id"]), row, 0, int(source["ts_ms"]), str(source["db"])
+        )
 
     def _decode(self, value: bytes) -> dict[str, Any]:
         identity = confluent.schema_id(value)
@@ -175,7 +230,9 @@ class TopicReader:
             raise ValueError("it has no Confluent header")
         if identity not in self._schemas:
             self._schemas[identity] = self._schema(identity)
-        decoded = fastavro.schemaless_reader(io.BytesIO(value[confluent.HEADER_SIZE :]), self._schemas[identity], None)
+        decoded = fastavro.schemaless_reader(
+            io.BytesIO(value[confluent.HEADER_SIZE :]), self._schemas[identity], None
+        )
         if not isinstance(decoded, dict):
             raise ValueError("it is not an Avro record")
         return decoded

@@ -36,7 +36,9 @@ class Site:
 
     def __init__(self, *applications: ConnectASGIApplication[Any], page: Path = PAGE) -> None:
         self._applications = {application.path: application for application in applications}
-        self._files = {"/" + file.relative_to(page).as_posix(): file for file in page.rglob("*") if file.is_file()}
+        self._files = {
+            "/" + file.relative_to(page).as_posix(): file for file in page.rglob("*") if file.is_file()
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -59,7 +59,8 @@ NONE = Counts()
 
 @dataclass(frozen=True)
 class Frame:
-    """The windows as of a minute, in UTC, which is the last minute of each; `begins` maps each window to its first."""
+    """The windows as of a minute, in UTC, which is the last minute of each; `begins` maps each window to its
+    first."""
 
     minute: dt.datetime
     begins: Mapping[str, dt.datetime]
@@ -83,7 +84,8 @@ def _frame(minute: dt.datetime, zone: ZoneInfo) -> Frame:
 
 
 class Windows:
-    """The minutes of a queue and the sums of its windows. The cost of a new minute is that of the minutes that enter and leave.
+    """The minutes of a queue and the sums of its windows. The cost of a new minute is that of the minutes
+    that enter and leave.
 
     A minute in the future counts once it is reached.
     """
@@ -128,7 +130,11 @@ class Windows:
         """Removes older minutes and returns them."""
         first, self._kept_from = self._kept_from, _number(before)
         near = self._kept_from - first <= len(self._minutes)
-        old = range(first, self._kept_from) if near else [number for number in self._minutes if number < self._kept_from]
+        old = (
+            range(first, self._kept_from)
+            if near
+            else [number for number in self._minutes if number < self._kept_from]
+        )
         removed = [number for number in old if number in self._minutes]
         for number in removed:
             self._set(number, None)
@@ -149,8 +155,12 @@ class Windows:
         """Updates the sum by the minutes that leave and enter, or sums again if that is less work."""
         if abs(after.start - before.start) + abs(after.stop - before.stop) >= len(after):
             return self._total(after)
-        added = self._total(range(after.start, before.start)).plus(self._total(range(before.stop, after.stop)))
-        removed = self._total(range(before.start, after.start)).plus(self._total(range(after.stop, before.stop)))
+        added = self._total(range(after.start, before.start)).plus(
+            self._total(range(before.stop, after.stop))
+        )
+        removed = self._total(range(before.start, after.start)).plus(
+            self._total(range(after.stop, before.stop))
+        )
         return total.plus(added).minus(removed)
 
     def _total(self, numbers: Iterable[int]) -> Counts:

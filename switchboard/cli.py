@@ -1,4 +1,5 @@
-"""The `switchboard` command: the packages' commands, loaded on demand, and the only handler that prints errors."""
+"""The `switchboard` command: the packages' commands, loaded on demand, and the only handler that prints
+errors."""
 
 from __future__ import annotations
 
@@ -20,7 +21,10 @@ COMMANDS = {
     "setup": ("switchboard.stack.cli:setup", "Fetch the local stack's packages."),
     "plan": ("switchboard.plan.cli:plan", "Show the changes that the contracts require."),
     "apply": ("switchboard.plan.cli:apply", "Apply the plan."),
-    "contracts": ("switchboard.contracts_cli:app", "Print what is rendered from a contract, or import contracts."),
+    "contracts": (
+        "switchboard.contracts_cli:app",
+        "Print what is rendered from a contract, or import contracts.",
+    ),
     "connectors": ("connectors.cli:app", "Manage the source connectors."),
     "flink": ("flink_jobs.cli:app", "Manage the Flink jobs."),
     "backfill": ("flink_jobs.backfill_cli:app", "Recompute a job's result, compare it, and swap it in."),
@@ -35,7 +39,8 @@ COMMANDS = {
 
 
 def build(wanted: str) -> typer.Typer:
-    """Returns the application with all commands by name and help; only `wanted` is imported, as some packages take a second to load."""
+    """Returns the application with all commands by name and help; only `wanted` is imported, as some packages
+    take a second to load."""
     app = typer.Typer(
         help="A Kafka-first streaming and change-data-capture platform.",
         add_completion=False,
@@ -61,7 +66,10 @@ def _unloaded() -> None:
 
 
 def main() -> None:
-    """Runs the command. Exit status: 0 success, 1 a difference or an error, 2 wrong usage, 130 interrupted."""
+    """Runs the command.
+
+    Exit status: 0 success, 1 a difference or an error, 2 wrong usage, 130 interrupted.
+    """
     from core.errors import SwitchboardError
     from switchboard import context
 
@@ -78,7 +86,10 @@ def main() -> None:
         if TRACE in os.environ:
             raise
         lines = str(error).strip().splitlines() or [""]
-        _fail(f"{type(error).__name__}: {lines[0]}", f"unexpected: run it again with {TRACE}=1 for the trace, and report it")
+        _fail(
+            f"{type(error).__name__}: {lines[0]}",
+            f"unexpected: run it again with {TRACE}=1 for the trace, and report it",
+        )
 
 
 def _fail(what: str, remedy: str) -> None:

@@ -18,7 +18,9 @@ FILE = "SWITCHBOARD_SETTINGS"
 class _Resolved(Settings, BaseSettings):
     """Environment variables override the file: ``SWITCHBOARD_LANDING__BATCH_ROWS=5000``."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix="SWITCHBOARD_", env_nested_delimiter="__")
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix="SWITCHBOARD_", env_nested_delimiter="__"
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -42,7 +44,9 @@ def load() -> Context:
         raise MisconfiguredError(f"{file}: {error}", "correct the file") from error
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        raise MisconfiguredError(f"settings: {faults}", f"correct {file} or the SWITCHBOARD_ variables") from None
+        raise MisconfiguredError(
+            f"settings: {faults}", f"correct {file} or the SWITCHBOARD_ variables"
+        ) from None
     return Context(settings, lambda: _endpoints(settings))
 
 
@@ -50,7 +54,9 @@ def _endpoints(settings: Settings) -> Endpoints:
     if settings.endpoints is not None:
         return settings.endpoints
     if settings.profile == "production":
-        raise MisconfiguredError("the production profile has no endpoints", "add [endpoints] to switchboard.toml")
+        raise MisconfiguredError(
+            "the production profile has no endpoints", "add [endpoints] to switchboard.toml"
+        )
     from switchboard import stack
 
     return stack.endpoints(settings.home)

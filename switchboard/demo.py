@@ -48,7 +48,9 @@ Counts = dict[str, tuple[int, int]]
 
 def demo(
     ctx: typer.Context,
-    seconds: Annotated[float, typer.Option(help="Stop after this time of live traffic; 0 runs until Ctrl-C.")] = 0,
+    seconds: Annotated[
+        float, typer.Option(help="Stop after this time of live traffic; 0 runs until Ctrl-C.")
+    ] = 0,
     rate: Annotated[float, typer.Option(help="Row changes per second.")] = 500,
 ) -> None:
     """Start everything, run contact-centre traffic, show it landing, and verify that the copies are equal."""
@@ -85,12 +87,15 @@ def demo(
 
 def _page(context: Context, port: int) -> str:
     """Returns the page's URL with a token for the first account, valid for a day."""
-    token = mint(resolve_settings(context.settings), tenant=accounts_of(0)[0], teams=None, lasts=dt.timedelta(days=1))
+    token = mint(
+        resolve_settings(context.settings), tenant=accounts_of(0)[0], teams=None, lasts=dt.timedelta(days=1)
+    )
     return f"http://127.0.0.1:{port}/#token={token}"
 
 
 def _start(context: Context, name: str, *words: str) -> subprocess.Popen[bytes]:
-    """Starts a command in its own process, as in production, and in its own session: Ctrl-C must not end it before verification."""
+    """Starts a command in its own process, as in production, and in its own session: Ctrl-C must not end it
+    before verification."""
     command = [sys.executable, "-m", "switchboard", *words]
     with (context.settings.home / "logs" / f"{name}.log").open("ab") as log:
         return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, env=dict(os.environ))
@@ -135,7 +140,8 @@ def _watch(
     page: str,
     console: Console,
 ) -> None:
-    """Shows the traffic until `stop`, or for `seconds` with the jobs running, which start beside the traffic."""
+    """Shows the traffic until `stop`, or for `seconds` with the jobs running, which start beside the
+    traffic."""
     ended = threading.Event()
     failures: list[Exception] = []
 
@@ -153,13 +159,24 @@ def _watch(
     announced = False
     try:
         with Live(console=console, auto_refresh=False, transient=False) as live:
-            while not stop.wait(1.0) and not (seconds and complete and time.monotonic() - complete >= seconds):
+            while not stop.wait(1.0) and not (
+                seconds and complete and time.monotonic() - complete >= seconds
+            ):
                 if not announced and _is_served(page):
                     announced = True
-                    console.print(f"[bold]The supervisor's page[/bold]{_liveness(complete)}: {page}", soft_wrap=True)
+                    console.print(
+                        f"[bold]The supervisor's page[/bold]{_liveness(complete)}: {page}", soft_wrap=True
+                    )
                 if complete is None and _all_run(context, jobs, time.monotonic() - started):
                     complete = time.monotonic()
-                shown = _table(context, catalog, traffic, time.monotonic() - started, _scrape(metrics_port), complete=complete is not None)
+                shown = _table(
+                    context,
+                    catalog,
+                    traffic,
+                    time.monotonic() - started,
+                    _scrape(metrics_port),
+                    complete=complete is not None,
+                )
                 live.update(shown, refresh=True)
                 _check_processes(context.settings.home / "logs", processes)
     finally:
@@ -186,7 +203,10 @@ def _check_processes(logs: Path, processes: Mapping[str, subprocess.Popen[bytes]
     for name, process in processes.items():
         if process.poll() is not None:
             log = logs / f"{name}.log"
-            raise TransientError(f"the {name} has ended; the end of {log}: {_end_of(log)}", "correct the cause, then run it again")
+            raise TransientError(
+                f"the {name} has ended; the end of {log}: {_end_of(log)}",
+                "correct the cause, then run it again",
+            )
 
 
 def _end_of(log: Path) -> str:
@@ -194,16 +214,23 @@ def _end_of(log: Path) -> str:
 
 
 def _all_run(context: Context, jobs: subprocess.Popen[bytes], seconds: float) -> bool:
-    """Whether the jobs are submitted. Raises TransientError if that has failed, or takes longer than `JOBS_SECONDS`."""
+    """Whether the jobs are submitted.
+
+    Raises TransientError if that has failed, or takes longer than `JOBS_SECONDS`.
+    """
     if jobs.poll() == 0:
         return True
     if jobs.poll() is None and seconds < JOBS_SECONDS:
         return False
     log = context.settings.home / "logs" / "jobs.log"
-    raise TransientError(f"the Flink jobs do not start; the end of {log}: {_end_of(log)}", "`switchboard flink list`")
+    raise TransientError(
+        f"the Flink jobs do not start; the end of {log}: {_end_of(log)}", "`switchboard flink list`"
+    )
 
 
-def _table(context: Context, catalog: Catalog, traffic: Traffic, elapsed: float, counts: Counts, *, complete: bool) -> Shown:
+def _table(
+    context: Context, catalog: Catalog, traffic: Traffic, elapsed: float, counts: Counts, *, complete: bool
+) -> Shown:
     changes = traffic.changes()
     caption = "Ctrl-C ends it and verifies" if complete else "the Flink jobs are starting"
     shown = Shown(title=f"MySQL to ClickHouse, live: {elapsed:.0f} s", caption=caption)
@@ -222,7 +249,10 @@ def _wait_snapshots(context: Context, catalog: Catalog) -> None:
     waiting = ConnectPlanner(context.endpoints, catalog, control).wait_snapshots(limit=120)
     control.close()
     if waiting:
-        raise TransientError(f"snapshots are not done after 120 s: {', '.join(waiting)}", "see `switchboard connectors status mysql-main`")
+        raise TransientError(
+            f"snapshots are not done after 120 s: {', '.join(waiting)}",
+            "see `switchboard connectors status mysql-main`",
+        )
 
 
 def _verify(context: Context, catalog: Catalog, console: Console) -> bool:
@@ -230,9 +260,14 @@ def _verify(context: Context, catalog: Catalog, console: Console) -> bool:
     console.print("\n[bold]Verifying[/bold]")
     answers = []
     for result in verify(context.endpoints, context.settings.landing.group, catalog):
-        mark = {"equal": "[green]equal[/green]", "different": "[red]different[/red]"}.get(result.answer, "[yellow]inconclusive[/yellow]")
+        mark = {"equal": "[green]equal[/green]", "different": "[red]different[/red]"}.get(
+            result.answer, "[yellow]inconclusive[/yellow]"
+        )
         reason = f" ({result.reason})" if result.reason else ""
-        console.print(f"  {result.table} in {result.shard}: {mark}, {result.rows_source:,} rows{reason}", highlight=False)
+        console.print(
+            f"  {result.table} in {result.shard}: {mark}, {result.rows_source:,} rows{reason}",
+            highlight=False,
+        )
         answers.append(result.answer)
     return all(answer == "equal" for answer in answers)
 

@@ -20,25 +20,42 @@ from schemas.catalog import load as load_catalog
 from schemas.render.connect import connector_name
 
 
-def lag(ctx: typer.Context, seconds: Annotated[int, typer.Option(help="Length of the measured period.")] = 60) -> None:
-    """Show the connectors' lag, the landing backlog, the time from commit to query, and tables that need a snapshot or a verification."""
+def lag(
+    ctx: typer.Context, seconds: Annotated[int, typer.Option(help="Length of the measured period.")] = 60
+) -> None:
+    """Show the connectors' lag, the landing backlog, the time from commit to query, and tables that need a
+    snapshot or a verification."""
     context: Context = ctx.obj
     console = Console(soft_wrap=True)
     control = ControlDatabase(context.endpoints.mysql[0], context.settings.control_database)
     control.migrate()
-    console.print(_tables(context, load_catalog(context.settings.contracts).with_generations(active_versions(control)), seconds))
+    console.print(
+        _tables(
+            context,
+            load_catalog(context.settings.contracts).with_generations(active_versions(control)),
+            seconds,
+        )
+    )
     connect = KafkaConnect(context.endpoints.connect)
     for server in context.endpoints.mysql:
-        console.print(f"MySQL {server.name} to Kafka: {_source(connect, server)}", markup=False, highlight=False)
+        console.print(
+            f"MySQL {server.name} to Kafka: {_source(connect, server)}", markup=False, highlight=False
+        )
     for state in conditions(control):
         since = f"since {state.since:%Y-%m-%d %H:%M:%S} UTC"
-        console.print(f"{state.table} in {state.shard}: {state.state} {since}: {state.reason}", markup=False, highlight=False)
+        console.print(
+            f"{state.table} in {state.shard}: {state.state} {since}: {state.reason}",
+            markup=False,
+            highlight=False,
+        )
         console.print(f"    {REMEDIES[state.state]}", markup=False, highlight=False)
 
 
 def _tables(context: Context, catalog: Catalog, seconds: int) -> Shown:
     waiting = freshness.waiting(context.endpoints.kafka, context.settings.landing.group, catalog)
-    shown = Shown("table", "backlog in Kafka", "landed", "commit to queryable p50", "p99", "newest change", box=None)
+    shown = Shown(
+        "table", "backlog in Kafka", "landed", "commit to queryable p50", "p99", "newest change", box=None
+    )
     for item in freshness.measure(context.endpoints.clickhouse, catalog, seconds):
         newest = "never" if item.age_seconds is None else f"{item.age_seconds:.1f} s ago"
         waits = f"{waiting[item.table]:,}" if item.table in waiting else "no topic"

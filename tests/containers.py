@@ -10,7 +10,8 @@ COMMANDS = ("docker info", "docker compose version")
 
 @cache
 def lacking_container_command() -> str | None:
-    """The first command that a container engine would answer and that fails here; None if there is an engine."""
+    """The first command that a container engine would answer and that fails here; None if there is an
+    engine."""
     return next((command for command in COMMANDS if not _works(command)), None)
 
 

@@ -1,7 +1,8 @@
 """`switchboard` commands as processes of their own, without the two seconds that each would spend on imports.
 
-One process imports the modules of every command once, and starts no thread; each command is a fork of it, in a session of its
-own, with its own environment and output. What is tested is the same code in a process that can be signalled and killed.
+One process imports the modules of every command once, and starts no thread; each command is a fork of it, in
+a session of its own, with its own environment and output. What is tested is the same code in a process that
+can be signalled and killed.
 """
 
 from __future__ import annotations
@@ -50,7 +51,9 @@ class Process:
         if self.returncode is None and select.select([self._status], [], [], timeout)[0]:
             status = os.read(self._status, 100)
             os.close(self._status)
-            self.returncode = int(status) if status else -signal.SIGKILL  # the launcher is gone, and nobody knows
+            self.returncode = (
+                int(status) if status else -signal.SIGKILL
+            )  # the launcher is gone, and nobody knows
         return self.returncode
 
     def send_signal(self, number: int) -> None:
@@ -74,7 +77,13 @@ class Launcher:
         self._channel: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, words: tuple[str, ...], environment: Mapping[str, str], output: IO[bytes], errors: IO[bytes] | None = None) -> Process:
+    def start(
+        self,
+        words: tuple[str, ...],
+        environment: Mapping[str, str],
+        output: IO[bytes],
+        errors: IO[bytes] | None = None,
+    ) -> Process:
         """Runs `switchboard` with these words and exactly this environment, in the project's folder.
 
         `errors` takes standard error, which goes to `output` otherwise.
@@ -89,8 +98,16 @@ class Launcher:
 
     def _begin(self) -> socket.socket:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        command = [sys.executable, "-m", "tests.launching", str(theirs.fileno()), *(["prepared"] if self._prepared else [])]
-        self._process = subprocess.Popen(command, cwd=ROOT, pass_fds=[theirs.fileno()], start_new_session=True)
+        command = [
+            sys.executable,
+            "-m",
+            "tests.launching",
+            str(theirs.fileno()),
+            *(["prepared"] if self._prepared else []),
+        ]
+        self._process = subprocess.Popen(
+            command, cwd=ROOT, pass_fds=[theirs.fileno()], start_new_session=True
+        )
         theirs.close()
         self._channel = ours
         return ours
@@ -120,7 +137,9 @@ def run(
             process.kill()
         for stream in (output, errors):
             stream.seek(0)
-        return subprocess.CompletedProcess(words, process.wait(10), output.read().decode(), errors.read().decode())
+        return subprocess.CompletedProcess(
+            words, process.wait(10), output.read().decode(), errors.read().decode()
+        )
 
 
 def serve(channel: socket.socket) -> None:
@@ -138,7 +157,9 @@ def serve(channel: socket.socket) -> None:
         if channel.fileno() not in ready:
             continue
         message, received, _, _ = socket.recv_fds(channel, MESSAGE_BYTES, 3)
-        if not message:  # who started it has ended, or was killed: no command may outlive the run, and meet the next one's servers
+        # who started it has ended, or was killed: no command may outlive the run, and meet the next one's
+        # servers
+        if not message:
             for pid in pipes:
                 os.kill(pid, signal.SIGKILL)
             return

@@ -34,7 +34,8 @@ CONTRACTS = ROOT / "tests" / "contracts"
 
 
 def eventually(check: Callable[[], Any], within: float = 60) -> Any:
-    """Waits until `check` returns something true and returns it; fails with its last answer after `within` seconds."""
+    """Waits until `check` returns something true and returns it; fails with its last answer after `within`
+    seconds."""
     started = time.monotonic()
     while True:
         answer = check()
@@ -94,7 +95,8 @@ class Pipeline:
         return list(verify(self.endpoints, self.settings.landing.group, self.catalog.captured.select(tables)))
 
     def decided(self, *tables: str, shards: tuple[str, ...] = ()) -> list[TableResult]:
-        """Verify's results (of these shards) once none is inconclusive: the pipeline may be behind a moment longer than verify waits."""
+        """Verify's results (of these shards) once none is inconclusive: the pipeline may be behind a moment
+        longer than verify waits."""
         found: list[TableResult] = []
 
         def all_decided() -> bool:
@@ -108,7 +110,8 @@ class Pipeline:
         return found
 
     def equal(self, *tables: str, shards: tuple[str, ...] = ()) -> bool:
-        """Whether verify finds every copy equal (in these shards); prints what is not, for the test's report."""
+        """Whether verify finds every copy equal (in these shards); prints what is not, for the test's
+        report."""
         different = [result for result in self.decided(*tables, shards=shards) if result.answer != "equal"]
         for result in different:
             print(result.table, result.shard, result.answer, result.differences[:3])
@@ -123,7 +126,10 @@ class Pipeline:
             supervisor.poll()
             status = [connect.status(name) for name in connect.names()]
             return bool(status) and all(
-                part["state"] == "RUNNING" for item in status for part in (item["connector"], *item["tasks"]) if item["tasks"]
+                part["state"] == "RUNNING"
+                for item in status
+                for part in (item["connector"], *item["tasks"])
+                if item["tasks"]
             )
 
         eventually(runs, within=120)
@@ -133,14 +139,22 @@ class Pipeline:
 
     @property
     def environment(self) -> dict[str, str]:
-        defaults = {"SWITCHBOARD_HOME": str(self.home), "SWITCHBOARD_CONTRACTS": str(self.contracts), "COLUMNS": "200"}
+        defaults = {
+            "SWITCHBOARD_HOME": str(self.home),
+            "SWITCHBOARD_CONTRACTS": str(self.contracts),
+            "COLUMNS": "200",
+        }
         if not (self.home / "state.json").exists():  # no local stack is there to ask
             defaults["SWITCHBOARD_ENDPOINTS"] = json.dumps(plain(self.endpoints))
         return {**os.environ, **defaults}
 
     def start_lander(self, **settings: str) -> Process:
         """With settings such as ``batch_rows="10"``."""
-        return self.start("lander", "land", **{f"SWITCHBOARD_LANDING__{name.upper()}": value for name, value in settings.items()})
+        return self.start(
+            "lander",
+            "land",
+            **{f"SWITCHBOARD_LANDING__{name.upper()}": value for name, value in settings.items()},
+        )
 
     def lander_log(self, *words: str) -> list[str]:
         """The lines of the landers' log that hold all of these words."""

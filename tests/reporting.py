@@ -1,7 +1,8 @@
-"""What a test run says of itself: why a test failed, which tests are flaky, where the time went, what was not run.
+"""What a test run says of itself: why a test failed, which tests are flaky, where the time went, what was not
+run.
 
-A failing test against servers is run once more. If it passes then, the run may pass, and the test is listed under FLAKY with
-both outcomes; more than `MAX_FLAKY` of them fail the run.
+A failing test against servers is run once more. If it passes then, the run may pass, and the test is listed
+under FLAKY with both outcomes; more than `MAX_FLAKY` of them fail the run.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ def folder(nodeid: str, depth: int = 1) -> str:
 
 def log_tails(homes: Iterable[Path], since: float) -> list[tuple[str, str]]:
     """(title, last lines) of each log that was written to since then, a time as `time.time` gives it."""
-    logs = [log for home in homes for log in sorted((home / "logs").glob("*.log")) if log.stat().st_mtime >= since]
+    logs = [
+        log for home in homes for log in sorted((home / "logs").glob("*.log")) if log.stat().st_mtime >= since
+    ]
     return [(f"end of {log.parent.parent.name}/{log.name}", tail(log)) for log in logs]
 
 
@@ -53,7 +56,9 @@ def tail(log: Path) -> str:
 def flaky(stats: Stats) -> list[Report]:
     """The first failure of each test that passed when it was run again."""
     failed = {report.nodeid for name in ("failed", "error") for report in stats.get(name, ())}
-    first = {report.nodeid: report for report in reversed(stats.get("rerun", ())) if report.nodeid not in failed}
+    first = {
+        report.nodeid: report for report in reversed(stats.get("rerun", ())) if report.nodeid not in failed
+    }
     return list(reversed(first.values()))
 
 
@@ -65,12 +70,18 @@ def seconds_by_folder(stats: Stats) -> Counter[str]:
 
 
 def not_run(stats: Stats) -> list[str]:
-    """A line for each reason to skip tests, and one for the variants of all tests that need a container engine."""
-    reasons = Counter(report.longrepr[2] for report in stats.get("skipped", ()) if isinstance(report.longrepr, tuple))
+    """A line for each reason to skip tests, and one for the variants of all tests that need a container
+    engine."""
+    reasons = Counter(
+        report.longrepr[2] for report in stats.get("skipped", ()) if isinstance(report.longrepr, tuple)
+    )
     lines = [f"{count} tests: {reason.removeprefix('Skipped: ')}" for reason, count in reasons.items()]
     command = lacking_container_command()
     if command is not None:
-        lines.append(f"the tests against servers, on docker-compose.yml: there is no container engine, as `{command}` fails")
+        lines.append(
+            f"the tests against servers, on docker-compose.yml: there is no container engine, as `{command}` "
+            "fails"
+        )
     return lines
 
 
@@ -89,7 +100,11 @@ class RunReport:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-        if isinstance(reporter, TerminalReporter) and len(flaky(reporter.stats)) > MAX_FLAKY and not session.exitstatus:
+        if (
+            isinstance(reporter, TerminalReporter)
+            and len(flaky(reporter.stats)) > MAX_FLAKY
+            and not session.exitstatus
+        ):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     @pytest.hookimpl(trylast=True)

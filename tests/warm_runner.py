@@ -1,12 +1,13 @@
-"""Flink's client kept warm: one process runs `flink_jobs/runner.py` for each of the tests' commands, one after the other.
+"""Flink's client kept warm: one process runs `flink_jobs/runner.py` for each of the tests' commands, one
+after the other.
 
-Each submission would start Python, PyFlink and a JVM otherwise: seconds of both processors, dozens of times a run. It runs in
-Flink's environment, so it imports nothing of ours but the runner.
+Each submission would start Python, PyFlink and a JVM otherwise: seconds of both processors, dozens of times a
+run. It runs in Flink's environment, so it imports nothing of ours but the runner.
 
-    python warm_runner.py SOCKET FOLDER
+python warm_runner.py SOCKET FOLDER
 
-takes standard input, output and error of a caller through the socket, and answers with the runner's exit status. The caller is
-`STAND_IN`, which tests use instead of Flink's Python.
+takes standard input, output and error of a caller through the socket, and answers with the runner's exit
+status. The caller is `STAND_IN`, which tests use instead of Flink's Python.
 """
 
 from __future__ import annotations
@@ -58,7 +59,11 @@ def serve(socket_path: str, runner: Any) -> None:
 def run(runner: Any, reading: int, writing: int, errors: int) -> int:
     kept = sys.stdin, sys.stdout, sys.stderr
     try:
-        sys.stdin, sys.stdout, sys.stderr = os.fdopen(reading), os.fdopen(writing, "w"), os.fdopen(errors, "w")
+        sys.stdin, sys.stdout, sys.stderr = (
+            os.fdopen(reading),
+            os.fdopen(writing, "w"),
+            os.fdopen(errors, "w"),
+        )
         try:
             return int(runner.main())
         except Exception:

@@ -7,7 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import (
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from connectors.rest import KafkaConnect
@@ -34,7 +40,8 @@ class CatchUpBarrier(Protocol):
 
 @dataclass(frozen=True)
 class PipelineBarrier:
-    """The barrier of one table of one server: first its connector's stored position, then the landers' offsets.
+    """The barrier of one table of one server: first its connector's stored position, then the landers'
+    offsets.
 
     `limit` is in seconds.
     """
@@ -62,8 +69,12 @@ class PipelineBarrier:
         if name not in connect.names():
             return f"there is no connector {name}, so the landed position is unknown"
         committed = self.source.position()
-        reached = _until(deadline, lambda: any(self._covers(stored, committed) for stored in _stored(connect, name)))
-        return "" if reached else f"connector {name} did not reach the source's position in {self.limit:.0f} s"
+        reached = _until(
+            deadline, lambda: any(self._covers(stored, committed) for stored in _stored(connect, name))
+        )
+        return (
+            "" if reached else f"connector {name} did not reach the source's position in {self.limit:.0f} s"
+        )
 
     def _covers(self, stored: BinlogPosition, committed: BinlogPosition) -> bool:
         """Debezium omits the GTID of a trailing DDL statement; the file offset shows that it was read."""
@@ -75,7 +86,9 @@ class PipelineBarrier:
         ends = end_offsets(client, topic)
         if not ends:
             return f"there is no topic {topic}"
-        reached = _until(deadline, lambda: _all_reached(ends, committed_offsets(client, self.group, topic, list(ends))))
+        reached = _until(
+            deadline, lambda: _all_reached(ends, committed_offsets(client, self.group, topic, list(ends)))
+        )
         return "" if reached else f"the landers did not reach the end of {topic} in {self.limit:.0f} s"
 
 
@@ -89,7 +102,9 @@ def _until(deadline: float, check: Callable[[], bool]) -> bool:
 
 def _stored(connect: KafkaConnect, name: str) -> list[BinlogPosition]:
     """Empty while the connector has stored no position."""
-    return [BinlogPosition.from_debezium(item["offset"]) for item in connect.offsets(name) if item.get("offset")]
+    return [
+        BinlogPosition.from_debezium(item["offset"]) for item in connect.offsets(name) if item.get("offset")
+    ]
 
 
 def _all_reached(ends: dict[int, int], committed: dict[int, int]) -> bool:
@@ -108,19 +123,26 @@ def _offsets(client: AdminClient, topic: str, spec: OffsetSpec) -> dict[int, int
             return {}
         raise KafkaException(described.error)
     partitions = [(topic, partition) for partition in described.partitions]
-    found = kafka.partition_offsets(client, partitions, spec, isolation=IsolationLevel.READ_UNCOMMITTED, limit=REQUEST_SECONDS)
+    found = kafka.partition_offsets(
+        client, partitions, spec, isolation=IsolationLevel.READ_UNCOMMITTED, limit=REQUEST_SECONDS
+    )
     return {partition: offset for (_, partition), offset in found.items()}
 
 
 def committed_offsets(client: AdminClient, group: str, topic: str, partitions: list[int]) -> dict[int, int]:
     """Partition -> the group's committed offset, below zero where it has none."""
-    request = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, partition) for partition in partitions])
+    request = ConsumerGroupTopicPartitions(
+        group, [TopicPartition(topic, partition) for partition in partitions]
+    )
     answer = client.list_consumer_group_offsets([request], request_timeout=REQUEST_SECONDS)[group]
-    return {partition.partition: partition.offset for partition in answer.result(REQUEST_SECONDS).topic_partitions}
+    return {
+        partition.partition: partition.offset for partition in answer.result(REQUEST_SECONDS).topic_partitions
+    }
 
 
 def dead_letters(endpoints: Endpoints, table: Table) -> int:
-    """The number of the table's dead letters that Kafka retains, replayed or not; 0 if Kafka is unavailable."""
+    """The number of the table's dead letters that Kafka retains, replayed or not; 0 if Kafka is
+    unavailable."""
     try:
         client, topic = kafka.admin(endpoints.kafka), dlq_of(topic_of(table))
         first = _offsets(client, topic, kafka.EARLIEST)

@@ -1,4 +1,5 @@
-"""Finds the chunks that differ: checksums of the whole table first, then of the parts of each mismatched chunk."""
+"""Finds the chunks that differ: checksums of the whole table first, then of the parts of each mismatched
+chunk."""
 
 from __future__ import annotations
 
@@ -21,9 +22,9 @@ HASH_CHUNKS_PER_QUERY = 64
 class Options:
     """Limits of one verification.
 
-    `batch_rows` of the source are read by one scan query, in chunks of `chunk_rows`. Chunks of up to `row_level_rows`
-    are compared row by row, until `detail_rows` rows differ; further mismatches are reported as ranges. `rounds` is
-    how often rows that change meanwhile are read again.
+    `batch_rows` of the source are read by one scan query, in chunks of `chunk_rows`. Chunks of up to
+    `row_level_rows` are compared row by row, until `detail_rows` rows differ; further mismatches are reported
+    as ranges. `rounds` is how often rows that change meanwhile are read again.
     """
 
     batch_rows: int = 640_000
@@ -90,7 +91,8 @@ def scan(pair: ComparisonPair, options: Options, progress: Progress) -> tuple[To
 
 
 def batches(pair: ComparisonPair, options: Options) -> Iterator[tuple[Chunk, ...]]:
-    """The chunks of each scan query: ranges of an integer key, or else equal parts of the space of key hashes."""
+    """The chunks of each scan query: ranges of an integer key, or else equal parts of the space of key
+    hashes."""
     if not pair.scope.by_integer:
         estimate = max(pair.source.estimated_rows(pair.scope), pair.target.count(pair.scope))
         yield Chunk(0, HASHES).split(min(1024, estimate // options.chunk_rows + 1))
@@ -107,7 +109,8 @@ def batches(pair: ComparisonPair, options: Options) -> Iterator[tuple[Chunk, ...
 
 
 class Candidates:
-    """Splits mismatched chunks, depth first and on demand, until they are small enough to be compared row by row.
+    """Splits mismatched chunks, depth first and on demand, until they are small enough to be compared row by
+    row.
 
     Parts whose checksums are equal are dropped.
     """
@@ -123,7 +126,10 @@ class Candidates:
         while self._unsplit or self._row_level_chunks:
             while self._unsplit and len(self._row_level_chunks) < QUERY_CHUNKS:
                 self._split()
-            group, self._row_level_chunks = self._row_level_chunks[:QUERY_CHUNKS], self._row_level_chunks[QUERY_CHUNKS:]
+            group, self._row_level_chunks = (
+                self._row_level_chunks[:QUERY_CHUNKS],
+                self._row_level_chunks[QUERY_CHUNKS:],
+            )
             if group:
                 yield sorted(group)
 
@@ -134,7 +140,9 @@ class Candidates:
     def _split(self) -> None:
         count = RANGES_PER_QUERY if self._pair.scope.by_integer else HASH_CHUNKS_PER_QUERY
         batch, self._unsplit = self._unsplit[:count], self._unsplit[count:]
-        self._row_level_chunks += [mismatch.chunk for mismatch in batch if _is_row_level(mismatch, self._options)]
+        self._row_level_chunks += [
+            mismatch.chunk for mismatch in batch if _is_row_level(mismatch, self._options)
+        ]
         parts: list[Chunk] = []
         for mismatch in batch:
             if not _is_row_level(mismatch, self._options):

@@ -27,10 +27,19 @@ COLOURS = {"equal": "green", "different": "red", "inconclusive": "yellow"}
 def verify(
     ctx: typer.Context,
     tables: Annotated[list[str] | None, typer.Argument(help="Tables to compare; all by default.")] = None,
-    repair: Annotated[bool, typer.Option("--repair", help="Re-snapshot missing and differing rows, and delete extra rows.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")] = False,
-    show: Annotated[int, typer.Option(min=0, help="Maximum number of differing rows to print per shard.")] = MAX_SHOWN_ROWS,
-    dropped: Annotated[bool, typer.Option("--dropped", help="With --repair, delete the rows of tables that the source dropped.")] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Re-snapshot missing and differing rows, and delete extra rows.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document instead of a table.")
+    ] = False,
+    show: Annotated[
+        int, typer.Option(min=0, help="Maximum number of differing rows to print per shard.")
+    ] = MAX_SHOWN_ROWS,
+    dropped: Annotated[
+        bool,
+        typer.Option("--dropped", help="With --repair, delete the rows of tables that the source dropped."),
+    ] = False,
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for a repair to land.")] = 120,
 ) -> None:
     """Compare every value of each table in MySQL and ClickHouse, shard by shard.
@@ -56,13 +65,19 @@ def verify(
         results = _repair(context, control, catalog, results, console, wait, dropped=dropped)
     record(control, results, started)
     if as_json:
-        typer.echo(json.dumps({"answer": worst(results), "shards": [result.as_json(show) for result in results]}, indent=1))
+        typer.echo(
+            json.dumps(
+                {"answer": worst(results), "shards": [result.as_json(show) for result in results]}, indent=1
+            )
+        )
     else:
         _print(results, show)
     raise typer.Exit(EXIT_STATUS[worst(results)])
 
 
-def _compare(context: Context, tables: tuple[Table, ...], console: Console, *, quiet: bool) -> tuple[TableResult, ...]:
+def _compare(
+    context: Context, tables: tuple[Table, ...], console: Console, *, quiet: bool
+) -> tuple[TableResult, ...]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     from verify import engine
@@ -96,7 +111,10 @@ def _repair(
     *,
     dropped: bool,
 ) -> tuple[TableResult, ...]:
-    """Repairs the shards that differ and returns the results after it. Reports a shard that it cannot repair."""
+    """Repairs the shards that differ and returns the results after it.
+
+    Reports a shard that it cannot repair.
+    """
     from connectors.snapshot_tracker import SnapshotTracker
     from core.errors import SwitchboardError
     from verify.repair_loop import repair_until_equal
@@ -107,7 +125,9 @@ def _repair(
         if result.answer == "different":
             try:
                 table = catalog[result.table]
-                result = repair_until_equal(context.endpoints, tracker, group, table, result, wait, console.print, dropped=dropped)
+                result = repair_until_equal(
+                    context.endpoints, tracker, group, table, result, wait, console.print, dropped=dropped
+                )
             except SwitchboardError as error:
                 line = f"{result.table} {result.shard} was not repaired: {error.what}; {error.remedy}"
                 console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -130,12 +150,20 @@ def _print(results: tuple[TableResult, ...], show: int) -> None:
     for result in results:
         if result.uncompared_columns:
             names = ", ".join(result.uncompared_columns)
-            line = f"{result.table} {result.shard}: not compared, as the contract lacks them: {names}; import the contract again"
+            line = (
+                f"{result.table} {result.shard}: not compared, as the contract lacks them: {names}; import "
+                "the contract again"
+            )
             console.print(line, markup=False, highlight=False, soft_wrap=True)
         for row in result.differences[:show]:
             key = ", ".join(f"{name}={value}" for name, value in row.key)
-            values = "; ".join(f"{item.name}: {item.source!r} in MySQL, {item.clickhouse!r} in ClickHouse" for item in row.columns)
+            values = "; ".join(
+                f"{item.name}: {item.source!r} in MySQL, {item.clickhouse!r} in ClickHouse"
+                for item in row.columns
+            )
             line = f"{result.table} {result.shard} ({key}): {row.kind}{' - ' + values if values else ''}"
             console.print(line, markup=False, highlight=False, soft_wrap=True)
         if len(result.differences) > show:
-            console.print(f"{result.table} {result.shard}: and {len(result.differences) - show} more rows", markup=False)
+            console.print(
+                f"{result.table} {result.shard}: and {len(result.differences) - show} more rows", markup=False
+            )

@@ -47,10 +47,11 @@ def _same(left: Any, right: Any) -> bool:
 
 
 def key_differences(table: Table, rows: Sequence[Values], stored: Sequence[StoredRow]) -> list[RowDifference]:
-    """The differences of one key, empty if the sides are equal. Values of columns that are not public are masked.
+    """The differences of one key, empty if the sides are equal. Values of columns that are not public are
+    masked.
 
-    ClickHouse may have several rows of a key under different storage keys. One of them is the source's row; the
-    others are extra.
+    ClickHouse may have several rows of a key under different storage keys. One of them is the source's row;
+    the others are extra.
     """
     if [row.values for row in stored] == list(rows):
         return []
@@ -76,19 +77,31 @@ def _difference(table: Table, row: Values, stored: StoredRow | None) -> RowDiffe
         return RowDifference("missing in ClickHouse", _key(table, row), (), row, None, None)
     columns = _differing(table.columns, row, stored.values)
     moved = bool(_moved(table, row, stored))
-    return RowDifference("differs", _key(table, row), columns, row, stored.values, stored.version, unmatched=moved)
+    return RowDifference(
+        "differs", _key(table, row), columns, row, stored.values, stored.version, unmatched=moved
+    )
 
 
 def _extra(table: Table, stored: StoredRow, row: Values | None) -> RowDifference:
     """`row` is MySQL's row of the key, whose storage key is another."""
     columns = () if row is None else _moved(table, row, stored)
-    return RowDifference("extra in ClickHouse", _key(table, stored.values), columns, row, stored.values, stored.version, unmatched=True)
+    return RowDifference(
+        "extra in ClickHouse",
+        _key(table, stored.values),
+        columns,
+        row,
+        stored.values,
+        stored.version,
+        unmatched=True,
+    )
 
 
 def _moved(table: Table, row: Values, stored: StoredRow) -> tuple[ColumnDifference, ...]:
     """The storage key columns that differ: ClickHouse would keep both rows."""
     columns = [table.column(name) for name in storage_key_columns(table)]
-    left, right = (tuple(values[table.names.index(column.name)] for column in columns) for values in (row, stored.values))
+    left, right = (
+        tuple(values[table.names.index(column.name)] for column in columns) for values in (row, stored.values)
+    )
     return _differing(columns, left, right)
 
 

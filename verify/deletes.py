@@ -1,7 +1,8 @@
 """Compare-and-deletes: the records that remove a row which only ClickHouse has.
 
-They are written to the table's own topic, with Debezium's key bytes and envelope. `source.pos` carries the observed
-version; the record lands with version ``observed | 1``, which replaces exactly that row and nothing newer.
+They are written to the table's own topic, with Debezium's key bytes and envelope. `source.pos` carries the
+observed version; the record lands with version ``observed | 1``, which replaces exactly that row and nothing
+newer.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from verify.results import Values
 
 
 def key_bytes(table: Table, values: Values, shard: str) -> bytes:
-    """The record key as Debezium's JsonConverter encodes it: the contract's key columns in order, then the shard."""
+    """The record key as Debezium's JsonConverter encodes it: the contract's key columns in order, then the
+    shard."""
     named = dict(zip(table.names, values, strict=True))
     members = {avro_field(name): _json_value(table.column(name), named[name]) for name in table.key}
     return _jackson({**members, "_shard": shard}).encode()
@@ -52,13 +54,16 @@ def _json_value(column: Column, text: bytes | None) -> Any:
         case t.Binary():
             return _base64(text)
         case t.Float() | t.Json():
-            raise ContractError(f"column {column.name!r} cannot be part of a key", "correct the contract's file")
+            raise ContractError(
+                f"column {column.name!r} cannot be part of a key", "correct the contract's file"
+            )
         case _:
             assert_never(column.type)
 
 
 def zoned(micros: int) -> str:
-    """``io.debezium.time.ZonedTimestamp``: no zeros at the end of the fraction, and none at all for whole seconds."""
+    """``io.debezium.time.ZonedTimestamp``: no zeros at the end of the fraction, and none at all for whole
+    seconds."""
     moment = dt.datetime(1970, 1, 1) + dt.timedelta(microseconds=micros)
     fraction = f".{moment.microsecond:06d}".rstrip("0").rstrip(".")
     return f"{moment:%Y-%m-%dT%H:%M:%S}{fraction}Z"
@@ -84,14 +89,17 @@ def _base64(value: bytes) -> str:
 
 
 def _jackson(value: Mapping[str, Any]) -> str:
-    """Compact JSON as Jackson writes it: control characters without a short escape have upper-case hex digits."""
+    """Compact JSON as Jackson writes it: control characters without a short escape have upper-case hex
+    digits."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     for code in range(0x20):
         text = text.replace(f"\\u{code:04x}", f"\\u{code:04X}") if code % 16 > 9 else text
     return text
 
 
-def delete_record(schema_id: int, envelope: AvroSchema, table: Table, values: Values, shard: str, version: int, now_ms: int) -> bytes:
+def delete_record(
+    schema_id: int, envelope: AvroSchema, table: Table, values: Values, shard: str, version: int, now_ms: int
+) -> bytes:
     """The record value in the registry's wire format.
 
     `before` holds the key, sorting and partition columns; every other field is null or zero.

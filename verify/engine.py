@@ -47,7 +47,9 @@ class Engine:
         for table in tables:
             holders = self._holders(table)
             if not holders:
-                yield _result(table, "*").inconclusive("no MySQL server has the table, and ClickHouse has no rows of it")
+                yield _result(table, "*").inconclusive(
+                    "no MySQL server has the table, and ClickHouse has no rows of it"
+                )
             for shard in sorted(holders):
                 yield self._shard(table, shard, holders[shard], watch(table, shard))
 
@@ -71,22 +73,32 @@ class Engine:
         except SwitchboardError as error:
             return _result(table, shard).inconclusive(error.what)
 
-    def _answer(self, table: Table, shard: str, holders: list[MySqlReader], progress: Progress) -> TableResult:
+    def _answer(
+        self, table: Table, shard: str, holders: list[MySqlReader], progress: Progress
+    ) -> TableResult:
         scope = Scope(table, shard, since=self._since(table))
         if len(holders) > 1:
             names = " and ".join(source.server.name for source in holders)
-            return _result(table, shard).inconclusive(f"database {shard!r} exists on servers {names}; its name must be unique")
+            return _result(table, shard).inconclusive(
+                f"database {shard!r} exists on servers {names}; its name must be unique"
+            )
         missing = [name for name in table.names if name not in self.target.columns(table)]
         if missing:
-            return _result(table, shard).inconclusive(f"ClickHouse lacks {_listed(missing, table)}: run `switchboard apply`")
+            return _result(table, shard).inconclusive(
+                f"ClickHouse lacks {_listed(missing, table)}: run `switchboard apply`"
+            )
         if not holders:
             return self._dropped(scope)
         columns = holders[0].columns(table, shard)
         absent = frozenset(table.names) - columns
         required = sorted(name for name in absent if not table.column(name).nullable)
         if required:
-            return _result(table, shard).inconclusive(f"the source lacks required columns {', '.join(required)}")
-        result = self._compared(ComparisonPair(holders[0], self.target, replace(scope, absent=absent)), progress)
+            return _result(table, shard).inconclusive(
+                f"the source lacks required columns {', '.join(required)}"
+            )
+        result = self._compared(
+            ComparisonPair(holders[0], self.target, replace(scope, absent=absent)), progress
+        )
         return replace(result, uncompared_columns=tuple(sorted(columns - frozenset(table.names))))
 
     def _since(self, table: Table) -> dt.date | None:
@@ -101,7 +113,8 @@ class Engine:
         if not rows:
             return result
         reason = (
-            f"the source has no table {scope.shard}.{scope.table.name} any more; ClickHouse keeps {rows}; --repair --dropped deletes them"
+            f"the source has no table {scope.shard}.{scope.table.name} any more; ClickHouse keeps {rows}; "
+            "--repair --dropped deletes them"
         )
         return replace(result, answer="different", reason=reason, dropped=True)
 
@@ -117,7 +130,10 @@ class Engine:
         if result.answer == "equal":
             return result
         retained = dead_letters(self.endpoints, pair.scope.table)
-        return replace(result, reason=result.reason + (f"; {retained} dead letters of the table are kept" if retained else ""))
+        return replace(
+            result,
+            reason=result.reason + (f"; {retained} dead letters of the table are kept" if retained else ""),
+        )
 
 
 def _result(table: Table, shard: str) -> TableResult:
@@ -130,12 +146,20 @@ def _listed(missing: list[str], table: Table) -> str:
 
 
 def _table_result(scope: Scope, totals: Totals, rechecked: RecheckResult) -> TableResult:
-    result = TableResult(scope.table.name, scope.shard, "equal", totals.rows_source, totals.rows_clickhouse, totals.chunks)
+    result = TableResult(
+        scope.table.name, scope.shard, "equal", totals.rows_source, totals.rows_clickhouse, totals.chunks
+    )
     differences = tuple(rechecked.differences)
     unresolved_ranges = tuple((chunk.low, chunk.high) for chunk in rechecked.unresolved_ranges)
     summary = "; ".join(_summary(rechecked))
     if differences or unresolved_ranges:
-        return replace(result, answer="different", differences=differences, unresolved_ranges=unresolved_ranges, reason=summary)
+        return replace(
+            result,
+            answer="different",
+            differences=differences,
+            unresolved_ranges=unresolved_ranges,
+            reason=summary,
+        )
     return result.inconclusive(summary) if summary else result
 
 
@@ -147,15 +171,27 @@ def _summary(rechecked: RecheckResult) -> Iterator[str]:
     if rechecked.unresolved_ranges:
         yield f"{len(rechecked.unresolved_ranges)} ranges differ and were too many to be compared row by row"
     if rechecked.unstable_rows or rechecked.unstable_ranges:
-        what = f"{rechecked.unstable_rows} rows" if rechecked.unstable_rows else f"{rechecked.unstable_ranges} ranges"
+        what = (
+            f"{rechecked.unstable_rows} rows"
+            if rechecked.unstable_rows
+            else f"{rechecked.unstable_ranges} ranges"
+        )
         yield f"{what} are inconclusive: {rechecked.reason or 'they changed in every round'}"
     if rechecked.count_mismatches:
-        yield f"the counts differ in {rechecked.count_mismatches} ranges, though no row does: {rechecked.reason or 'in every round'}"
+        yield (
+            f"the counts differ in {rechecked.count_mismatches} ranges, though no row does: "
+            f"{rechecked.reason or 'in every round'}"
+        )
 
 
 @contextmanager
-def opened(endpoints: Endpoints, group: str, *, options: Options | None = None, barriers: Barriers | None = None) -> Iterator[Engine]:
-    """An engine for a pipeline whose landers are in consumer group `group`. Closes its connections on exit."""
+def opened(
+    endpoints: Endpoints, group: str, *, options: Options | None = None, barriers: Barriers | None = None
+) -> Iterator[Engine]:
+    """An engine for a pipeline whose landers are in consumer group `group`.
+
+    Closes its connections on exit.
+    """
 
     def pipeline_barrier(source: MySqlReader, table: Table) -> CatchUpBarrier:
         return PipelineBarrier(endpoints, source, table, group)
@@ -175,6 +211,9 @@ def verify(
     watch: Watch = silent,
     barriers: Barriers | None = None,
 ) -> Iterator[TableResult]:
-    """Verifies tables of a running pipeline whose landers are in consumer group `group`. Changes nothing; blocks."""
+    """Verifies tables of a running pipeline whose landers are in consumer group `group`.
+
+    Changes nothing; blocks.
+    """
     with opened(endpoints, group, options=options, barriers=barriers) as engine:
         yield from engine.verify(tables, watch)

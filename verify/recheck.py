@@ -1,8 +1,9 @@
 """Rechecks the rows that differ, once everything that the source had committed has landed.
 
-The result for a row counts only if its newest version in ClickHouse is the same before MySQL was read and after the
-second read of ClickHouse. Then every change up to the barrier had landed before MySQL was read, so MySQL's row did not
-change between its read and the barrier either. A row whose version changed is read again in the next round.
+The result for a row counts only if its newest version in ClickHouse is the same before MySQL was read and
+after the second read of ClickHouse. Then every change up to the barrier had landed before MySQL was read, so
+MySQL's row did not change between its read and the barrier either. A row whose version changed is read again
+in the next round.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ CHUNKS_PER_QUERY = 64
 class RecheckResult:
     """`unstable_rows` and `unstable_ranges` count the keys and the ranges that changed in every round.
 
-    `count_mismatches` counts the chunks whose row counts differ although no row of them does. `reason` says why the
-    barrier was not reached; it is empty otherwise.
+    `count_mismatches` counts the chunks whose row counts differ although no row of them does. `reason` says
+    why the barrier was not reached; it is empty otherwise.
     """
 
     differences: list[RowDifference] = field(default_factory=list)
@@ -37,10 +38,13 @@ class RecheckResult:
     reason: str = ""
 
 
-def recheck(pair: ComparisonPair, candidates: Candidates, barrier: CatchUpBarrier, options: Options) -> RecheckResult:
+def recheck(
+    pair: ComparisonPair, candidates: Candidates, barrier: CatchUpBarrier, options: Options
+) -> RecheckResult:
     """Compares the candidates row by row, for up to `options.rounds` rounds.
 
-    Blocks for the barrier once a round; not at all if every row that looked different has an equal canonical value.
+    Blocks for the barrier once a round; not at all if every row that looked different has an equal canonical
+    value.
     """
     result = RecheckResult()
     groups = _initial_groups(pair, candidates, options.detail_rows)
@@ -82,10 +86,11 @@ def recount(
     options: Options,
     result: RecheckResult,
 ) -> Totals:
-    """Counts the mismatched chunks again, until each of ClickHouse's counts lies between the source's before and after it.
+    """Counts the mismatched chunks again, until each of ClickHouse's counts lies between the source's before
+    and after it.
 
-    Blocks for the barrier once a round. Returns the totals with the counts that agree; chunks that never agree are
-    counted in `result`, and the totals stay as they were.
+    Blocks for the barrier once a round. Returns the totals with the counts that agree; chunks that never
+    agree are counted in `result`, and the totals stay as they were.
     """
     chunks = [mismatch.chunk for mismatch in mismatches]
     rows = totals.matched
@@ -119,7 +124,10 @@ class _GroupResult:
 
 
 class _Group:
-    """Chunks that are compared row by row. Reads both sides when created, and keeps only the keys that differ."""
+    """Chunks that are compared row by row.
+
+    Reads both sides when created, and keeps only the keys that differ.
+    """
 
     def __init__(self, pair: ComparisonPair, chunks: Chunks) -> None:
         self._pair = pair
@@ -168,7 +176,10 @@ def _differing_groups(pair: ComparisonPair, groups: Iterable[Chunks]) -> Iterato
 
 
 class _Ranges:
-    """Mismatched chunks beyond the row limit. Reads the source's checksums when created, and again in `recheck`."""
+    """Mismatched chunks beyond the row limit.
+
+    Reads the source's checksums when created, and again in `recheck`.
+    """
 
     def __init__(self, pair: ComparisonPair, chunks: Chunks) -> None:
         self._pair = pair
@@ -176,7 +187,8 @@ class _Ranges:
         self._before: list[Checksum] = pair.source.checksums(pair.scope, chunks)
 
     def recheck(self, differing: list[Chunk], *, caught_up: bool) -> list[Chunk]:
-        """Adds the ranges that differ while the source is stable to `differing`; returns those to read again."""
+        """Adds the ranges that differ while the source is stable to `differing`; returns those to read
+        again."""
         unstable: list[Chunk] = []
         target = self._pair.target.checksums(self._pair.scope, self._chunks)
         after = self._pair.source.checksums(self._pair.scope, self._chunks)
@@ -191,4 +203,7 @@ class _Ranges:
 
 
 def _ranges(pair: ComparisonPair, chunks: Chunks) -> list[_Ranges]:
-    return [_Ranges(pair, chunks[start : start + CHUNKS_PER_QUERY]) for start in range(0, len(chunks), CHUNKS_PER_QUERY)]
+    return [
+        _Ranges(pair, chunks[start : start + CHUNKS_PER_QUERY])
+        for start in range(0, len(chunks), CHUNKS_PER_QUERY)
+    ]

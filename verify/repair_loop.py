@@ -30,16 +30,19 @@ def repair_until_equal(
     *,
     dropped: bool = False,
 ) -> TableResult:
-    """Repairs one shard and verifies it until it is equal, or for `wait` seconds; returns the last result. Blocks.
+    """Repairs one shard and verifies it until it is equal, or for `wait` seconds; returns the last result.
+    Blocks.
 
-    A shard with more differences than one result lists takes several rounds. `report` receives one line per round.
-    With `dropped`, the rows of a table that the source dropped are deleted; otherwise they stay.
+    A shard with more differences than one result lists takes several rounds. `report` receives one line per
+    round. With `dropped`, the rows of a table that the source dropped are deleted; otherwise they stay.
     Raises SwitchboardError if a repair cannot be requested.
     """
     deadline = time.monotonic() + wait
     with opened(endpoints, group, barriers=barriers) as engine:
         while result.answer == "different":
-            source = next((reader for reader in engine.sources if result.shard in reader.databases_with(table)), None)
+            source = next(
+                (reader for reader in engine.sources if result.shard in reader.databases_with(table)), None
+            )
             if result.dropped and dropped:
                 exists = partial(_table_exists, engine, table, result.shard)
                 deleted = delete_dropped(endpoints, engine.target, table, result.shard, exists)
@@ -69,6 +72,10 @@ def _reverify_until(engine: Engine, table: Table, result: TableResult, until: fl
 
 
 def _line(result: TableResult, done: RepairRequest) -> str:
-    parts = [f"{done.resent} rows read again", f"{done.ranges} ranges read again", f"{done.deleted} rows deleted"]
+    parts = [
+        f"{done.resent} rows read again",
+        f"{done.ranges} ranges read again",
+        f"{done.deleted} rows deleted",
+    ]
     summary = ", ".join(part for part in parts if not part.startswith("0 ")) or "nothing to do"
     return f"repair of {result.table} {result.shard}: {summary}{'; ' + done.kept if done.kept else ''}"

@@ -34,8 +34,8 @@ class ColumnDifference:
 class RowDifference:
     """One row that differs after everything that MySQL had committed has landed.
 
-    `source` and `clickhouse` are each side's row of the key, unmasked, for the repair; `version` is the version of
-    ClickHouse's row. `unmatched`: MySQL has no row with the storage key of ClickHouse's row.
+    `source` and `clickhouse` are each side's row of the key, unmasked, for the repair; `version` is the
+    version of ClickHouse's row. `unmatched`: MySQL has no row with the storage key of ClickHouse's row.
     """
 
     kind: Kind
@@ -92,7 +92,10 @@ def _row_json(row: RowDifference) -> dict[str, Any]:
     return {
         "kind": row.kind,
         "key": dict(row.key),
-        "columns": [{"name": column.name, "mysql": column.source, "clickhouse": column.clickhouse} for column in row.columns],
+        "columns": [
+            {"name": column.name, "mysql": column.source, "clickhouse": column.clickhouse}
+            for column in row.columns
+        ],
     }
 
 

@@ -7,17 +7,26 @@ from collections.abc import Sequence
 
 from core.control import ControlDatabase
 from core.control.models import Run, utc_now
-from core.control.table_health import ALL_SHARDS, NEEDS_VERIFICATION, TableCondition, clear_condition, conditions, set_condition
+from core.control.table_health import (
+    ALL_SHARDS,
+    NEEDS_VERIFICATION,
+    TableCondition,
+    clear_condition,
+    conditions,
+    set_condition,
+)
 from verify.results import TableResult
 
 
 def record(control: ControlDatabase, results: Sequence[TableResult], started: dt.datetime) -> None:
     """Saves one run per result. Blocks for the control database.
 
-    Shards whose table the source dropped need a verification from now on. Of the shards that were found equal, the same
-    condition is cleared if it was set before `started` (UTC).
+    Shards whose table the source dropped need a verification from now on. Of the shards that were found
+    equal, the same condition is cleared if it was set before `started` (UTC).
     """
-    states = [state for state in conditions(control) if state.state == NEEDS_VERIFICATION and state.since < started]
+    states = [
+        state for state in conditions(control) if state.state == NEEDS_VERIFICATION and state.since < started
+    ]
     for state in states:
         if _is_proven_equal(state, results):
             clear_condition(control, state)
@@ -27,12 +36,27 @@ def record(control: ControlDatabase, results: Sequence[TableResult], started: dt
     ended = utc_now()
     with control.session() as session:
         for result in results:
-            detail = {"rows": result.rows_source, "rows_clickhouse": result.rows_clickhouse, "reason": result.reason}
+            detail = {
+                "rows": result.rows_source,
+                "rows_clickhouse": result.rows_clickhouse,
+                "reason": result.reason,
+            }
             subject = f"{result.table}/{result.shard}"
-            row = Run(kind="verify", subject=subject, status=result.answer.upper(), detail=detail, started_at=started, ended_at=ended)
+            row = Run(
+                kind="verify",
+                subject=subject,
+                status=result.answer.upper(),
+                detail=detail,
+                started_at=started,
+                ended_at=ended,
+            )
             session.add(row)
 
 
 def _is_proven_equal(state: TableCondition, results: Sequence[TableResult]) -> bool:
-    verified = [result for result in results if result.table == state.table and state.shard in (result.shard, ALL_SHARDS)]
+    verified = [
+        result
+        for result in results
+        if result.table == state.table and state.shard in (result.shard, ALL_SHARDS)
+    ]
     return bool(verified) and all(result.answer == "equal" for result in verified)

@@ -28,7 +28,8 @@ EMPTY: Checksum = (0, 0)
 Rows = dict[bytes, list[Values]]
 """By the canonical text of the key: one row each if the key is unique in the source."""
 StoredRows = dict[bytes, list[StoredRow]]
-"""By the canonical text of the key: one row each, unless ClickHouse has several under different storage keys."""
+"""By the canonical text of the key: one row each, unless ClickHouse has several under different storage keys.
+"""
 NO_ERROR_CODE = 0
 TRANSIENT_ERRORS = {
     NO_ERROR_CODE,  # pymysql's own: the connection is closed
@@ -56,7 +57,12 @@ class BinlogPosition:
     def from_debezium(cls, stored: Mapping[str, Any]) -> BinlogPosition:
         """From an offset that Debezium stored: everything before it is published."""
         file = str(stored.get("file", ""))
-        return cls(str(stored.get("gtids") or ""), int(stored.get("server_id") or 0), _file_number(file), int(stored.get("pos", 0)))
+        return cls(
+            str(stored.get("gtids") or ""),
+            int(stored.get("server_id") or 0),
+            _file_number(file),
+            int(stored.get("pos", 0)),
+        )
 
     def precedes(self, other: BinlogPosition) -> bool:
         """Whether the file and offset show that `other` is not before this position."""
@@ -76,14 +82,21 @@ class MySqlReader:
     connection: Connection[Cursor]
 
     def query(self, text: str) -> list[tuple[Any, ...]]:
-        """Raises TransientError if MySQL is unavailable, MisconfiguredError if it refuses the query. Blocks."""
+        """Raises TransientError if MySQL is unavailable, MisconfiguredError if it refuses the query.
+
+        Blocks.
+        """
         try:
             if not self.connection.open:
                 self.connection = mysql.connect(self.server)
             with self.connection.cursor() as cursor:
                 cursor.execute(text)
                 return list(cursor.fetchall())
-        except (pymysql.err.OperationalError, pymysql.err.InterfaceError, pymysql.err.ProgrammingError) as error:
+        except (
+            pymysql.err.OperationalError,
+            pymysql.err.InterfaceError,
+            pymysql.err.ProgrammingError,
+        ) as error:
             raise _converted(self.server, error) from error
 
     def columns(self, table: Table, database: str) -> frozenset[str]:
@@ -122,10 +135,14 @@ class MySqlReader:
         except MisconfiguredError:
             found = self.query("SHOW MASTER STATUS")  # MySQL before 8.2
         if not found:
-            raise MisconfiguredError(f"MySQL server {self.server.name!r} writes no binlog", "start it with --log-bin")
+            raise MisconfiguredError(
+                f"MySQL server {self.server.name!r} writes no binlog", "start it with --log-bin"
+            )
         file, offset, *_, gtids = found[0]
         ((server_id,),) = self.query("SELECT @@server_id")
-        return BinlogPosition(_text(gtids).replace("\n", ""), int(server_id), _file_number(_text(file)), int(offset))
+        return BinlogPosition(
+            _text(gtids).replace("\n", ""), int(server_id), _file_number(_text(file)), int(offset)
+        )
 
     def contains_gtids(self, outer: str, inner: str) -> bool:
         query = f"SELECT GTID_SUBSET(x'{inner.encode().hex()}', x'{outer.encode().hex()}')"
@@ -199,7 +216,9 @@ def _converted(server: MySqlServer, error: pymysql.err.Error) -> SwitchboardErro
     code, text = (*error.args, "")[:2] if error.args else (0, "")
     if code in TRANSIENT_ERRORS:
         return TransientError(f"the connection to {name} was lost: {text}", "check `switchboard status`")
-    return MisconfiguredError(f"{name} refused a query of verify: {text}", "check the table against its contract")
+    return MisconfiguredError(
+        f"{name} refused a query of verify: {text}", "check the table against its contract"
+    )
 
 
 def _by_chunk(rows: Iterable[tuple[Any, ...]], chunks: int) -> list[Checksum]:

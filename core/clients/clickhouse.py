@@ -18,7 +18,10 @@ AUTHENTICATION_FAILED = (193, 194, 516)
 
 
 def connect(endpoint: ClickHouseEndpoint, *, read_timeout: float = 300) -> Client:
-    """Opens a client; threads may share it. Blocks up to 10 s. Raises TransientError (unavailable) or MisconfiguredError (refused)."""
+    """Opens a client; threads may share it. Blocks up to 10 s.
+
+    Raises TransientError (unavailable) or MisconfiguredError (refused).
+    """
     try:
         return clickhouse_connect.get_client(
             host=endpoint.host,
@@ -36,7 +39,8 @@ def connect(endpoint: ClickHouseEndpoint, *, read_timeout: float = 300) -> Clien
 
 @contextmanager
 def answering(endpoint: ClickHouseEndpoint) -> Iterator[None]:
-    """Raises errors of a client within the block as TransientError (unavailable) or MisconfiguredError (refused)."""
+    """Raises errors of a client within the block as TransientError (unavailable) or MisconfiguredError
+    (refused)."""
     try:
         yield
     except (ClickHouseError, HTTPError, OSError) as error:
@@ -53,10 +57,14 @@ def classify(endpoint: ClickHouseEndpoint, error: Exception) -> SwitchboardError
     address = f"ClickHouse at {endpoint.host}:{endpoint.http_port}"
     code = error_code(error)
     if code in AUTHENTICATION_FAILED:
-        return MisconfiguredError(f"{address} refused user {endpoint.user!r}", "check the user and password in the settings")
+        return MisconfiguredError(
+            f"{address} refused user {endpoint.user!r}", "check the user and password in the settings"
+        )
     if code is None:
         return TransientError(f"{address} does not answer", "is it running? `switchboard status` tells")
-    return MisconfiguredError(f"{address}: {first_line(error)}", "see the error's number in ClickHouse's documentation")
+    return MisconfiguredError(
+        f"{address}: {first_line(error)}", "see the error's number in ClickHouse's documentation"
+    )
 
 
 def first_line(error: Exception) -> str:

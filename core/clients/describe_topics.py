@@ -1,10 +1,11 @@
 """The child process of `core.clients.topic_identity`: it describes topics, one line of JSON for each request.
 
-    python -m core.clients.describe_topics
+python -m core.clients.describe_topics
 
-The first line of standard input is a librdkafka configuration; each line after it is a list of topic names. Each answer
-is ``{"topics": {name: [cluster id, topic id, partitions]}}`` without the topics that do not exist, or ``{"error": text}``.
-The process ends as soon as standard input does, so that it never outlives its parent.
+The first line of standard input is a librdkafka configuration; each line after it is a list of topic names.
+Each answer is ``{"topics": {name: [cluster id, topic id, partitions]}}`` without the topics that do not
+exist, or ``{"error": text}``. The process ends as soon as standard input does, so that it never outlives its
+parent.
 """
 
 from __future__ import annotations
@@ -28,10 +29,11 @@ Described = dict[str, tuple[str, str, int]]
 
 
 def describe(admin: AdminClient, topics: Sequence[str]) -> Described:
-    """Returns the existing ones of these topics. Blocks up to 16 s; raises KafkaException if Kafka does not answer for each one.
+    """Returns the existing ones of these topics. Blocks up to 16 s; raises KafkaException if Kafka does not
+    answer for each one.
 
-    librdkafka aborts the calling process (assertion `rko_result`) if the metadata reply names no broker, as it does while
-    the brokers are fenced: call it only in a process that may die.
+    librdkafka aborts the calling process (assertion `rko_result`) if the metadata reply names no broker, as
+    it does while the brokers are fenced: call it only in a process that may die.
     """
     cluster = admin.describe_cluster(request_timeout=REQUEST_SECONDS).result().cluster_id
     futures = admin.describe_topics(TopicCollection(list(topics)), request_timeout=REQUEST_SECONDS)
@@ -57,7 +59,9 @@ def _read(lines: TextIO, requests: queue.SimpleQueue[str]) -> None:
 
 
 def main() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole foreground group; the parent decides
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches the whole foreground group; the parent decides
     admin = AdminClient(json.loads(sys.stdin.readline()))
     requests: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(sys.stdin, requests), daemon=True).start()

@@ -6,7 +6,16 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, IsolationLevel, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from core.errors import TransientError
@@ -15,8 +24,8 @@ from core.settings import KafkaEndpoint
 QUIET = {"log_level": 2}
 Config = dict[str, Any]
 IDLE_WAIT_MILLISECONDS = 250
-"""The broker's wait for a record before it answers a reader that has read everything. Longer delays a partition that was just
-assigned; shorter costs the broker CPU, and brings no record sooner."""
+"""The broker's wait for a record before it answers a reader that has read everything. Longer delays a
+partition that was just assigned; shorter costs the broker CPU, and brings no record sooner."""
 EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 END_WAIT_MILLISECONDS = 10
@@ -62,8 +71,15 @@ def consumer(endpoint: KafkaEndpoint, group: str, **more: Any) -> Consumer:
 
 
 def partition_reader(endpoint: KafkaEndpoint, group: str = "switchboard-readers") -> Consumer:
-    """A consumer for assigned partitions that reports the end of each at once. It joins no group, but reads the offsets of `group`."""
-    bounded = {"enable.partition.eof": True, "auto.offset.reset": "earliest", "fetch.wait.max.ms": END_WAIT_MILLISECONDS}
+    """A consumer for assigned partitions that reports the end of each at once.
+
+    It joins no group, but reads the offsets of `group`.
+    """
+    bounded = {
+        "enable.partition.eof": True,
+        "auto.offset.reset": "earliest",
+        "fetch.wait.max.ms": END_WAIT_MILLISECONDS,
+    }
     return consumer(endpoint, group, **bounded)
 
 
@@ -74,7 +90,9 @@ def answering(endpoint: KafkaEndpoint) -> Iterator[None]:
         yield
     except KafkaException as error:
         address = f"Kafka at {endpoint.bootstrap}"
-        raise TransientError(f"{address} does not answer: {error}", "is it running? `switchboard status` tells") from error
+        raise TransientError(
+            f"{address} does not answer: {error}", "is it running? `switchboard status` tells"
+        ) from error
 
 
 def partition_offsets(
@@ -87,18 +105,24 @@ def partition_offsets(
 ) -> dict[tuple[str, int], int]:
     """Returns (topic, partition) -> offset by `spec`: EARLIEST, or LATEST, the one after the last record.
 
-    One request to each broker, on the admin client's own connections: `Consumer.get_watermark_offsets` sends a request for each
-    partition, which waits behind a fetch once partitions are assigned. Blocks up to `limit` seconds; raises KafkaException.
+    One request to each broker, on the admin client's own connections: `Consumer.get_watermark_offsets` sends
+    a request for each partition, which waits behind a fetch once partitions are assigned. Blocks up to
+    `limit` seconds; raises KafkaException.
     """
     wanted = {TopicPartition(*partition): spec for partition in partitions}
     if not wanted:
         return {}
     answers = client.list_offsets(wanted, isolation_level=isolation, request_timeout=limit)
-    return {(found.topic, found.partition): int(answer.result(limit).offset) for found, answer in answers.items()}
+    return {
+        (found.topic, found.partition): int(answer.result(limit).offset) for found, answer in answers.items()
+    }
 
 
 def read_topic(endpoint: KafkaEndpoint, topic: str) -> Iterator[Message]:
-    """Yields every record of a topic, in order in each partition, up to its end. Raises TransientError after 10 s without an answer."""
+    """Yields every record of a topic, in order in each partition, up to its end.
+
+    Raises TransientError after 10 s without an answer.
+    """
     reader = partition_reader(endpoint)
     try:
         waiting = set(reader.list_topics(topic, timeout=10).topics[topic].partitions)

@@ -21,7 +21,8 @@ AWAY = (0, 1040, 1053, 1203, 2002, 2003, 2006, 2013, 2014, 2055, 4031)
 
 
 class _Connection(pymysql.Connection):
-    """Connections share a TLS context: each would load every certificate of the system, 40 ms, and then not verify any."""
+    """Connections share a TLS context: each would load every certificate of the system, 40 ms, and then not
+    verify any."""
 
     def _create_ssl_ctx(self, _: object) -> ssl.SSLContext:
         return _shared_context()
@@ -37,9 +38,15 @@ def _shared_context() -> ssl.SSLContext:
 
 
 def connect(
-    server: MySqlServer, database: str | None = None, *, autocommit: bool = True, found_rows: bool = False, read_timeout: float = 600
+    server: MySqlServer,
+    database: str | None = None,
+    *,
+    autocommit: bool = True,
+    found_rows: bool = False,
+    read_timeout: float = 600,
 ) -> pymysql.Connection[Cursor]:
-    """Opens one connection. Blocks up to 10 s. Raises TransientError (unavailable) or MisconfiguredError (refused).
+    """Opens one connection. Blocks up to 10 s. Raises TransientError (unavailable) or MisconfiguredError
+    (refused).
 
     With `found_rows`, an UPDATE's `rowcount` counts matched rows instead of changed ones.
     """
@@ -65,13 +72,17 @@ def classify(server: MySqlServer, error: BaseException | None) -> TransientError
     """Returns the driver's error as ours if it concerns the server; None if it concerns the statement."""
     code = error.args[0] if isinstance(error, pymysql.err.MySQLError) and error.args else None
     if code in ACCESS_DENIED:
-        return MisconfiguredError(f"{_address(server)} refused user {server.user!r}", "check the user and password in the settings")
+        return MisconfiguredError(
+            f"{_address(server)} refused user {server.user!r}", "check the user and password in the settings"
+        )
     return _away(server, error) if code in AWAY else None
 
 
 def _away(server: MySqlServer, error: BaseException | None) -> TransientError:
     detail = error.args[1] if error is not None and len(error.args) > 1 else error
-    return TransientError(f"{_address(server)} does not answer: {detail}", "is it running? `switchboard status` tells")
+    return TransientError(
+        f"{_address(server)} does not answer: {detail}", "is it running? `switchboard status` tells"
+    )
 
 
 def _address(server: MySqlServer) -> str:
@@ -80,7 +91,10 @@ def _address(server: MySqlServer) -> str:
 
 @contextmanager
 def cursor(server: MySqlServer, database: str | None = None) -> Iterator[Cursor]:
-    """Opens a connection and yields a cursor. Raises TransientError if the server is or becomes unavailable."""
+    """Opens a connection and yields a cursor.
+
+    Raises TransientError if the server is or becomes unavailable.
+    """
     connection = connect(server, database)
     try:
         with connection.cursor() as opened:
@@ -94,7 +108,10 @@ def cursor(server: MySqlServer, database: str | None = None) -> Iterator[Cursor]
 
 
 def rows(server: MySqlServer, query: str, arguments: tuple[Any, ...] | None = None) -> list[tuple[Any, ...]]:
-    """Runs one query and returns its rows. Raises TransientError (unavailable) or MisconfiguredError (refused)."""
+    """Runs one query and returns its rows.
+
+    Raises TransientError (unavailable) or MisconfiguredError (refused).
+    """
     with cursor(server) as opened:
         opened.execute(query, arguments)
         return list(opened.fetchall())

@@ -16,7 +16,8 @@ from core.settings import RegistryEndpoint
 T = TypeVar("T")
 TIMEOUT = (5, 10)
 STARTUP_SECONDS = 5.0
-"""A registry that stores its schemas in Kafka answers before it has read all of them: it does not know the latest ids yet."""
+"""A registry that stores its schemas in Kafka answers before it has read all of them: it does not know the
+latest ids yet."""
 
 
 class Registry:
@@ -35,19 +36,24 @@ class Registry:
         self._stopping = stopping
         self._clock = clock
         self._away_at = clock()
-        """When it last did not answer; initially now, as it may have been started just before its first answer."""
+        """When it last did not answer; initially now, as it may have been started just before its first
+        answer."""
 
     def schema(self, schema_id: int, retry_timeout: float | None = None) -> str | None:
-        """Returns the schema's text, or None if the registry does not know the id. `retry_timeout` applies to this call.
+        """Returns the schema's text, or None if the registry does not know the id. `retry_timeout` applies to
+        this call.
 
-        If it was unavailable within the last `STARTUP_SECONDS`, an unknown id is retried: it may still be reading its storage.
+        If it was unavailable within the last `STARTUP_SECONDS`, an unknown id is retried: it may still be
+        reading its storage.
         """
         return self._retried(lambda: self._schema(schema_id), retry_timeout)
 
     def _schema(self, schema_id: int) -> str | None:
         answer = self._once(f"/schemas/ids/{schema_id}")
         if answer is None and self._clock() < self._away_at + STARTUP_SECONDS:
-            raise TransientError(f"the schema registry does not know schema id {schema_id}, and may still be starting")
+            raise TransientError(
+                f"the schema registry does not know schema id {schema_id}, and may still be starting"
+            )
         return None if answer is None else str(answer["schema"])
 
     def latest(self, subject: str) -> tuple[int, dict[str, Any]] | None:
@@ -65,15 +71,27 @@ class Registry:
         return list(self._get("/subjects") or [])
 
     def register(self, subject: str, schema: dict[str, Any]) -> int:
-        """Registers the schema and returns its id; idempotent. Raises MisconfiguredError if the registry refuses it."""
-        return int(self._retried(lambda: self._posted(f"/subjects/{subject}/versions", {"schema": json.dumps(schema)})))
+        """Registers the schema and returns its id; idempotent.
+
+        Raises MisconfiguredError if the registry refuses it.
+        """
+        return int(
+            self._retried(
+                lambda: self._posted(f"/subjects/{subject}/versions", {"schema": json.dumps(schema)})
+            )
+        )
 
     def _posted(self, path: str, body: dict[str, str]) -> int:
         headers = {"Content-Type": "application/vnd.schemaregistry.v1+json"}
-        response = self._response(lambda: self._session.post(self._endpoint.confluent + path, json=body, headers=headers, timeout=TIMEOUT))
+        response = self._response(
+            lambda: self._session.post(
+                self._endpoint.confluent + path, json=body, headers=headers, timeout=TIMEOUT
+            )
+        )
         if 400 <= response.status_code < 500:
             raise MisconfiguredError(
-                f"the schema registry refuses a schema for {path}: {response.text[:300]}", "is it compatible with the last?"
+                f"the schema registry refuses a schema for {path}: {response.text[:300]}",
+                "is it compatible with the last?",
             )
         return int(_read(response, path)["id"])
 

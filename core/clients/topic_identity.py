@@ -1,8 +1,8 @@
 """The identities of topics, requested from Kafka by a child process, which may die without harm.
 
-librdkafka's DescribeCluster and DescribeTopics abort the whole process, with nothing in our log, if the metadata reply names
-no broker (`rdkafka_admin.c`: ``Assertion 'rko_result' failed``; seen in 2.16.0 while a broker was fenced). No other module
-calls them; a unit test checks that.
+librdkafka's DescribeCluster and DescribeTopics abort the whole process, with nothing in our log, if the
+metadata reply names no broker (`rdkafka_admin.c`: ``Assertion 'rko_result' failed``; seen in 2.16.0 while a
+broker was fenced). No other module calls them; a unit test checks that.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ class TopicDescriber:
     """Thread-safe. Starts its child process at the first request, and again after it has died."""
 
     def __init__(self, endpoint: KafkaEndpoint, stopping: Callable[[], bool] = lambda: False) -> None:
-        """`stopping` is called every 0.1 s while a request waits; once it returns true, the request raises TransientError."""
+        """`stopping` is called every 0.1 s while a request waits; once it returns true, the request raises
+        TransientError."""
         self._endpoint = endpoint
         self._stopping = stopping
         self._lock = threading.Lock()
@@ -66,7 +67,10 @@ class TopicDescriber:
         with self._lock:
             answer = self._ask(wanted)
         if "error" in answer:
-            what = f"Kafka at {self._endpoint.bootstrap} does not describe topics {', '.join(wanted[:3])} …: {answer['error']}"
+            what = (
+                f"Kafka at {self._endpoint.bootstrap} does not describe topics {', '.join(wanted[:3])} …: "
+                f"{answer['error']}"
+            )
             raise TransientError(what, "is it running? `switchboard status` tells")
         return {name: TopicIdentity(*found) for name, found in answer["topics"].items()}
 
@@ -93,7 +97,9 @@ class TopicDescriber:
             except BaseException:  # its answer may still come, and would be read as the next request's
                 self._discard()
                 raise
-        raise TransientError(f"topics cannot be described: the process that asks Kafka ended by {ended}", "is Kafka healthy?")
+        raise TransientError(
+            f"topics cannot be described: the process that asks Kafka ended by {ended}", "is Kafka healthy?"
+        )
 
     def _discard(self) -> None:
         if self._child is not None:
@@ -111,8 +117,15 @@ class _Child:
         self._configured = False
 
     def ask(self, topics: list[str], stopping: Callable[[], bool]) -> dict[str, Any]:
-        """Blocks up to 20 s. Raises ChildEndedError, or TransientError without an answer or once `stopping` returns true."""
-        lines = [topics] if self._configured else [{"bootstrap.servers": self._endpoint.bootstrap, **QUIET}, topics]
+        """Blocks up to 20 s.
+
+        Raises ChildEndedError, or TransientError without an answer or once `stopping` returns true.
+        """
+        lines = (
+            [topics]
+            if self._configured
+            else [{"bootstrap.servers": self._endpoint.bootstrap, **QUIET}, topics]
+        )
         self._send("".join(json.dumps(line) + "\n" for line in lines).encode())
         self._configured = True
         return dict(json.loads(self._receive(stopping)))
@@ -132,7 +145,10 @@ class _Child:
             if stopping():
                 raise TransientError("topics are not described, as this process is about to end")
             if time.monotonic() > deadline:
-                raise TransientError(f"Kafka at {self._endpoint.bootstrap} does not describe topics within {ANSWER_SECONDS:.0f} s")
+                raise TransientError(
+                    f"Kafka at {self._endpoint.bootstrap} does not describe topics within "
+                    f"{ANSWER_SECONDS:.0f} s"
+                )
             if select.select([pipe], [], [], POLL_SECONDS)[0]:
                 more = os.read(pipe, 1 << 16)
                 if not more:

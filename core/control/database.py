@@ -24,20 +24,26 @@ LOCK_SECONDS = 120
 
 
 class ControlDatabase:
-    """Sessions on the control database. Connections are opened when first used and checked before each use."""
+    """Sessions on the control database.
+
+    Connections are opened when first used and checked before each use.
+    """
 
     def __init__(self, server: MySqlServer, database: str) -> None:
         self._server = server
         self._database = database
-        self.engine: Engine = create_engine("mysql+pymysql://", creator=self._connect, pool_pre_ping=True, pool_recycle=600)
+        self.engine: Engine = create_engine(
+            "mysql+pymysql://", creator=self._connect, pool_pre_ping=True, pool_recycle=600
+        )
 
     def _connect(self) -> pymysql.Connection[Cursor]:
-        # SQLAlchemy reads rowcount as matched rows: with changed rows it takes an unchanged row for a deleted one.
+        # SQLAlchemy reads rowcount as matched rows: with changed rows it takes an unchanged row for a deleted
+        # one.
         return mysql.connect(self._server, self._database, autocommit=False, found_rows=True)
 
     def migrate(self) -> None:
-        """Creates the database if it does not exist and upgrades it to the newest revision. Blocks. Idempotent; may be
-        interrupted, and called by several commands at once.
+        """Creates the database if it does not exist and upgrades it to the newest revision. Blocks.
+        Idempotent; may be interrupted, and called by several commands at once.
 
         MySQL commits each DDL statement by itself, so every revision can be repeated from any statement.
         """
@@ -71,7 +77,10 @@ class ControlDatabase:
         lock = f"{self._database}.{what}"[-64:]
         with self._named(), self.engine.connect() as connection:
             if connection.scalar(select(func.get_lock(lock, LOCK_SECONDS))) != 1:
-                message = f"control database {self._database!r}: another command has held its lock {what!r} for {LOCK_SECONDS} s"
+                message = (
+                    f"control database {self._database!r}: another command has held its lock {what!r} for "
+                    f"{LOCK_SECONDS} s"
+                )
                 raise TransientError(message, "let it end, then try again")
             try:
                 yield connection
@@ -88,7 +97,10 @@ class ControlDatabase:
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """Opens a transaction: committed at the end, rolled back on an error. Raises TransientError if the server is unavailable."""
+        """Opens a transaction: committed at the end, rolled back on an error.
+
+        Raises TransientError if the server is unavailable.
+        """
         with self._named(), Session(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
 

@@ -44,7 +44,8 @@ class AppliedContract(Base):
 
 
 class KnownSchema(Base):
-    """The schema of a registry id when it first came in this generation of a topic; another meaning stops the table."""
+    """The schema of a registry id when it first came in this generation of a topic; another meaning stops the
+    table."""
 
     __tablename__ = "known_schemas"
 
@@ -57,7 +58,10 @@ class KnownSchema(Base):
 
 
 class TableState(Base):
-    """A condition of a table in one shard, with the reason: see `table_health`. `shard` is ``*`` for all shards."""
+    """A condition of a table in one shard, with the reason: see `table_health`.
+
+    `shard` is ``*`` for all shards.
+    """
 
     __tablename__ = "table_states"
 
@@ -107,12 +111,14 @@ class ResultGeneration(Base):
     generation: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     state: Mapped[str] = mapped_column(String(16))
     begins: Mapped[dt.datetime | None] = mapped_column(DATETIME(fsp=3))
-    """Rows are recomputed from this time on, and copied from the previous generation before it; None: all are recomputed."""
+    """Rows are recomputed from this time on, and copied from the previous generation before it; None: all are
+    recomputed."""
     changed_at: Mapped[dt.datetime] = mapped_column(DATETIME(fsp=6), default=utc_now, onupdate=utc_now)
 
 
 class ResultPointer(Base):
-    """The active generation, which views, landers, jobs and the streamer use; a table without a row is in its first."""
+    """The active generation, which views, landers, jobs and the streamer use; a table without a row is in its
+    first."""
 
     __tablename__ = "result_pointers"
 
@@ -123,7 +129,8 @@ class ResultPointer(Base):
 
 
 class JobPlan(Base):
-    """A job as submitted to Flink: the parts of its plan that its state depends on (`flink_jobs.compiled_plan`)."""
+    """A job as submitted to Flink: the parts of its plan that its state depends on
+    (`flink_jobs.compiled_plan`)."""
 
     __tablename__ = "job_plans"
 

@@ -1,4 +1,7 @@
-"""The quarantined shards, with the reason, in the control database. Read wherever a connector's config is rendered."""
+"""The quarantined shards, with the reason, in the control database.
+
+Read wherever a connector's config is rendered.
+"""
 
 from __future__ import annotations
 
@@ -28,16 +31,22 @@ class QuarantinedShard:
 def list_quarantined(control: ControlDatabase) -> list[QuarantinedShard]:
     """Every shard that is quarantined now, by server and database. Blocks for the control database."""
     with control.session() as session:
-        runs = session.scalars(select(Run).where(Run.kind == QUARANTINE, Run.status == ACTIVE).order_by(Run.subject, Run.id))
+        runs = session.scalars(
+            select(Run).where(Run.kind == QUARANTINE, Run.status == ACTIVE).order_by(Run.subject, Run.id)
+        )
         return [_read(run) for run in runs]
 
 
 def _read(run: Run) -> QuarantinedShard:
     server, _, database = run.subject.partition("/")
-    return QuarantinedShard(server, database, str(run.detail["reason"]), run.started_at, bool(run.detail["alone"]))
+    return QuarantinedShard(
+        server, database, str(run.detail["reason"]), run.started_at, bool(run.detail["alone"])
+    )
 
 
-def add(control: ControlDatabase, server: str, database: str, reason: str, *, automatic: bool = False) -> None:
+def add(
+    control: ControlDatabase, server: str, database: str, reason: str, *, automatic: bool = False
+) -> None:
     """Quarantines a shard. Idempotent: the first reason stays. Blocks for the control database."""
     if any((item.server, item.database) == (server, database) for item in list_quarantined(control)):
         return

@@ -36,18 +36,24 @@ class ActiveVersion:
 
 
 def generations(control: ControlDatabase, table: str | None = None) -> list[Generation]:
-    """Returns every generation ever planned, by table and number; a table's first is listed only once it is dropped."""
+    """Returns every generation ever planned, by table and number; a table's first is listed only once it is
+    dropped."""
     chosen = select(ResultGeneration).order_by(ResultGeneration.table_name, ResultGeneration.generation)
     if table is not None:
         chosen = chosen.where(ResultGeneration.table_name == table)
     with control.session() as session:
-        return [Generation(row.table_name, row.generation, row.state, row.begins) for row in session.scalars(chosen)]
+        return [
+            Generation(row.table_name, row.generation, row.state, row.begins)
+            for row in session.scalars(chosen)
+        ]
 
 
 def save(control: ControlDatabase, generation: Generation) -> None:
     values = {"state": generation.state, "begins": generation.start_time, "changed_at": utc_now()}
     with control.session() as session:
-        row = insert(ResultGeneration).values(table_name=generation.table, generation=generation.number, **values)
+        row = insert(ResultGeneration).values(
+            table_name=generation.table, generation=generation.number, **values
+        )
         session.execute(row.on_duplicate_key_update(**values))
 
 
@@ -70,15 +76,21 @@ def activate(control: ControlDatabase, table: str, generation: int) -> None:
         return
     values = {"generation": generation, "previous": before.generation, "moved_at": utc_now()}
     with control.session() as session:
-        session.execute(insert(ResultPointer).values(table_name=table, **values).on_duplicate_key_update(**values))
+        session.execute(
+            insert(ResultPointer).values(table_name=table, **values).on_duplicate_key_update(**values)
+        )
 
 
 def materialised_generations(control: ControlDatabase) -> dict[str, list[int]]:
-    """Returns, by table, the generations that have a topic and a table; a table that was never backfilled, which has its first, is absent.
+    """Returns, by table, the generations that have a topic and a table; a table that was never backfilled,
+    which has its first, is absent.
 
     Blocks on the control database, for one query.
     """
     states: dict[str, dict[int, str]] = {}
     for generation in generations(control):
         states.setdefault(generation.table, {1: READY})[generation.number] = generation.state
-    return {table: sorted(number for number, state in known.items() if state in (RUNNING, READY)) for table, known in states.items()}
+    return {
+        table: sorted(number for number, state in known.items() if state in (RUNNING, READY))
+        for table, known in states.items()
+    }

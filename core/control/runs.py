@@ -1,4 +1,5 @@
-"""A record of what commands did: a row of `runs` from the first step on, so that a killed command is visible too."""
+"""A record of what commands did: a row of `runs` from the first step on, so that a killed command is visible
+too."""
 
 from __future__ import annotations
 
@@ -18,8 +19,8 @@ RUNNING, COMPLETED, FAILED = "RUNNING", "COMPLETED", "FAILED"
 def recorded(control: ControlDatabase, kind: str, subject: str, **detail: Any) -> Iterator[dict[str, Any]]:
     """Records a run: RUNNING during the block, then COMPLETED, or FAILED with the error, which is re-raised.
 
-    Yields the detail, which the block may extend. A run that stays RUNNING was killed, or lost the control database.
-    Blocks on the control database.
+    Yields the detail, which the block may extend. A run that stays RUNNING was killed, or lost the control
+    database. Blocks on the control database.
     """
     with control.session() as session:
         run = Run(kind=kind, subject=subject, status=RUNNING, detail=dict(detail))
@@ -35,4 +36,6 @@ def recorded(control: ControlDatabase, kind: str, subject: str, **detail: Any) -
         raise
     finally:
         with control.session() as session:
-            session.execute(update(Run).where(Run.id == identity).values(status=status, detail=detail, ended_at=utc_now()))
+            session.execute(
+                update(Run).where(Run.id == identity).values(status=status, detail=detail, ended_at=utc_now())
+            )

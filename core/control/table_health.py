@@ -1,4 +1,5 @@
-"""Conditions of tables whose copies may be incomplete: set where changes were missed, cleared by a snapshot or a verification."""
+"""Conditions of tables whose copies may be incomplete: set where changes were missed, cleared by a snapshot
+or a verification."""
 
 from __future__ import annotations
 
@@ -47,12 +48,18 @@ def set_condition(control: ControlDatabase, table: str, shard: str, state: str, 
 def conditions(control: ControlDatabase) -> list[TableCondition]:
     """All conditions, by table and shard. Blocks for the control database."""
     with control.session() as session:
-        rows = session.scalars(select(TableState).order_by(TableState.table_name, TableState.shard, TableState.state))
+        rows = session.scalars(
+            select(TableState).order_by(TableState.table_name, TableState.shard, TableState.state)
+        )
         return [TableCondition(row.table_name, row.shard, row.state, row.reason, row.since) for row in rows]
 
 
 def clear_condition(control: ControlDatabase, state: TableCondition) -> None:
     """Clears the condition, unless it was set again since it was read. Blocks for the control database."""
-    chosen = (TableState.table_name == state.table, TableState.shard == state.shard, TableState.state == state.state)
+    chosen = (
+        TableState.table_name == state.table,
+        TableState.shard == state.shard,
+        TableState.state == state.state,
+    )
     with control.session() as session:
         session.execute(delete(TableState).where(*chosen, TableState.since == state.since))

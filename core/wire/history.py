@@ -9,7 +9,8 @@ TableName = tuple[str, str]
 
 
 def table_name(identity: str, database: str) -> TableName:
-    """Returns the name in an id such as ``"acc_1"."calls"``, whose inner quotes are doubled; in `database` if the id names none."""
+    """Returns the name in an id such as ``"acc_1"."calls"``, whose inner quotes are doubled; in `database` if
+    the id names none."""
     parts = [part.replace('""', '"') for part in identity.strip('"').split('"."')]
     return (parts[0], parts[-1]) if len(parts) > 1 else (database, parts[0])
 

@@ -18,5 +18,7 @@ agent_activity = Table(
         optional(5, "reason", t.Text(), p.FREE_TEXT),
         immutable(6, "occurred_at", t.DateTime(6), p.PUBLIC),
     ),
-    clickhouse=ClickHouse(order_by=("account_id", "occurred_at", "activity_id"), partition_by=Month("occurred_at"), keep_days=90),
+    clickhouse=ClickHouse(
+        order_by=("account_id", "occurred_at", "activity_id"), partition_by=Month("occurred_at"), keep_days=90
+    ),
 )

@@ -1,6 +1,7 @@
 """Each agent's time from log-in to log-out, and how much of it was spent in which state.
 
-`state_ms` has each state by its name, of the tenant's own too; `break_ms` is what the other three named columns leave.
+`state_ms` has each state by its name, of the tenant's own too; `break_ms` is what the other three named
+columns leave.
 """
 
 from schemas import privacy as p
@@ -26,5 +27,7 @@ agent_sessions = Table(
         required(10, "state_changes", t.UInt(32), p.PUBLIC),
         required(11, "state_ms", t.Json(), p.PUBLIC),
     ),
-    clickhouse=ClickHouse(order_by=("account_id", "logged_in_at", "agent_id"), partition_by=Month("logged_in_at"), keep_days=90),
+    clickhouse=ClickHouse(
+        order_by=("account_id", "logged_in_at", "agent_id"), partition_by=Month("logged_in_at"), keep_days=90
+    ),
 )

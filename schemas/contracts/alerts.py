@@ -1,4 +1,7 @@
-"""Every alert: when it was raised, by what, when it was cleared, and who minded it. The streamer judges and writes them."""
+"""Every alert: when it was raised, by what, when it was cleared, and who minded it.
+
+The streamer judges and writes them.
+"""
 
 from schemas import privacy as p
 from schemas import types as t

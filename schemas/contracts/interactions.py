@@ -29,5 +29,9 @@ interactions = Table(
         optional(16, "notes", t.Text(), p.FREE_TEXT),
         required(17, "updated_at", t.Timestamp(6), p.PUBLIC),
     ),
-    clickhouse=ClickHouse(order_by=("account_id", "started_at", "interaction_id"), partition_by=Month("started_at"), keep_days=90),
+    clickhouse=ClickHouse(
+        order_by=("account_id", "started_at", "interaction_id"),
+        partition_by=Month("started_at"),
+        keep_days=90,
+    ),
 )

@@ -23,5 +23,7 @@ queue_minutes = Table(
         required(10, "handled", t.UInt(32), p.PUBLIC),
         required(11, "handle_ms", t.UInt(64), p.PUBLIC),
     ),
-    clickhouse=ClickHouse(order_by=("account_id", "queue_id", "minute"), partition_by=Month("minute"), keep_days=90),
+    clickhouse=ClickHouse(
+        order_by=("account_id", "queue_id", "minute"), partition_by=Month("minute"), keep_days=90
+    ),
 )

@@ -1,4 +1,5 @@
-"""Each interaction with its agent, team, queue and account as they were when it started, its segments and its survey."""
+"""Each interaction with its agent, team, queue and account as they were when it started, its segments and its
+survey."""
 
 from schemas import privacy as p
 from schemas import types as t
@@ -37,5 +38,9 @@ structured_interactions = Table(
         required(24, "wrap_ms", t.UInt(64), p.PUBLIC),
         optional(25, "survey_score", t.Int(8), p.PUBLIC),
     ),
-    clickhouse=ClickHouse(order_by=("account_id", "started_at", "shard", "interaction_id"), partition_by=Month("started_at"), keep_days=90),
+    clickhouse=ClickHouse(
+        order_by=("account_id", "started_at", "shard", "interaction_id"),
+        partition_by=Month("started_at"),
+        keep_days=90,
+    ),
 )

@@ -58,10 +58,16 @@ def _time(table: Table) -> str | None:
 
 
 def _rows(table: Table, time: str | None, of_teams: str | None) -> Query:
-    public = [column.name for column in table.columns if column.privacy == p.PUBLIC] if _narrows_openly(table, time) else []
+    public = (
+        [column.name for column in table.columns if column.privacy == p.PUBLIC]
+        if _narrows_openly(table, time)
+        else []
+    )
     clear = [column.name for column in table.columns if column.privacy != p.UNCLASSIFIED]
     source = f"{current_view(table)} WHERE {_scope(table, time)}"
-    return Query(_listed(public), _listed(clear), source, of_teams, "", {} if time is None else _between(table, time))
+    return Query(
+        _listed(public), _listed(clear), source, of_teams, "", {} if time is None else _between(table, time)
+    )
 
 
 def _narrows_openly(table: Table, time: str | None) -> bool:
@@ -82,7 +88,14 @@ def _by_day(table: Table, time: str, of_teams: str | None) -> Query:
 
 def _members(catalog: Catalog) -> Table | None:
     """Returns the table with each agent's team."""
-    return next((table for table in catalog if TEAM in table.names and table.tenant and {*table.key} - {table.tenant} == {AGENT}), None)
+    return next(
+        (
+            table
+            for table in catalog
+            if TEAM in table.names and table.tenant and {*table.key} - {table.tenant} == {AGENT}
+        ),
+        None,
+    )
 
 
 def _of_teams(table: Table, members: Table | None) -> str | None:
@@ -90,7 +103,10 @@ def _of_teams(table: Table, members: Table | None) -> str | None:
         return f"{ch_name(TEAM)} IN {{{TEAMS}:Array(UInt64)}}"
     if AGENT not in table.names or members is None:
         return None
-    agents = f"SELECT {ch_name(AGENT)} FROM {current_view(members)} WHERE {_of_tenant(members)} AND {_of_teams(members, None)}"
+    agents = (
+        f"SELECT {ch_name(AGENT)} FROM {current_view(members)} WHERE {_of_tenant(members)} AND "
+        f"{_of_teams(members, None)}"
+    )
     return f"{ch_name(AGENT)} IN ({agents})"
 
 
@@ -102,7 +118,8 @@ def _scope(table: Table, time: str | None) -> str:
     if time is None:
         return _of_tenant(table)
     between = [
-        f"{ch_name(time)} {sign} {{{name}:{kind}}}" for sign, (name, kind) in zip((">=", "<"), _between(table, time).items(), strict=True)
+        f"{ch_name(time)} {sign} {{{name}:{kind}}}"
+        for sign, (name, kind) in zip((">=", "<"), _between(table, time).items(), strict=True)
     ]
     return " AND ".join((_of_tenant(table), *between))
 

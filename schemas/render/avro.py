@@ -1,6 +1,7 @@
 """The record's schema, as its writer registered it: its columns and their Avro types.
 
-Kafka Connect names a column's meaning in ``connect.name`` (``io.debezium.time.Date``); Avro's own types are too few.
+Kafka Connect names a column's meaning in ``connect.name`` (``io.debezium.time.Date``); Avro's own types are
+too few.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ AvroSchema = dict[str, Any]
 
 @dataclass(frozen=True)
 class Field:
-    """One column of the record. `avro` is its type without null; `logical` is ``connect.name`` or the logical type."""
+    """One column of the record.
+
+    `avro` is its type without null; `logical` is ``connect.name`` or the logical type.
+    """
 
     name: str
     avro: str
@@ -48,10 +52,13 @@ def structure(schema: Any, named: dict[str, Any] | None = None) -> str:
     if isinstance(inner, str) and inner in named:
         inner = named[inner]
     if isinstance(inner, dict) and inner.get("type") == "array":
-        return f"Array({structure(inner['items'], named)})"  # ClickHouse has no nullable array, and reads null as an empty one
+        # ClickHouse has no nullable array, and reads null as an empty one
+        return f"Array({structure(inner['items'], named)})"
     if isinstance(inner, dict) and inner.get("type") == "record":
         _register(inner, named)
-        members = ", ".join(f"{ch_name(field['name'])} {structure(field['type'], named)}" for field in inner["fields"])
+        members = ", ".join(
+            f"{ch_name(field['name'])} {structure(field['type'], named)}" for field in inner["fields"]
+        )
         text = f"Tuple({members})"
     else:
         text = _scalar(inner)
@@ -79,7 +86,9 @@ def _scalar(schema: Any) -> str:
         "enum": "String",
     }
     if field.avro not in plain:
-        raise ContractError(f"Avro type {field.avro!r} cannot be landed", "exclude the column or change its type")
+        raise ContractError(
+            f"Avro type {field.avro!r} cannot be landed", "exclude the column or change its type"
+        )
     return plain[field.avro]
 
 
@@ -88,7 +97,9 @@ def _field(field: dict[str, Any]) -> Field:
     if isinstance(inner, str):
         return Field(field["name"], inner, "", nullable)
     logical = inner.get("logicalType") or inner.get("connect.name", "")
-    return Field(field["name"], inner["type"], logical, nullable, inner.get("precision", 0), inner.get("scale", 0))
+    return Field(
+        field["name"], inner["type"], logical, nullable, inner.get("precision", 0), inner.get("scale", 0)
+    )
 
 
 def _without_null(schema: Any) -> tuple[Any, bool]:
@@ -111,13 +122,15 @@ def landable(field: Field) -> bool:
 
 
 def evolved(table: Table, fields: tuple[Field, ...]) -> Table:
-    """Returns the table with the record's unknown columns that can be landed: nullable, and unclassified, so that they never leave base."""
+    """Returns the table with the record's unknown columns that can be landed: nullable, and unclassified, so
+    that they never leave base."""
     unknown = tuple(field for field in unknown_fields(table, fields) if landable(field))
     if not unknown:
         return table
     first = max(column.id for column in table.columns) + 1
     extra = tuple(
-        Column(first + index, field.name, guessed_type(field), p.UNCLASSIFIED, nullable=True) for index, field in enumerate(unknown)
+        Column(first + index, field.name, guessed_type(field), p.UNCLASSIFIED, nullable=True)
+        for index, field in enumerate(unknown)
     )
     return Table(**{**vars(table), "columns": table.columns + extra})
 
@@ -150,5 +163,7 @@ def guessed_type(field: Field) -> t.Type:
         "bytes": t.Binary(),
     }
     if field.avro not in by_avro:
-        raise ContractError(f"column {field.name!r} has Avro type {field.avro!r}", "describe it in the contract")
+        raise ContractError(
+            f"column {field.name!r} has Avro type {field.avro!r}", "describe it in the contract"
+        )
     return by_avro[field.avro]

@@ -1,9 +1,9 @@
 """The canonical text of a value, as expressions for MySQL and ClickHouse that return the same bytes.
 
-Integers, decimals of the column's scale, dates as days and times as microseconds since the epoch, text as UTF-8, bytes
-unchanged. Equal floats and JSON may have different texts: a row's text has a float's bits, and JSON is compared again,
-parsed. A FLOAT is compared by its first six digits: a snapshot cannot read more (decision 5).
-A zero date keeps MySQL's text, which equals no date in ClickHouse.
+Integers, decimals of the column's scale, dates as days and times as microseconds since the epoch, text as
+UTF-8, bytes unchanged. Equal floats and JSON may have different texts: a row's text has a float's bits, and
+JSON is compared again, parsed. A FLOAT is compared by its first six digits: a snapshot cannot read more
+(decision 5). A zero date keeps MySQL's text, which equals no date in ClickHouse.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ UNIX_DAY = 719528
 
 
 def mysql_text(column: Column) -> str:
-    """Returns a MySQL expression: the value's canonical text as bytes, NULL for NULL. Requires a session in UTC."""
+    """Returns a MySQL expression: the value's canonical text as bytes, NULL for NULL.
+
+    Requires a session in UTC.
+    """
     name = mysql_name(column.name)
     return f"CAST({_mysql_plain(column.type, name)} AS BINARY)"
 
@@ -59,7 +62,10 @@ def mysql_canonical(column: Column) -> str:
     """
     if not isinstance(column.type, t.Float):
         return mysql_text(column)
-    return f"HEX(SUBSTRING(ST_AsBinary(POINT({_mysql_number(column.type.bits, mysql_name(column.name))} + 0e0, 0)), 6, 8))"
+    return (
+        f"HEX(SUBSTRING(ST_AsBinary(POINT({_mysql_number(column.type.bits, mysql_name(column.name))} + 0e0, "
+        "0)), 6, 8))"
+    )
 
 
 def _mysql_number(bits: int, name: str) -> str:
@@ -108,7 +114,8 @@ JSON_STRING = r'"(?:[^"\\]|\\.)*"'
 
 
 def _spaced_as_mysql(name: str) -> str:
-    """Returns JSON text with one space after each comma and colon outside strings, and no other, as MySQL prints it."""
+    """Returns JSON text with one space after each comma and colon outside strings, and no other, as MySQL
+    prints it."""
     outside = ch_string(rf"(?s)({JSON_STRING})|\s+")
     until = ch_string(rf'(?s)((?:{JSON_STRING}|[^",:])*)(,|:|$)')
     one, two = ch_string(r"\1"), ch_string(r"\1\2 ")
@@ -145,7 +152,8 @@ def mysql_literal(column: Column, text: bytes) -> str:
 
 
 def mysql_is(column: Column, text: bytes | None) -> str:
-    """Returns the condition that the column has this canonical value; it can use an index if the type allows."""
+    """Returns the condition that the column has this canonical value; it can use an index if the type
+    allows."""
     name = mysql_name(column.name)
     if text is None:
         return f"{name} IS NULL"

@@ -1,8 +1,9 @@
-"""Contract -> the queries that compare MySQL and ClickHouse: one canonical text for each value, the same on both sides.
+"""Contract -> the queries that compare MySQL and ClickHouse: one canonical text for each value, the same on
+both sides.
 
-A row's text is each value's length in bytes, a colon and the value, or ``N`` for NULL: no two rows share one. A chunk is
-a range of positions; a row's position is its key if that is one integer, else the CRC32 of its key's text. No
-comparison or grouping uses a collation.
+A row's text is each value's length in bytes, a colon and the value, or ``N`` for NULL: no two rows share one.
+A chunk is a range of positions; a row's position is its key if that is one integer, else the CRC32 of its
+key's text. No comparison or grouping uses a collation.
 """
 
 from __future__ import annotations
@@ -14,7 +15,13 @@ from dataclasses import dataclass
 
 from schemas import types as t
 from schemas.names import ch_name, ch_string, mysql_name
-from schemas.render.canonical import clickhouse_canonical, clickhouse_text, mysql_canonical, mysql_is, mysql_text
+from schemas.render.canonical import (
+    clickhouse_canonical,
+    clickhouse_text,
+    mysql_canonical,
+    mysql_is,
+    mysql_text,
+)
 from schemas.render.clickhouse import VIEW_DATABASE, current_view, storage_table
 from schemas.render.landing import storage_key_columns
 from schemas.table import Column, Table
@@ -22,7 +29,8 @@ from schemas.table import Column, Table
 MAX_RAW_BYTES = 1024
 """Longer values of unbounded types are in a row's text as their length and SHA-256. In bytes."""
 MAX_INLINE_BYTES = 65536
-"""Longer values are fetched as their length and SHA-256, so that a chunk of large objects fits in memory. In bytes."""
+"""Longer values are fetched as their length and SHA-256, so that a chunk of large objects fits in memory. In
+bytes."""
 DIGEST = re.compile(rb"\d+ bytes, SHA-256 [0-9a-f]{64}")
 HASHES = 1 << 32
 
@@ -35,7 +43,8 @@ class Chunk:
     high: int
 
     def split(self, parts: int) -> tuple[Chunk, ...]:
-        """Returns at most `parts` chunks of about equal width that cover this one; itself if it cannot be divided."""
+        """Returns at most `parts` chunks of about equal width that cover this one; itself if it cannot be
+        divided."""
         width = max(1, -(-(self.high - self.low) // parts))
         return tuple(Chunk(low, min(low + width, self.high)) for low in range(self.low, self.high, width))
 
@@ -44,8 +53,8 @@ class Chunk:
 class Scope:
     """The rows of a table in one shard that are compared.
 
-    `absent` are columns that the source does not have, which are NULL in ClickHouse. Rows before `since` are subject to
-    retention and not compared.
+    `absent` are columns that the source does not have, which are NULL in ClickHouse. Rows before `since` are
+    subject to retention and not compared.
     """
 
     table: Table
@@ -74,7 +83,11 @@ def _mysql_member(scope: Scope, column: Column) -> str:
 
 def _clickhouse_member(column: Column) -> str:
     text = clickhouse_canonical(column)
-    body = f"if(length({text}) > {MAX_RAW_BYTES}, lower(hex(SHA256({text}))), {text})" if _unbounded(column) else text
+    body = (
+        f"if(length({text}) > {MAX_RAW_BYTES}, lower(hex(SHA256({text}))), {text})"
+        if _unbounded(column)
+        else text
+    )
     return f"ifNull(concat(toString(length({text})), ':', {body}), 'N')"
 
 
@@ -90,7 +103,10 @@ def clickhouse_row(scope: Scope, names: Iterable[str]) -> str:
 
 
 def mysql_checksums(scope: Scope, chunks: Sequence[Chunk]) -> str:
-    """Returns a query for (chunk's index, rows, XOR of the rows' hashes). `chunks` are disjoint and ordered."""
+    """Returns a query for (chunk's index, rows, XOR of the rows' hashes).
+
+    `chunks` are disjoint and ordered.
+    """
     index = _mysql_index(scope, chunks)
     row = mysql_row(scope, scope.table.names)
     distinct = "DISTINCT " if scope.table.keyed_by_all_columns else ""
@@ -126,13 +142,15 @@ def clickhouse_rows(scope: Scope, chunks: Sequence[Chunk]) -> str:
     """Returns a query for (key's text, version, canonical value of each column) of each current row."""
     values = [_clickhouse_shown(column) for column in scope.table.columns]
     return (
-        f"{_clickhouse_with(scope)}SELECT {', '.join([clickhouse_row(scope, scope.table.key), '_version', *values])}\n"
+        f"{_clickhouse_with(scope)}SELECT "
+        f"{', '.join([clickhouse_row(scope, scope.table.key), '_version', *values])}\n"
         f"FROM {current_view(scope.table)}\nWHERE {_clickhouse_where(scope, chunks)}"
     )
 
 
 def clickhouse_versions(scope: Scope, chunks: Sequence[Chunk]) -> str:
-    """Returns a query for (key's text, newest version) of each key that ever landed, deleted ones included."""
+    """Returns a query for (key's text, newest version) of each key that ever landed, deleted ones
+    included."""
     return (
         f"{_clickhouse_with(scope)}SELECT {clickhouse_row(scope, scope.table.key)} AS _text, max(_version)\n"
         f"FROM {storage_table(scope.table)}\nWHERE {_clickhouse_where(scope, chunks)}\nGROUP BY _text"
@@ -148,13 +166,19 @@ def mysql_bounds(scope: Scope) -> str:
 def mysql_step(scope: Scope, low: int, rows: int) -> str:
     """Returns a query for the key that is `rows` rows after `low` in key order, if there is one."""
     name = mysql_name(scope.table.key[0])
-    return f"SELECT {name} FROM {_mysql_table(scope)} WHERE {name} >= {low} ORDER BY {name} LIMIT 1 OFFSET {rows}"
+    return (
+        f"SELECT {name} FROM {_mysql_table(scope)} WHERE {name} >= {low} ORDER BY {name} LIMIT 1 OFFSET "
+        f"{rows}"
+    )
 
 
 def clickhouse_bounds(scope: Scope) -> str:
     """Returns a query for (rows, lowest, highest position). Positions are 0 if the key is not one integer."""
     name = ch_name(scope.table.key[0]) if scope.by_integer else "0"
-    return f"SELECT count(), min({name}), max({name}) FROM {current_view(scope.table)} WHERE {_clickhouse_shard(scope)}"
+    return (
+        f"SELECT count(), min({name}), max({name}) FROM {current_view(scope.table)} WHERE "
+        f"{_clickhouse_shard(scope)}"
+    )
 
 
 def mysql_estimate(scope: Scope) -> str:
@@ -172,7 +196,8 @@ def _mysql_named(table: Table, database: str) -> str:
 
 def mysql_databases(table: Table) -> str:
     return (
-        f"SELECT table_schema FROM information_schema.tables WHERE table_type = 'BASE TABLE' AND table_name = {_mysql_string(table.name)}"
+        "SELECT table_schema FROM information_schema.tables WHERE table_type = 'BASE TABLE' AND table_name "
+        f"= {_mysql_string(table.name)}"
     )
 
 
@@ -181,7 +206,10 @@ def _mysql_string(text: str) -> str:
 
 
 def clickhouse_columns(table: Table) -> str:
-    return f"SELECT name FROM system.columns WHERE database = {ch_string(VIEW_DATABASE)} AND table = {ch_string(table.name)}"
+    return (
+        f"SELECT name FROM system.columns WHERE database = {ch_string(VIEW_DATABASE)} AND table = "
+        f"{ch_string(table.name)}"
+    )
 
 
 def clickhouse_shards(table: Table) -> str:
@@ -193,11 +221,17 @@ def _mysql_table(scope: Scope) -> str:
 
 
 def _mysql_position(scope: Scope) -> str:
-    return mysql_name(scope.table.key[0]) if scope.by_integer else f"CRC32({mysql_row(scope, scope.table.key)})"
+    return (
+        mysql_name(scope.table.key[0]) if scope.by_integer else f"CRC32({mysql_row(scope, scope.table.key)})"
+    )
 
 
 def _clickhouse_with(scope: Scope) -> str:
-    position = ch_name(scope.table.key[0]) if scope.by_integer else f"CRC32({clickhouse_row(scope, scope.table.key)})"
+    position = (
+        ch_name(scope.table.key[0])
+        if scope.by_integer
+        else f"CRC32({clickhouse_row(scope, scope.table.key)})"
+    )
     return f"WITH {position} AS _position\n"
 
 
@@ -228,8 +262,14 @@ def joined(chunks: Iterable[Chunk]) -> tuple[Chunk, ...]:
 
 
 def _mysql_where(scope: Scope, chunks: Sequence[Chunk]) -> str:
-    """Returns the condition. INTERVAL evaluates a hash once; a key is compared directly, so that its index is used."""
-    position, bounds = _mysql_position(scope), [bound for chunk in joined(chunks) for bound in (chunk.low, chunk.high)]
+    """Returns the condition.
+
+    INTERVAL evaluates a hash once; a key is compared directly, so that its index is used.
+    """
+    position, bounds = (
+        _mysql_position(scope),
+        [bound for chunk in joined(chunks) for bound in (chunk.low, chunk.high)],
+    )
     inside = _inside(position, chunks)
     if not scope.by_integer and bounds:
         whole = bounds == [0, HASHES]
@@ -263,7 +303,8 @@ def _clickhouse_shard(scope: Scope) -> str:
 
 
 def mysql_within(scope: Scope, chunks: Sequence[Chunk]) -> str:
-    """Returns the condition that a row is in the chunks and not subject to retention; also a snapshot's filter."""
+    """Returns the condition that a row is in the chunks and not subject to retention; also a snapshot's
+    filter."""
     return _mysql_where(scope, chunks)
 
 
@@ -273,7 +314,8 @@ def in_full(column: Column, value: bytes | None) -> bool:
 
 
 def mysql_key_is(scope: Scope, values: Mapping[str, bytes | None]) -> str:
-    """Returns the condition that a row has this key, given as canonical values; it can use the key's index."""
+    """Returns the condition that a row has this key, given as canonical values; it can use the key's
+    index."""
     return _mysql_are(scope, scope.table.key, values)
 
 
@@ -296,7 +338,10 @@ def _mysql_shown(scope: Scope, column: Column) -> str:
     text = mysql_text(column)
     if not isinstance(column.type, t.Text | t.Binary):
         return text
-    return f"IF(LENGTH({text}) > {MAX_INLINE_BYTES}, CONCAT(LENGTH({text}), ' bytes, SHA-256 ', SHA2({text}, 256)), {text})"
+    return (
+        f"IF(LENGTH({text}) > {MAX_INLINE_BYTES}, CONCAT(LENGTH({text}), ' bytes, SHA-256 ', SHA2({text}, "
+        f"256)), {text})"
+    )
 
 
 def _clickhouse_shown(column: Column) -> str:

@@ -121,17 +121,24 @@ def _settings(table: Table) -> str:
 def create_current_view(table: Table, columns: Sequence[str] = ()) -> str:
     """Returns the DDL of the view: the newest version of each key that is not deleted.
 
-    `columns` defaults to the contract's; landing's columns follow. The setting is safe as a row's partition never changes.
+    `columns` defaults to the contract's; landing's columns follow. The setting is safe as a row's partition
+    never changes.
     """
-    names = ",\n".join(f"    {ch_name(name)}" for name in (*(columns or table.names), *(name for name, _ in META_COLUMNS)))
+    names = ",\n".join(
+        f"    {ch_name(name)}" for name in (*(columns or table.names), *(name for name, _ in META_COLUMNS))
+    )
     return (
-        f"CREATE OR REPLACE VIEW {current_view(table)} AS\nSELECT\n{names}\nFROM {storage_table(table)} FINAL\n"
+        f"CREATE OR REPLACE VIEW {current_view(table)} AS\nSELECT\n{names}\nFROM {storage_table(table)} "
+        "FINAL\n"
         "SETTINGS do_not_merge_across_partitions_select_final = 1"
     )
 
 
 def add_column(table: Table, column: Column) -> str:
-    return f"ALTER TABLE {storage_table(table)} ADD COLUMN IF NOT EXISTS {ch_name(column.name)} {column_type(column)}"
+    return (
+        f"ALTER TABLE {storage_table(table)} ADD COLUMN IF NOT EXISTS {ch_name(column.name)} "
+        f"{column_type(column)}"
+    )
 
 
 def modify_column(table: Table, column: Column) -> str:

@@ -38,7 +38,10 @@ def heartbeat_topic(server: str) -> str:
 
 
 def internal_topics(server: str) -> dict[str, dict[str, str]]:
-    """Returns topic -> settings; each has one partition. The schema history never expires: no binlog can be read without it."""
+    """Returns topic -> settings; each has one partition.
+
+    The schema history never expires: no binlog can be read without it.
+    """
     week = {"retention.ms": str(7 * DAY_MS)}
     return {
         signal_topic(server): week,
@@ -96,11 +99,14 @@ def _source(catalog: Catalog, server: MySqlServer, excluded_databases: Collectio
 def captures(config: Mapping[str, str], database: str, table: str) -> bool:
     """Whether a connector with this config captures the table, if its database is not excluded."""
     patterns = config.get(TABLES, "").split(",")
-    return any(re.fullmatch(pattern.removeprefix(CASE_SENSITIVE), f"{database}.{table}") for pattern in patterns)
+    return any(
+        re.fullmatch(pattern.removeprefix(CASE_SENSITIVE), f"{database}.{table}") for pattern in patterns
+    )
 
 
 def _listed(pattern: str) -> str:
-    """Returns the pattern as an item of an include list, in which a comma separates patterns and case is ignored by default.
+    """Returns the pattern as an item of an include list, in which a comma separates patterns and case is
+    ignored by default.
 
     A table that matched only in another case would have no topic, and would stop every table of the server.
     """
@@ -108,19 +114,22 @@ def _listed(pattern: str) -> str:
 
 
 def _without(databases: Collection[str], pattern: str) -> str:
-    """Returns the list item without these databases: Debezium allows no exclude list beside an include list."""
+    """Returns the list item without these databases: Debezium allows no exclude list beside an include
+    list."""
     if not databases:
         return _listed(pattern)
     return _listed(f"(?!(?:{'|'.join(map(re.escape, sorted(databases)))})$){pattern}")
 
 
 def _key_columns(table: Table) -> str:
-    """Returns the contract's key, in its order: whichever unique key Debezium would choose, and whatever an ALTER changes."""
+    """Returns the contract's key, in its order: whichever unique key Debezium would choose, and whatever an
+    ALTER changes."""
     return ":".join((_part(_table_regex(table)), ",".join(_part(re.escape(name)) for name in table.key)))
 
 
 def _part(pattern: str) -> str:
-    """Returns a part of `message.key.columns`, which Debezium splits at these characters and strips of spaces."""
+    """Returns a part of `message.key.columns`, which Debezium splits at these characters and strips of
+    spaces."""
     return re.sub(r"\\? |[,:;]", lambda found: f"\\x{ord(found[0][-1]):02x}", pattern)
 
 
@@ -132,7 +141,9 @@ def _database_regex(source: Source) -> str:
     match source:
         case Shards(pattern):
             # no dot: else acc_* would match the table "x.calls" of a contract for "calls"
-            return "".join({"*": "[^.]*", "?": "[^.]"}.get(character, re.escape(character)) for character in pattern)
+            return "".join(
+                {"*": "[^.]*", "?": "[^.]"}.get(character, re.escape(character)) for character in pattern
+            )
         case Metadata(database):
             return re.escape(database)
         case Computed():
@@ -181,7 +192,8 @@ def _routing(server: MySqlServer) -> dict[str, str]:
 
 
 def _signals(server: MySqlServer, kafka: KafkaEndpoint) -> dict[str, str]:
-    """By default signals are polled every 5 s without waiting for Kafka's answer, so that the first is read after 30 s."""
+    """By default signals are polled every 5 s without waiting for Kafka's answer, so that the first is read
+    after 30 s."""
     return {
         "read.only": "true",
         "signal.enabled.channels": "kafka",
@@ -205,8 +217,8 @@ def _signals(server: MySqlServer, kafka: KafkaEndpoint) -> dict[str, str]:
 def _delivery() -> dict[str, str]:
     """Short producer transactions: a slow shard delays no other, and landers read records at once.
 
-    A killed worker leaves its transaction open. Until Kafka aborts it, after a minute by default, no worker starts the task and
-    consumers of committed records read nothing new (decision 32).
+    A killed worker leaves its transaction open. Until Kafka aborts it, after a minute by default, no worker
+    starts the task and consumers of committed records read nothing new (decision 32).
     """
     return {
         "exactly.once.support": "required",

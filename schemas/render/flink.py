@@ -1,12 +1,13 @@
 """Contract -> Flink's source: the change topic as an append-only log of Debezium's envelopes.
 
-``change-record`` (flink_jobs/plugin) decodes each record by its own schema into the fields of the DDL. They have the types in
-which Debezium sends them (`arriving_type`), so that every record of the topic can be read:
+``change-record`` (flink_jobs/plugin) decodes each record by its own schema into the fields of the DDL. They
+have the types in which Debezium sends them (`arriving_type`), so that every record of the topic can be read:
 
 - every column is nullable: a NOT NULL column would fail the job on the first record without a value;
 - BIGINT UNSIGNED is a BIGINT that wraps;
-- DECIMAL of more than 38 digits is BYTES, the unscaled number in big-endian two's complement, as Flink's ends at 38;
-- TIME is a BIGINT of microseconds, DATETIME of 4 to 6 digits a BIGINT of microseconds since 1970 on the wall clock;
+- DECIMAL of more than 38 digits, Flink's limit, is BYTES: the unscaled number in big-endian two's complement;
+- TIME is a BIGINT of microseconds, DATETIME of 4 to 6 digits a BIGINT of microseconds since 1970 on the wall
+  clock;
 - TIMESTAMP, ENUM, SET and JSON are text; BIT of more than one digit is BYTES, least significant first.
 """
 
@@ -42,7 +43,11 @@ def log_table(table: Table) -> str:
 
 
 def create_source(
-    table: Table, kafka: KafkaEndpoint, registry: RegistryEndpoint, options: Mapping[str, str] | None = None, generation: int = 1
+    table: Table,
+    kafka: KafkaEndpoint,
+    registry: RegistryEndpoint,
+    options: Mapping[str, str] | None = None,
+    generation: int = 1,
 ) -> str:
     """Returns the DDL. `options` extend or replace the connector's; `generation` is the topic's.
 
@@ -68,24 +73,31 @@ def create_source(
 def _version(generation: int) -> str:
     """Returns the version as landing computes it (`schemas.render.landing.version_expression`)."""
     return (
-        f"CASE WHEN `source`.`connector` = {text(SWITCHBOARD_CONNECTOR)} THEN `source`.`pos` + 1 - MOD(`source`.`pos`, 2) "
+        f"CASE WHEN `source`.`connector` = {text(SWITCHBOARD_CONNECTOR)} THEN `source`.`pos` + 1 - "
+        "MOD(`source`.`pos`, 2) "
         f"ELSE CAST({generation << 48} AS BIGINT) + `offset` * 2 END"
     )
 
 
 def newest_view(table: Table) -> str:
-    """Returns the DDL of the view of current rows that jobs read: the newest record of each key, unless that is a delete.
+    """Returns the DDL of the view of current rows that jobs read: the newest record of each key, unless that
+    is a delete.
 
-    It has the contract's columns, times as TIMESTAMP(3) in UTC, ``db`` (the shard) and ``committed_ms`` (since the epoch).
+    It has the contract's columns, times as TIMESTAMP(3) in UTC, ``db`` (the shard) and ``committed_ms``
+    (since the epoch).
     """
     columns = ", ".join(name(column.name) for column in table.columns)
-    values = ", ".join(f"{_read(column.type, _field(table, column.name))} AS {name(column.name)}" for column in table.columns)
+    values = ", ".join(
+        f"{_read(column.type, _field(table, column.name))} AS {name(column.name)}" for column in table.columns
+    )
     key = ", ".join(map(name, table.key))
     return (
         f"CREATE TEMPORARY VIEW {name(table.name)} AS\n"
         f"SELECT `db`, `committed_ms`, {columns} FROM (\n"
-        f"    SELECT *, ROW_NUMBER() OVER (PARTITION BY `db`, {key} ORDER BY `version` DESC) AS `place` FROM (\n"
-        f"        SELECT `source`.`db` AS `db`, `source`.`ts_ms` AS `committed_ms`, `op`, `version`, {values}\n"
+        f"    SELECT *, ROW_NUMBER() OVER (PARTITION BY `db`, {key} ORDER BY `version` DESC) AS `place` FROM "
+        "(\n"
+        "        SELECT `source`.`db` AS `db`, `source`.`ts_ms` AS `committed_ms`, `op`, `version`, "
+        f"{values}\n"
         f"        FROM {log_table(table)} WHERE `op` <> 't'\n"
         "    )\n"
         ") WHERE `place` = 1 AND `op` <> 'd'"
@@ -129,7 +141,9 @@ def _row(table: Table) -> str:
             f"contract {table.name!r}: two columns share the record's field {', '.join(shared)}",
             "rename a column, or leave it out",
         )
-    return _rendered_row(tuple(zip(fields, (arriving_type(column.type) for column in table.columns), strict=True)))
+    return _rendered_row(
+        tuple(zip(fields, (arriving_type(column.type) for column in table.columns), strict=True))
+    )
 
 
 def _rendered_row(fields: tuple[tuple[str, str], ...]) -> str:

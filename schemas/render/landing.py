@@ -1,6 +1,7 @@
 """Contract and record schema -> the query that lands raw Avro records in ClickHouse.
 
-The lander writes ``offset, partition, frame, datum, offset`` for each record; ClickHouse reads the envelope natively.
+The lander writes ``offset, partition, frame, datum, offset`` for each record; ClickHouse reads the envelope
+natively.
 """
 
 from __future__ import annotations
@@ -20,17 +21,20 @@ SWITCHBOARD_CONNECTOR = "switchboard"
 """`source.connector` of the platform's own records: compare-and-deletes."""
 
 SETTINGS = (
-    "max_partitions_per_insert_block = 0, async_insert = 0, max_insert_threads = 1, max_insert_block_size = 8192, "
+    "max_partitions_per_insert_block = 0, async_insert = 0, max_insert_threads = 1, max_insert_block_size = "
+    "8192, "
     "optimize_on_insert = 0, prefer_column_name_to_alias = 1"
 )
-"""Small blocks stay in the processor's caches; replaced rows are left to merges, which saves an insert a sixth of its time.
-The last setting is for tables with a column of the same name as a field of the envelope."""
+"""Small blocks stay in the processor's caches; replaced rows are left to merges, which saves an insert a
+sixth of its time. The last setting is for tables with a column of the same name as a field of the envelope.
+"""
 
 ENVELOPE_COLUMNS = ("before", "after", "source", "op")
 
 
 def block_schema(envelope: AvroSchema) -> AvroSchema:
-    """Returns the record's schema between its Kafka coordinates; `_frame` is the Confluent header, which stays in place."""
+    """Returns the record's schema between its Kafka coordinates; `_frame` is the Confluent header, which
+    stays in place."""
     wrapped = copy.deepcopy(envelope)
     wrapped["fields"] = [
         {"name": "_offset", "type": "long"},
@@ -43,7 +47,8 @@ def block_schema(envelope: AvroSchema) -> AvroSchema:
 
 
 def version_expression(generation: int) -> str:
-    """``generation << 48 | offset << 1``; a compare-and-delete has the version that it observed, and replaces only that one."""
+    """``generation << 48 | offset << 1``; a compare-and-delete has the version that it observed, and replaces
+    only that one."""
     return (
         f"if(source.connector = {ch_string(SWITCHBOARD_CONNECTOR)}, bitOr(toUInt64(source.pos), 1), "
         f"bitOr(toUInt64({generation << 48}), bitShiftLeft(toUInt64(_offset), 1)))"
@@ -53,18 +58,24 @@ def version_expression(generation: int) -> str:
 def landing_query(table: Table, envelope: AvroSchema, generation: int) -> str:
     """Returns the INSERT for one block of `block_schema(envelope)`.
 
-    A required column that the record's schema lacks gets its type's default, as in a row from before it was added.
-    Raises ContractError if that column is part of the storage key.
+    A required column that the record's schema lacks gets its type's default, as in a row from before it was
+    added. Raises ContractError if that column is part of the storage key.
     """
     fields = {item.name: item for item in row_fields(envelope)}
-    missing = {*table.key, *storage_key_columns(table)} & {column.name for column in missing_required_columns(table, envelope)}
+    missing = {*table.key, *storage_key_columns(table)} & {
+        column.name for column in missing_required_columns(table, envelope)
+    }
     if missing:
         raise ContractError(
-            f"table {table.name!r}: the record's schema lacks {', '.join(map(repr, sorted(missing)))}, a column of its storage key",
+            f"table {table.name!r}: the record's schema lacks {', '.join(map(repr, sorted(missing)))}, a "
+            "column of its storage key",
             "the source dropped or renamed it: change the contract's key or order, and apply",
         )
     rendered = [_render(column, fields.get(avro_field(column.name))) for column in table.columns]
-    values = [f"    {item.value} AS {ch_name(column.name)}" for column, item in zip(table.columns, rendered, strict=True)]
+    values = [
+        f"    {item.value} AS {ch_name(column.name)}"
+        for column, item in zip(table.columns, rendered, strict=True)
+    ]
     values += [f"    {expression} AS {name}" for name, expression in _meta(generation).items()]
     checks = [
         "throwIf(_offset != _offset_again, 'the record was split at a wrong offset')",
@@ -87,9 +98,13 @@ def landing_query(table: Table, envelope: AvroSchema, generation: int) -> str:
 
 
 def tombstone_query(table: Table, generation: int) -> str:
-    """Returns the INSERT of deletes that have only a key, as JSON in ``key``, with ``_partition`` and ``_offset``."""
+    """Returns the INSERT of deletes that have only a key, as JSON in ``key``, with ``_partition`` and
+    ``_offset``."""
     keys = {name: table.column(name) for name in table.key}
-    values = {ch_name(name): f"JSONExtract(key, {ch_string(name)}, {ch_string(_json_type(column))})" for name, column in keys.items()}
+    values = {
+        ch_name(name): f"JSONExtract(key, {ch_string(name)}, {ch_string(_json_type(column))})"
+        for name, column in keys.items()
+    }
     values |= {
         "_shard": "''",
         "_partition": "_partition",
@@ -117,7 +132,9 @@ def _json_type(column: Column) -> str:
 def missing_required_columns(table: Table, envelope: AvroSchema) -> tuple[Column, ...]:
     """Returns the required columns that the record's schema does not have."""
     names = {item.name for item in row_fields(envelope)}
-    return tuple(column for column in table.columns if not column.nullable and avro_field(column.name) not in names)
+    return tuple(
+        column for column in table.columns if not column.nullable and avro_field(column.name) not in names
+    )
 
 
 def storage_key_columns(table: Table) -> tuple[str, ...]:
@@ -135,7 +152,10 @@ def _structure(envelope: AvroSchema) -> str:
 
 
 def _is_delete(table: Table) -> str:
-    """Returns an expression: 1 for a delete. An update that moves a row also deletes it at its old storage key: two rows of one record."""
+    """Returns an expression: 1 for a delete.
+
+    An update that moves a row also deletes it at its old storage key: two rows of one record.
+    """
     columns = storage_key_columns(table)
     if not columns:
         return "toUInt8(op = 'd')"
@@ -169,7 +189,9 @@ class _Value:
 
 def _render(column: Column, writer: Field | None) -> _Value:
     if writer is None:
-        return _Value("NULL" if column.nullable else f"defaultValueOfTypeName({ch_string(column_type(column))})")
+        return _Value(
+            "NULL" if column.nullable else f"defaultValueOfTypeName({ch_string(column_type(column))})"
+        )
     raw = f"tupleElement(row_image, {ch_string(writer.name)})"
     target = column_type(column)
     exact, converted = _converted(column.type, writer, raw)
@@ -259,6 +281,8 @@ def _wide(writer: Field, raw: str) -> str:
             if not writer.nullable:
                 return f"parseDateTime64BestEffort({raw}, 6, 'UTC')"
             # A function is also evaluated on the value behind a NULL, and fails for the empty text there.
-            return f"if(isNull({raw}), NULL, parseDateTime64BestEffort(ifNull({raw}, '1970-01-01'), 6, 'UTC'))"
+            return (
+                f"if(isNull({raw}), NULL, parseDateTime64BestEffort(ifNull({raw}, '1970-01-01'), 6, 'UTC'))"
+            )
         case _:
             return raw

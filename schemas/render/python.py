@@ -14,14 +14,21 @@ from schemas.table import ClickHouse, Column, Computed, Metadata, Shards, Source
 
 
 def contract_file(table: Table, review: Iterable[str] = (), left_out: Iterable[str] = ()) -> str:
-    """Returns the file. Privacy classes of the columns in `review` are marked for review; `left_out` columns are comments."""
+    """Returns the file.
+
+    Privacy classes of the columns in `review` are marked for review; `left_out` columns are comments.
+    """
     guessed = frozenset(review)
     lines = [_column(column, guessed=column.name in guessed) for column in table.columns]
     key = ", ".join(map(quoted, table.key)) + ("," if len(table.key) == 1 else "")
     more = [
         *([f"    tenant={quoted(table.tenant)},"] if table.tenant is not None else []),
         *([f"    clickhouse={_clickhouse(table.clickhouse)},"] if table.clickhouse != ClickHouse() else []),
-        *([f"    unknown_column={quoted(table.unknown_column)},"] if table.unknown_column != "evolve" else []),
+        *(
+            [f"    unknown_column={quoted(table.unknown_column)},"]
+            if table.unknown_column != "evolve"
+            else []
+        ),
         *(["    keyed_by_all_columns=True,"] if table.keyed_by_all_columns else []),
     ]
     return "\n".join(
@@ -62,7 +69,9 @@ def _constructor(column: Column) -> str:
 
 
 def _column(column: Column, *, guessed: bool) -> str:
-    values = f"{column.id}, {quoted(column.name)}, t.{_call(column.type)}, {privacy_expression(column.privacy)}"
+    values = (
+        f"{column.id}, {quoted(column.name)}, t.{_call(column.type)}, {privacy_expression(column.privacy)}"
+    )
     return f"        {_constructor(column)}({values}),{'  # review' if guessed else ''}"
 
 
@@ -106,10 +115,13 @@ def _clickhouse(storage: ClickHouse) -> str:
     order = ", ".join(map(quoted, storage.order_by)) + ("," if len(storage.order_by) == 1 else "")
     arguments: dict[str, Any] = {
         "order_by": f"({order})" if storage.order_by else None,
-        "partition_by": f"Month({quoted(storage.partition_by.column)})" if storage.partition_by is not None else None,
+        "partition_by": f"Month({quoted(storage.partition_by.column)})"
+        if storage.partition_by is not None
+        else None,
         "keep_days": storage.keep_days,
     }
-    return f"ClickHouse({', '.join(f'{name}={value}' for name, value in arguments.items() if value is not None)})"
+    written = ", ".join(f"{name}={value}" for name, value in arguments.items() if value is not None)
+    return f"ClickHouse({written})"
 
 
 def quoted(text: str) -> str:

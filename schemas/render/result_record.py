@@ -1,4 +1,5 @@
-"""Contract of a computed table -> the Avro schema of its records, as jobs write them; for results computed without Flink."""
+"""Contract of a computed table -> the Avro schema of its records, as jobs write them; for results computed
+without Flink."""
 
 from __future__ import annotations
 
@@ -25,7 +26,10 @@ SOURCE = {
 
 
 def envelope(table: Table) -> dict[str, Any]:
-    """Returns the schema. Raises ContractError for a type that jobs cannot write (`schemas.render.flink_sink.sink_type`)."""
+    """Returns the schema.
+
+    Raises ContractError for a type that jobs cannot write (`schemas.render.flink_sink.sink_type`).
+    """
     row = {"type": "record", "name": "Row", "fields": [_field(column) for column in table.columns]}
     fields = [
         {"name": "before", "type": ["null", row], "default": None},
@@ -58,6 +62,9 @@ def _avro(kind: t.Type) -> Any:
         case t.Text() | t.Enum() | t.Set() | t.Json():
             return "string"
         case t.DateTime() | t.Timestamp() | t.Time() | t.Bit() | t.Binary():
-            raise ContractError(f"jobs cannot write a column of type {type(kind).__name__}", "use DateTime(3), a number or text")
+            raise ContractError(
+                f"jobs cannot write a column of type {type(kind).__name__}",
+                "use DateTime(3), a number or text",
+            )
         case _:
             assert_never(kind)

@@ -15,7 +15,12 @@ from schemas.catalog import load as load_catalog
 from schemas.plan_step import Step
 from switchboard.plan import plan as planning
 
-MARKS = {"create": "[green]+[/green]", "change": "[yellow]~[/yellow]", "drop": "[red]-[/red]", "run": "[cyan]>[/cyan]"}
+MARKS = {
+    "create": "[green]+[/green]",
+    "change": "[yellow]~[/yellow]",
+    "drop": "[red]-[/red]",
+    "run": "[cyan]>[/cyan]",
+}
 
 
 def all_planners(ctx: Context) -> list[planning.Planner]:
@@ -35,14 +40,20 @@ def _planners(ctx: Context, control: ControlDatabase) -> list[planning.Planner]:
 
 
 def plan(ctx: typer.Context) -> None:
-    """Show the changes that the contracts require in topics, ClickHouse and Connect, and apply none of them."""
+    """Show the changes that the contracts require in topics, ClickHouse and Connect, and apply none of
+    them."""
     steps = planning.plan(all_planners(ctx.obj))
     for step in steps:
         show(step)
-    Console().print("nothing to do" if not steps else f"{len(steps)} steps; `switchboard apply` carries them out")
+    Console().print(
+        "nothing to do" if not steps else f"{len(steps)} steps; `switchboard apply` carries them out"
+    )
 
 
-def apply(ctx: typer.Context, allow: Annotated[list[str] | None, typer.Option(help="Allow this step to lose data.")] = None) -> None:
+def apply(
+    ctx: typer.Context,
+    allow: Annotated[list[str] | None, typer.Option(help="Allow this step to lose data.")] = None,
+) -> None:
     """Apply the plan to topics, ClickHouse and Connect. Idempotent."""
     control = _control(ctx.obj)
     with recorded(control, "apply", ctx.obj.settings.contracts) as detail:
@@ -58,8 +69,12 @@ def apply(ctx: typer.Context, allow: Annotated[list[str] | None, typer.Option(he
 
 def show(step: Step) -> None:
     console = Console(soft_wrap=True)
-    console.print(f"{MARKS[step.action]} {step.target} [bold]{step.subject}[/bold]: {step.summary}", highlight=False)
+    console.print(
+        f"{MARKS[step.action]} {step.target} [bold]{step.subject}[/bold]: {step.summary}", highlight=False
+    )
     for line in step.diff:
         console.print(f"    {line}", highlight=False, markup=False)
     if step.destructive:
-        console.print(f"    [red]loses data[/red]: allow it by --allow {step.approval_token}", highlight=False)
+        console.print(
+            f"    [red]loses data[/red]: allow it by --allow {step.approval_token}", highlight=False
+        )

@@ -26,7 +26,9 @@ class Planner(Protocol):
     def apply(self, step: Step) -> None: ...
 
 
-def make_planners(endpoints: Endpoints, settings: Settings, catalog: Catalog, control: ControlDatabase) -> list[Planner]:
+def make_planners(
+    endpoints: Endpoints, settings: Settings, catalog: Catalog, control: ControlDatabase
+) -> list[Planner]:
     return [
         TopicPlanner(endpoints, settings.topics, catalog, control),
         GroupPlanner(endpoints, settings.landing.group, catalog, control),
@@ -36,15 +38,21 @@ def make_planners(endpoints: Endpoints, settings: Settings, catalog: Catalog, co
 
 
 def plan(planners: Sequence[Planner]) -> list[Step]:
-    """Returns every step, in the order in which `apply` carries them out. Blocks for the servers; changes nothing."""
-    return sorted((step for planner in planners for step in planner.plan()), key=lambda step: (step.order, step.subject))
+    """Returns every step, in the order in which `apply` carries them out.
+
+    Blocks for the servers; changes nothing.
+    """
+    return sorted(
+        (step for planner in planners for step in planner.plan()), key=lambda step: (step.order, step.subject)
+    )
 
 
 def apply(planners: Sequence[Planner], allowed: frozenset[str], report: Callable[[Step], None]) -> int:
-    """Carries out the plan and the steps that follow from it; returns their number. Safe to repeat and to interrupt.
+    """Carries out the plan and the steps that follow from it; returns their number. Safe to repeat and to
+    interrupt.
 
-    `report` is called before each step. Raises RefusedError before the first step if one is destructive and its approval token
-    is not in `allowed`.
+    `report` is called before each step. Raises RefusedError before the first step if one is destructive and
+    its approval token is not in `allowed`.
     """
     by_name = {planner.name: planner for planner in planners}
     done: list[Step] = []
@@ -53,7 +61,8 @@ def apply(planners: Sequence[Planner], allowed: frozenset[str], report: Callable
         if refused:
             words = " ".join(f"--allow {step.approval_token}" for step in refused)
             raise RefusedError(
-                f"{len(refused)} steps would lose data: {', '.join(s.approval_token for s in refused)}", f"approve them by {words}"
+                f"{len(refused)} steps would lose data: {', '.join(s.approval_token for s in refused)}",
+                f"approve them by {words}",
             )
         for step in steps:
             report(step)

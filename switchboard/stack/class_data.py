@@ -1,7 +1,9 @@
-"""Class-data archives (JEP 350): a JVM that maps its classes from a file starts in two thirds of the CPU time.
+"""Class-data archives (JEP 350): a JVM that maps its classes from a file starts in two thirds of the CPU
+time.
 
-A server's first start records the classes that it loads, `store` writes them once it answers, and later starts map them. A JVM that
-cannot use an archive ignores it. JVMs without `jcmd`, such as runtimes without development tools, use none.
+A server's first start records the classes that it loads, `store` writes them once it answers, and later
+starts map them. A JVM that cannot use an archive ignores it. JVMs without `jcmd`, such as runtimes without
+development tools, use none.
 """
 
 from __future__ import annotations
@@ -21,9 +23,17 @@ QUIET = ("-Xlog:cds=off", "-Xlog:cds+dynamic=off")
 
 
 def archive(artefacts: Path, server: str, java: Path, jars: Iterable[Path]) -> Path:
-    """Returns the file of a server's archive, which may not exist. Its name depends on the JVM, the options and the jars."""
+    """Returns the file of a server's archive, which may not exist.
+
+    Its name depends on the JVM, the options and the jars.
+    """
     runtime = java.resolve()
-    known = (str(runtime), runtime.stat().st_mtime, os.environ.get("JAVA_TOOL_OPTIONS"), sorted(jar.name for jar in jars))
+    known = (
+        str(runtime),
+        runtime.stat().st_mtime,
+        os.environ.get("JAVA_TOOL_OPTIONS"),
+        sorted(jar.name for jar in jars),
+    )
     key = hashlib.sha256(repr(known).encode()).hexdigest()[:12]
     return artefacts.resolve() / FOLDER / f"{server}-{key}.jsa"
 
@@ -41,7 +51,8 @@ def is_possible(java: Path) -> bool:
 
 
 def store(file: Path, java: Path, pid: int) -> str:
-    """Writes the archive of a JVM that was started with `flags`, which pauses meanwhile. Blocks for some seconds.
+    """Writes the archive of a JVM that was started with `flags`, which pauses meanwhile. Blocks for some
+    seconds.
 
     Returns an empty string, or the reason of a failure.
     """

@@ -37,7 +37,10 @@ def _wanted(everything: bool) -> tuple[str, ...]:
 def down(
     ctx: typer.Context,
     discard: Annotated[
-        bool, typer.Option("--discard", help="Kill the servers and remove their data; logs and fetched packages stay.")
+        bool,
+        typer.Option(
+            "--discard", help="Kill the servers and remove their data; logs and fetched packages stay."
+        ),
     ] = False,
 ) -> None:
     """Stop the local stack. Its data stays for the next `up`."""
@@ -45,7 +48,8 @@ def down(
 
 
 def status(ctx: typer.Context) -> None:
-    """Show each server: whether it answers, its memory, its restarts, and the end of its log before the last crash."""
+    """Show each server: whether it answers, its memory, its restarts, and the end of its log before the last
+    crash."""
     home = ctx.obj.settings.home
     found = stack.statuses(home)
     if not found:
@@ -55,11 +59,20 @@ def status(ctx: typer.Context) -> None:
         answers = "yes" if health.answers(service.name, stack.endpoints(home)) else "no"
         restarts = str(len(service.crashes)) if service.crashes else "-"
         shown.add_row(
-            service.name, service.state, answers, str(service.pid), f"{service.seconds} s", f"{service.memory >> 20} MB", restarts
+            service.name,
+            service.state,
+            answers,
+            str(service.pid),
+            f"{service.seconds} s",
+            f"{service.memory >> 20} MB",
+            restarts,
         )
     console = Console()
     console.print(shown)
-    console.print(f"\n{sum(service.memory for service in found) >> 20} MB in total; logs are in {home}/logs", highlight=False)
+    console.print(
+        f"\n{sum(service.memory for service in found) >> 20} MB in total; logs are in {home}/logs",
+        highlight=False,
+    )
     for service in found:
         if service.crashes:
             _print_crash(console, service.crashes[-1])
@@ -67,18 +80,25 @@ def status(ctx: typer.Context) -> None:
 
 def _print_crash(console: Console, crash: Crash) -> None:
     at = dt.datetime.fromtimestamp(crash.at, dt.UTC)
-    console.print(f"\n{crash.service} crashed last at {at:%H:%M:%S} UTC ({crash.exit_reason}). The end of its log:", highlight=False)
+    console.print(
+        f"\n{crash.service} crashed last at {at:%H:%M:%S} UTC ({crash.exit_reason}). The end of its log:",
+        highlight=False,
+    )
     console.print(crash.log_tail or "(empty)", markup=False, highlight=False, soft_wrap=True)
 
 
-def logs(ctx: typer.Context, server: str, lines: Annotated[int, typer.Option(help="Number of lines.")] = 40) -> None:
+def logs(
+    ctx: typer.Context, server: str, lines: Annotated[int, typer.Option(help="Number of lines.")] = 40
+) -> None:
     """Print the end of a server's log."""
     if server not in services.FACTORIES:
         raise MisconfiguredError(f"there is no server {server!r}", f"one of {', '.join(services.FACTORIES)}")
     print(health.tail(ctx.obj.settings.home / "logs" / f"{server}.log", lines))
 
 
-def endpoints(ctx: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def endpoints(
+    ctx: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
+) -> None:
     """Print host, port, user and password of every server, for other clients."""
     values = plain(ctx.obj.endpoints)
     if as_json:
@@ -89,7 +109,10 @@ def endpoints(ctx: typer.Context, as_json: Annotated[bool, typer.Option("--json"
 
 
 def plain(value: Any) -> Any:
-    """Returns the value as JSON types, with passwords. As ``SWITCHBOARD_ENDPOINTS`` it replaces the local stack for any command."""
+    """Returns the value as JSON types, with passwords.
+
+    As ``SWITCHBOARD_ENDPOINTS`` it replaces the local stack for any command.
+    """
     if isinstance(value, BaseModel):
         return {name: plain(getattr(value, name)) for name in type(value).model_fields}
     if isinstance(value, SecretStr):

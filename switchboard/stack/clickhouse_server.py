@@ -1,7 +1,8 @@
 """ClickHouse as a server, from the engine on PyPI: ``python clickhouse_server.py HOME``.
 
-HOME has config.xml and users.xml. A query that never ends starts the engine's own listeners; SIGTERM ends it. The package's
-``__init__`` is not run, because it opens and closes an engine of its own, which ends process-wide pools.
+HOME has config.xml and users.xml. A query that never ends starts the engine's own listeners; SIGTERM ends it.
+The package's ``__init__`` is not run, because it opens and closes an engine of its own, which ends
+process-wide pools.
 """
 
 from __future__ import annotations

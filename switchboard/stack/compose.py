@@ -23,11 +23,18 @@ from switchboard.stack.state import new_cluster_id, new_password, write_private
 
 FILE = Path(__file__).parents[2] / "docker-compose.yml"
 ENVIRONMENT = Path(".switchboard") / "compose.env"
-PASSWORDS = ("MYSQL_ROOT_PASSWORD", "MYSQL_SWITCHBOARD_PASSWORD", "MYSQL_CDC_PASSWORD", "CLICKHOUSE_PASSWORD", "S3_PASSWORD")
+PASSWORDS = (
+    "MYSQL_ROOT_PASSWORD",
+    "MYSQL_SWITCHBOARD_PASSWORD",
+    "MYSQL_CDC_PASSWORD",
+    "CLICKHOUSE_PASSWORD",
+    "S3_PASSWORD",
+)
 
 
 def environment(file: Path) -> dict[str, str]:
-    """Returns the variables of the compose file from `file`; missing ones are generated and added to it, readable by its owner only."""
+    """Returns the variables of the compose file from `file`; missing ones are generated and added to it,
+    readable by its owner only."""
     lines = file.read_text().splitlines() if file.exists() else []
     values = dict(line.split("=", 1) for line in lines if "=" in line)
     for name in PASSWORDS:
@@ -58,8 +65,16 @@ def endpoints(values: dict[str, str]) -> Endpoints:
         kafka=KafkaEndpoint(bootstrap=f"{HOST}:9092"),
         registry=RegistryEndpoint(url=f"http://{HOST}:8081"),
         connect=ConnectEndpoint(url=f"http://{HOST}:8083", value_converter=plugins.CONVERTER.provider),
-        clickhouse=ClickHouseEndpoint(host=HOST, http_port=8123, tcp_port=9000, user="switchboard", password=secret("CLICKHOUSE_PASSWORD")),
-        s3=S3Endpoint(url=f"http://{HOST}:8333", access_key=seaweedfs.ACCESS_KEY, secret_key=secret("S3_PASSWORD")),
+        clickhouse=ClickHouseEndpoint(
+            host=HOST,
+            http_port=8123,
+            tcp_port=9000,
+            user="switchboard",
+            password=secret("CLICKHOUSE_PASSWORD"),
+        ),
+        s3=S3Endpoint(
+            url=f"http://{HOST}:8333", access_key=seaweedfs.ACCESS_KEY, secret_key=secret("S3_PASSWORD")
+        ),
         lake=LakeEndpoint(url=f"http://{HOST}:8181", warehouse=seaweedfs.WAREHOUSE),
         flink=FlinkEndpoint(url=f"http://{HOST}:8082"),
     )

@@ -1,7 +1,8 @@
-"""Records each server's crash with the end of its log: ``python crash_log.py LOGS`` is supervisord's event listener.
+"""Records each server's crash with the end of its log: ``python crash_log.py LOGS`` is supervisord's event
+listener.
 
-The server is restarted at once and continues the same log, so the end of the log is copied before that. Imports no other
-module of this project: it runs as a process of its own.
+The server is restarted at once and continues the same log, so the end of the log is copied before that.
+Imports no other module of this project: it runs as a process of its own.
 """
 
 from __future__ import annotations

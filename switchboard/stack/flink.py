@@ -32,7 +32,10 @@ STATE = {
 
 
 def fetch(artefacts: Path, java: Path, progress: Progress) -> None:
-    """Creates Flink's environment, fetches its jars and compiles this project's. Blocks for the network; safe to repeat and to kill."""
+    """Creates Flink's environment, fetches its jars and compiles this project's.
+
+    Blocks for the network; safe to repeat and to kill.
+    """
     jars.fetch(artefacts, JARS, progress)
     _make_environment(artefacts, progress)
     ours = artefacts / "jars" / "flink"
@@ -52,7 +55,18 @@ def _make_environment(artefacts: Path, progress: Progress) -> None:
     if uv is None:
         raise MisconfiguredError("uv, which creates Flink's environment, is missing", "run `make setup`")
     _run([uv, "venv", "-q", "--python", sys.executable, str(folder)])
-    _run([uv, "pip", "sync", "-q", "--require-hashes", "--python", str(folder / "bin" / "python"), str(REQUIREMENTS)])
+    _run(
+        [
+            uv,
+            "pip",
+            "sync",
+            "-q",
+            "--require-hashes",
+            "--python",
+            str(folder / "bin" / "python"),
+            str(REQUIREMENTS),
+        ]
+    )
     (folder / ".complete").write_text(stamp)
 
 
@@ -60,7 +74,9 @@ def _run(command: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=1800, check=False)
     if done.returncode != 0:
         detail = (done.stderr.strip() or "no message").splitlines()[-1]
-        raise TransientError(f"Flink's environment cannot be created: {detail}", "check the network and disk, try again")
+        raise TransientError(
+            f"Flink's environment cannot be created: {detail}", "check the network and disk, try again"
+        )
 
 
 def _home(artefacts: Path) -> Path:
@@ -69,7 +85,10 @@ def _home(artefacts: Path) -> Path:
 
 
 def client(home: Path, artefacts: Path, java: Path, at: FlinkEndpoint) -> FlinkClient:
-    """Returns a client of the cluster `at`. Writes its process's settings under `home`, where `flink_jobs.client.load` reads them."""
+    """Returns a client of the cluster `at`.
+
+    Writes its process's settings under `home`, where `flink_jobs.client.load` reads them.
+    """
     artefacts = artefacts.resolve()
     python = artefacts / "flink-venv" / "bin" / "python"
     options = f"{_java_options(python)} {C1_ONLY} -XX:+UseSerialGC"
@@ -93,7 +112,9 @@ def _program(name: str, home: Path, state: State, tools: Toolchain) -> Program:
     conf = _configure(home, kind, _settings((home / "flink").resolve(), state, python))
     script = _home(tools.artefacts) / "bin" / f"{kind}.sh"
     environment = {**_environment(home, tools.artefacts, tools.java), "FLINK_CONF_DIR": str(conf)}
-    return Program(name, ("/bin/bash", str(script), "start-foreground"), (home / "flink").resolve(), environment)
+    return Program(
+        name, ("/bin/bash", str(script), "start-foreground"), (home / "flink").resolve(), environment
+    )
 
 
 def _environment(home: Path, artefacts: Path, java: Path) -> dict[str, str]:

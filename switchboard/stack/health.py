@@ -32,10 +32,17 @@ def _http(url: str) -> bool:
 
 
 def _lake(lake: LakeEndpoint, s3: S3Endpoint) -> bool:
-    login = {"grant_type": "client_credentials", "client_id": s3.access_key, "client_secret": s3.secret_key.get_secret_value()}
+    login = {
+        "grant_type": "client_credentials",
+        "client_id": s3.access_key,
+        "client_secret": s3.secret_key.get_secret_value(),
+    }
     token = requests.post(f"{lake.url}/v1/oauth/tokens", data=login, timeout=3).json()["access_token"]
     headers = {"Authorization": f"Bearer {token}"}
-    return requests.get(f"{lake.url}/v1/{lake.warehouse}/namespaces", headers=headers, timeout=3).status_code == 200
+    return (
+        requests.get(f"{lake.url}/v1/{lake.warehouse}/namespaces", headers=headers, timeout=3).status_code
+        == 200
+    )
 
 
 def _seaweedfs(endpoints: Endpoints) -> bool:
@@ -50,11 +57,16 @@ CHECKS: dict[str, Check] = {
     "kafka": _kafka,
     "registry": lambda endpoints: _http(f"{endpoints.registry.confluent}/subjects"),
     "connect": lambda endpoints: _http(f"{endpoints.connect.url}/connectors"),
-    "clickhouse": lambda endpoints: _http(f"http://{endpoints.clickhouse.host}:{endpoints.clickhouse.http_port}/ping"),
+    "clickhouse": lambda endpoints: _http(
+        f"http://{endpoints.clickhouse.host}:{endpoints.clickhouse.http_port}/ping"
+    ),
     "seaweedfs": _seaweedfs,
-    "flink-jobmanager": lambda endpoints: endpoints.flink is not None and _http(f"{endpoints.flink.url}/overview"),
+    "flink-jobmanager": lambda endpoints: (
+        endpoints.flink is not None and _http(f"{endpoints.flink.url}/overview")
+    ),
     "flink-taskmanager": lambda endpoints: (
-        endpoints.flink is not None and requests.get(f"{endpoints.flink.url}/overview", timeout=3).json()["slots-total"] > 0
+        endpoints.flink is not None
+        and requests.get(f"{endpoints.flink.url}/overview", timeout=3).json()["slots-total"] > 0
     ),
 }
 

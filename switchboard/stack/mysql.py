@@ -1,4 +1,5 @@
-"""MySQL as a plain process: an installed mysqld 8.0 or newer, else Debian's packages, unpacked without root."""
+"""MySQL as a plain process: an installed mysqld 8.0 or newer, else Debian's packages, unpacked without
+root."""
 
 from __future__ import annotations
 
@@ -28,7 +29,10 @@ class MySqlProgram:
 
 
 def find_or_fetch(artefacts: Path, progress: Progress) -> MySqlProgram:
-    """Returns the installed mysqld, or the fetched one. Blocks while packages are fetched; raises MisconfiguredError."""
+    """Returns the installed mysqld, or the fetched one.
+
+    Blocks while packages are fetched; raises MisconfiguredError.
+    """
     return _installed() or _unpacked(artefacts, progress)
 
 
@@ -36,7 +40,9 @@ def _installed() -> MySqlProgram | None:
     program = shutil.which("mysqld") or shutil.which("mysqld", path=SYSTEM_FOLDERS)
     if program is None:
         return None
-    output = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=30, check=False).stdout
+    output = subprocess.run(
+        [program, "--version"], capture_output=True, text=True, timeout=30, check=False
+    ).stdout
     found = re.search(r"Ver (\d+)\.(\d+)", output)
     if found is None or "MariaDB" in output or int(found.group(1)) < 8:
         return None
@@ -66,7 +72,8 @@ def _unpack(artefacts: Path, root: Path, progress: Progress) -> None:
     for tool in ("apt-get", "apt-cache", "dpkg-deb"):
         if shutil.which(tool) is None:
             raise MisconfiguredError(
-                f"no mysqld 8.0 or newer is installed, and {tool} is missing to fetch one", "install MySQL 8.0 or newer"
+                f"no mysqld 8.0 or newer is installed, and {tool} is missing to fetch one",
+                "install MySQL 8.0 or newer",
             )
     apt = artefacts / "apt"
     shutil.rmtree(root, ignore_errors=True)
@@ -76,7 +83,9 @@ def _unpack(artefacts: Path, root: Path, progress: Progress) -> None:
     pinned = versions()["debian"]
     available = _run(["apt-cache", *options, "madison", pinned["packages"][0]])
     version = choose_version(
-        pinned["version"], [line.split("|")[1].strip() for line in available.splitlines() if line.count("|") == 2], progress
+        pinned["version"],
+        [line.split("|")[1].strip() for line in available.splitlines() if line.count("|") == 2],
+        progress,
     )
     wanted = [f"{package}={version}" for package in pinned["packages"]]
     _run(["apt-get", *options, "-qq", "-y", "--download-only", "--no-install-recommends", "install", *wanted])
@@ -88,7 +97,8 @@ def _unpack(artefacts: Path, root: Path, progress: Progress) -> None:
 
 
 def choose_version(pinned: str, available: list[str], progress: Progress) -> str:
-    """Returns the pinned version, else the newest of its series (9.7), with a note. `available` are the mirror's, newest first.
+    """Returns the pinned version, else the newest of its series (9.7), with a note. `available` are the
+    mirror's, newest first.
 
     Raises MisconfiguredError if the mirror has none of the series.
     """
@@ -98,10 +108,13 @@ def choose_version(pinned: str, available: list[str], progress: Progress) -> str
     same = [version for version in available if version.startswith(f"{series}.")]
     if not same:
         raise MisconfiguredError(
-            f"the Debian mirror has neither MySQL {pinned} nor another {series}: it has {', '.join(available) or 'none'}",
+            f"the Debian mirror has neither MySQL {pinned} nor another {series}: it has "
+            f"{', '.join(available) or 'none'}",
             "install MySQL 8.0 or newer, or set a version that it has in switchboard/stack/versions.toml",
         )
-    progress.report(f"  NOTE: the Debian mirror no longer has MySQL {pinned}; using {same[0]}, which is not tested")
+    progress.report(
+        f"  NOTE: the Debian mirror no longer has MySQL {pinned}; using {same[0]}, which is not tested"
+    )
     return same[0]
 
 
@@ -133,7 +146,9 @@ def _mirror() -> str:
     files = [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))]
     for file in files:
         if file.is_file():
-            found = re.search(r"^(?:URIs:\s*|deb\s+(?:\[[^]]*\]\s*)?)(\S+/debian)/?(?:\s|$)", file.read_text(), re.M)
+            found = re.search(
+                r"^(?:URIs:\s*|deb\s+(?:\[[^]]*\]\s*)?)(\S+/debian)/?(?:\s|$)", file.read_text(), re.M
+            )
             if found:
                 return found.group(1)
     raise MisconfiguredError(
@@ -147,5 +162,7 @@ def _run(command: list[str]) -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     if done.returncode != 0:
         detail = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()[-1]
-        raise TransientError(f"{command[0]} failed while fetching MySQL: {detail}", "check the network and disk, try again")
+        raise TransientError(
+            f"{command[0]} failed while fetching MySQL: {detail}", "check the network and disk, try again"
+        )
     return done.stdout

@@ -1,4 +1,5 @@
-"""Compiles the plugins for Connect and Flink with a compiler that is a jar, so that a Java runtime suffices."""
+"""Compiles the plugins for Connect and Flink with a compiler that is a jar, so that a Java runtime
+suffices."""
 
 from __future__ import annotations
 
@@ -18,7 +19,10 @@ MIN_JAVA = "17"
 
 @dataclass(frozen=True)
 class Plugin:
-    """Source files, packed as `jar`. If `service` is set, Java's service loader finds the class `provider` for it."""
+    """Source files, packed as `jar`.
+
+    If `service` is set, Java's service loader finds the class `provider` for it.
+    """
 
     sources: tuple[Path, ...]
     jar: str
@@ -39,7 +43,8 @@ FORMAT = Plugin(
     "switchboard.flink.ChangeRecordFormat",
 )
 FUNCTIONS = Plugin(
-    tuple(ROOT / "flink_jobs" / "plugin" / name for name in ("AgentSessions.java", "Largest.java")), "switchboard-functions.jar"
+    tuple(ROOT / "flink_jobs" / "plugin" / name for name in ("AgentSessions.java", "Largest.java")),
+    "switchboard-functions.jar",
 )
 
 
@@ -48,7 +53,10 @@ def build(plugin: Plugin, java: Path, jars: Path, libraries: Iterable[Path], tar
 
     `jars` has the compiler's folder. Raises MisconfiguredError with the compiler's output.
     """
-    jar, source = target / plugin.jar, hashlib.sha256(b"".join(path.read_bytes() for path in plugin.sources)).hexdigest().encode()
+    jar, source = (
+        target / plugin.jar,
+        hashlib.sha256(b"".join(path.read_bytes() for path in plugin.sources)).hexdigest().encode(),
+    )
     if jar.exists() and zipfile.ZipFile(jar).comment == source:
         return jar
     with tempfile.TemporaryDirectory(dir=target) as scratch:
@@ -59,7 +67,9 @@ def build(plugin: Plugin, java: Path, jars: Path, libraries: Iterable[Path], tar
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         if done.returncode != 0:
             output = " ".join((done.stderr + done.stdout).split())[:500]
-            raise MisconfiguredError(f"{plugin.jar} does not compile: {output}", "do the pinned libraries and ECJ fit it?")
+            raise MisconfiguredError(
+                f"{plugin.jar} does not compile: {output}", "do the pinned libraries and ECJ fit it?"
+            )
         return _pack(plugin, Path(scratch), jar, source)
 
 

@@ -11,8 +11,8 @@ from switchboard.stack.state import State
 
 HOST = "127.0.0.1"
 C1_ONLY = "-XX:TieredStopAtLevel=1"
-"""For all JVMs but Flink's TaskManager: HotSpot's second compiler would take CPU from the other servers' starts, and benchmarks of
-landing and lag show no difference later."""
+"""For all JVMs but Flink's TaskManager: HotSpot's second compiler would take CPU from the other servers'
+starts, and benchmarks of landing and lag show no difference later."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,16 @@ Factory = Callable[[Path, State, Toolchain], Program]
 def java_command(tools: Toolchain, folders: tuple[str, ...], heap: str, *arguments: str) -> tuple[str, ...]:
     """Returns a JVM's command line with the jars of these folders; `heap` such as ``640m``."""
     classpath = ":".join(str((tools.artefacts / "jars" / name).resolve() / "*") for name in folders)
-    return (str(tools.java), C1_ONLY, f"-Xmx{heap}", "-Xms128m", "-XX:+ExitOnOutOfMemoryError", "-cp", classpath, *arguments)
+    return (
+        str(tools.java),
+        C1_ONLY,
+        f"-Xmx{heap}",
+        "-Xms128m",
+        "-XX:+ExitOnOutOfMemoryError",
+        "-cp",
+        classpath,
+        *arguments,
+    )
 
 
 def log4j(folder: Path) -> str:

@@ -23,7 +23,8 @@ ERROR_PATTERN = re.compile(r"\b(error|exception|fatal|failed|cannot|no space)", 
 def wait(service: str, home: Path, endpoints: Endpoints, ports: tuple[int, ...], limit: float = 120) -> None:
     """Blocks until the service answers.
 
-    Raises PortTakenError, or TransientError with the last error of its log: after `MAX_CRASHES` crashes or `limit` seconds.
+    Raises PortTakenError, or TransientError with the last error of its log: after `MAX_CRASHES` crashes or
+    `limit` seconds.
     """
     logs = home / "logs"
     started = time.monotonic()
@@ -37,7 +38,9 @@ def wait(service: str, home: Path, endpoints: Endpoints, ports: tuple[int, ...],
             return
         crashed = now
         if crashed - before >= MAX_CRASHES:
-            raise _failed(f"{service} crashed {crashed - before} times while it started", logs / f"{service}.log")
+            raise _failed(
+                f"{service} crashed {crashed - before} times while it started", logs / f"{service}.log"
+            )
         if time.monotonic() - started > limit:
             raise _failed(f"{service} does not answer after {limit:.0f} s", logs / f"{service}.log")
         time.sleep(0.1)
@@ -58,7 +61,12 @@ def _failed(what: str, log: Path) -> TransientError:
 
 
 def last_error(log: Path) -> str:
-    """Returns the last line of a log that matches `ERROR_PATTERN`, else its last line; stack frames are skipped."""
-    lines = [line.strip() for line in health.tail(log, 200).splitlines() if line.strip() and not re.match(r"\s*(at |\.\.\. \d)", line)]
+    """Returns the last line of a log that matches `ERROR_PATTERN`, else its last line; stack frames are
+    skipped."""
+    lines = [
+        line.strip()
+        for line in health.tail(log, 200).splitlines()
+        if line.strip() and not re.match(r"\s*(at |\.\.\. \d)", line)
+    ]
     errors = [line for line in lines if ERROR_PATTERN.search(line)]
     return (errors or lines or ["(no log)"])[-1][:300]

@@ -29,7 +29,8 @@ FLAGS_OF_PORTS = {
     "seaweedfs_filer_grpc": "filer.port.grpc",
     "seaweedfs_admin_grpc": "admin.port.grpc",
 }
-"""All ports are set: by default a gRPC port is the HTTP port plus 10,000, which is invalid for a high port."""
+"""All ports are set: by default a gRPC port is the HTTP port plus 10,000, which is invalid for a high port.
+"""
 PORTS = tuple(FLAGS_OF_PORTS)
 
 
@@ -57,7 +58,9 @@ def program(home: Path, state: State, tools: Toolchain) -> Program:
     }
     command = (str(_binary()), "mini", *(f"-{name}={value}" for name, value in flags.items()))
     secret = state.passwords["s3"]
-    return Program("seaweedfs", command, folder, {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": secret})
+    return Program(
+        "seaweedfs", command, folder, {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": secret}
+    )
 
 
 def _binary() -> Path:

@@ -12,14 +12,27 @@ from xml.sax.saxutils import escape
 from core.errors import MisconfiguredError
 from core.settings import CONNECT_GROUP, CONNECT_OFFSET_TOPIC
 from switchboard.stack import class_data, flink, seaweedfs
-from switchboard.stack.program import C1_ONLY, HOST, Factory, Program, Toolchain, java_command, log4j, properties
+from switchboard.stack.program import (
+    C1_ONLY,
+    HOST,
+    Factory,
+    Program,
+    Toolchain,
+    java_command,
+    log4j,
+    properties,
+)
 from switchboard.stack.state import State, write_private
 
 BASE = ("mysql", "kafka", "registry", "connect", "clickhouse")
 OPTIONAL = ("seaweedfs", "flink-jobmanager", "flink-taskmanager")
 FOLDERS = ("mysql", "kafka", "registry", "connect", "clickhouse", "seaweedfs", "flink")
 """Folders under a stack's home that the services write."""
-DEPENDENCIES = {"registry": ("kafka",), "connect": ("kafka", "registry"), "flink-taskmanager": ("flink-jobmanager",)}
+DEPENDENCIES = {
+    "registry": ("kafka",),
+    "connect": ("kafka", "registry"),
+    "flink-taskmanager": ("flink-jobmanager",),
+}
 PORTS_OF = {
     "mysql": ("mysql",),
     "kafka": ("kafka", "kafka_controller"),
@@ -38,7 +51,9 @@ KEEP_ALIVE_SECONDS = 2.0
 
 def archive_of(server: str, tools: Toolchain) -> Path:
     """Returns the file of the server's class-data archive."""
-    return class_data.archive(tools.artefacts, server, tools.java, (tools.artefacts / "jars" / JARS_OF[server]).glob("*.jar"))
+    return class_data.archive(
+        tools.artefacts, server, tools.java, (tools.artefacts / "jars" / JARS_OF[server]).glob("*.jar")
+    )
 
 
 def mysql(home: Path, state: State, tools: Toolchain) -> Program:
@@ -54,7 +69,10 @@ def mysql(home: Path, state: State, tools: Toolchain) -> Program:
         lines.append(f"CREATE USER IF NOT EXISTS '{user}'@'%' IDENTIFIED BY '{state.passwords[secret]}';")
         lines.append(f"ALTER USER '{user}'@'%' IDENTIFIED BY '{state.passwords[secret]}';")
     lines.append("GRANT ALL PRIVILEGES ON *.* TO 'switchboard'@'%' WITH GRANT OPTION;")
-    lines.append("GRANT SELECT, RELOAD, SHOW DATABASES, REPLICATION SLAVE, REPLICATION CLIENT, LOCK TABLES ON *.* TO 'cdc'@'%';")
+    lines.append(
+        "GRANT SELECT, RELOAD, SHOW DATABASES, REPLICATION SLAVE, REPLICATION CLIENT, LOCK TABLES ON *.* TO "
+        "'cdc'@'%';"
+    )
     write_private(folder / "users.sql", "\n".join(lines) + "\n")
     server = (
         f"--init-file={folder / 'users.sql'}",
@@ -70,7 +88,8 @@ def mysql(home: Path, state: State, tools: Toolchain) -> Program:
         "--binlog-expire-logs-seconds=604800",
         "--default-time-zone=+00:00",
         "--innodb-buffer-pool-size=128M",
-        "--innodb-flush-log-at-trx-commit=2",  # with the next: commits survive a crash of the process, not of the machine
+        # with the next: commits survive a crash of the process, not of the machine
+        "--innodb-flush-log-at-trx-commit=2",
         "--sync-binlog=0",
         "--performance-schema=OFF",
         "--secure-file-priv=NULL",
@@ -84,7 +103,9 @@ def _initialize_mysql(folder: Path, command: tuple[str, ...]) -> None:
     if data.exists():  # incomplete, of an interrupted setup
         subprocess.run(["rm", "-rf", str(data)], check=True)
     folder.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run([*command, "--initialize-insecure"], capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(
+        [*command, "--initialize-insecure"], capture_output=True, text=True, timeout=300, check=False
+    )
     if done.returncode != 0:
         errors = [line for line in done.stderr.splitlines() if "[ERROR]" in line] or ["no message"]
         raise MisconfiguredError(f"MySQL cannot create its data folder: {errors[0]}", "is the disk full?")
@@ -98,7 +119,9 @@ def kafka(home: Path, state: State, tools: Toolchain) -> Program:
     if not (folder / "data" / "meta.properties").exists():
         _format_kafka(folder, state, tools, log)
     flags = class_data.flags(archive_of("kafka", tools), tools.java)
-    command = java_command(tools, ("kafka",), "640m", *flags, log, "kafka.Kafka", str(folder / "server.properties"))
+    command = java_command(
+        tools, ("kafka",), "640m", *flags, log, "kafka.Kafka", str(folder / "server.properties")
+    )
     return Program("kafka", command, folder)
 
 
@@ -134,33 +157,56 @@ def _kafka_settings(folder: Path, state: State) -> dict[str, object]:
 
 
 def _format_kafka(folder: Path, state: State, tools: Toolchain, log: str) -> None:
-    arguments = ("format", "-t", state.cluster_id, "-c", str(folder / "server.properties"), "--ignore-formatted")
+    arguments = (
+        "format",
+        "-t",
+        state.cluster_id,
+        "-c",
+        str(folder / "server.properties"),
+        "--ignore-formatted",
+    )
     flags = class_data.flags(archive_of("kafka", tools), tools.java)
     command = java_command(tools, ("kafka",), "256m", *flags, log, "kafka.tools.StorageTool", *arguments)
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     if done.returncode != 0:
         detail = (done.stderr + done.stdout).strip().splitlines()[-1:]
-        raise MisconfiguredError(f"Kafka cannot format its data folder: {''.join(detail)}", "is the disk full?")
+        raise MisconfiguredError(
+            f"Kafka cannot format its data folder: {''.join(detail)}", "is the disk full?"
+        )
 
 
 def registry(home: Path, state: State, tools: Toolchain) -> Program:
     folder = (home / "registry").resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    runner = next((tools.artefacts / "jars" / "registry").resolve().glob("apicurio-registry-app-*-runner.jar"))
+    runner = next(
+        (tools.artefacts / "jars" / "registry").resolve().glob("apicurio-registry-app-*-runner.jar")
+    )
     flags = (
         f"-Dquarkus.http.host={HOST}",
         f"-Dquarkus.http.port={state.ports['registry']}",
         "-Dapicurio.storage.kind=kafkasql",
         f"-Dapicurio.kafkasql.bootstrap.servers={HOST}:{state.ports['kafka']}",
         f"-Dapicurio.kafkasql.topic={'switchboard.registry'}",
-        "-Dapicurio.kafkasql.consumer.poll.timeout=500",  # at every start it waits this long for its snapshot; default 5000
+        # at every start it waits this long for its snapshot; default 5000
+        "-Dapicurio.kafkasql.consumer.poll.timeout=500",
         "-Dquarkus.log.level=WARN",
         '-Dquarkus.log.category."io.apicurio".level=WARN',
         "-Dquarkus.http.access-log.enabled=false",
     )
     archive = class_data.flags(archive_of("registry", tools), tools.java)
-    command = (str(tools.java), "-Xmx384m", "-XX:+UseSerialGC", C1_ONLY, *archive, *flags, "-jar", str(runner))
-    return Program("registry", command, folder, stop_seconds=5)  # its data is in Kafka, and it ignores SIGTERM while it starts
+    command = (
+        str(tools.java),
+        "-Xmx384m",
+        "-XX:+UseSerialGC",
+        C1_ONLY,
+        *archive,
+        *flags,
+        "-jar",
+        str(runner),
+    )
+    return Program(
+        "registry", command, folder, stop_seconds=5
+    )  # its data is in Kafka, and it ignores SIGTERM while it starts
 
 
 def connect(home: Path, state: State, tools: Toolchain) -> Program:
@@ -202,9 +248,13 @@ def connect(home: Path, state: State, tools: Toolchain) -> Program:
     write_private(folder / "connect.properties", properties(settings))
     main = "org.apache.kafka.connect.cli.ConnectDistributed"
     flags = class_data.flags(archive_of("connect", tools), tools.java)
-    command = java_command(tools, ("kafka",), "768m", *flags, log4j(folder), main, str(folder / "connect.properties"))
+    command = java_command(
+        tools, ("kafka",), "768m", *flags, log4j(folder), main, str(folder / "connect.properties")
+    )
     environment = {CDC_PASSWORD: state.passwords["mysql_cdc"]}
-    return Program("connect", command, folder, environment, stop_seconds=10)  # it ends only after it has started
+    return Program(
+        "connect", command, folder, environment, stop_seconds=10
+    )  # it ends only after it has started
 
 
 def clickhouse(home: Path, state: State, tools: Toolchain) -> Program:
@@ -235,8 +285,8 @@ def _clickhouse_config(state: State) -> str:
 def _clickhouse_users(state: State) -> str:
     digest = hashlib.sha256(state.passwords["clickhouse"].encode()).hexdigest()
     grants = (
-        "SHOW, SELECT, INSERT, ALTER, CREATE DATABASE, CREATE TABLE, CREATE VIEW, CREATE DICTIONARY, DROP, TRUNCATE, "
-        "OPTIMIZE, KILL QUERY, SYSTEM, dictGet ON *.*",
+        "SHOW, SELECT, INSERT, ALTER, CREATE DATABASE, CREATE TABLE, CREATE VIEW, CREATE DICTIONARY, DROP, "
+        "TRUNCATE, OPTIMIZE, KILL QUERY, SYSTEM, dictGet ON *.*",
         "S3 ON *.*",
         "KAFKA ON *.*",
         "CREATE TEMPORARY TABLE ON *.*",

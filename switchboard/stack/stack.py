@@ -26,7 +26,18 @@ from core.settings import (
     RegistryEndpoint,
 )
 from flink_jobs.client import FlinkClient
-from switchboard.stack import class_data, flink, jars, java, mysql, plugins, readiness, seaweedfs, services, state
+from switchboard.stack import (
+    class_data,
+    flink,
+    jars,
+    java,
+    mysql,
+    plugins,
+    readiness,
+    seaweedfs,
+    services,
+    state,
+)
 from switchboard.stack.program import HOST, Program, Toolchain
 from switchboard.stack.progress import Progress
 from switchboard.stack.state import PortTakenError, State
@@ -36,10 +47,14 @@ PORT_ATTEMPTS = 5
 JARS = ("kafka", "debezium", "converter", "compiler", "registry")
 
 
-def setup(home: Path, progress: Progress, artefacts: Path | None = None, wanted: Iterable[str] = services.BASE) -> Toolchain:
+def setup(
+    home: Path, progress: Progress, artefacts: Path | None = None, wanted: Iterable[str] = services.BASE
+) -> Toolchain:
     """Fetches missing packages of the wanted services. Blocks for the network; safe to repeat and to kill."""
     if sys.platform != "linux" or os.uname().machine != "x86_64":
-        raise MisconfiguredError("the local stack runs on Linux x86-64 only", "use docker-compose.yml elsewhere")
+        raise MisconfiguredError(
+            "the local stack runs on Linux x86-64 only", "use docker-compose.yml elsewhere"
+        )
     store = (artefacts or home / "artefacts").resolve()
     store.mkdir(parents=True, exist_ok=True)
     with FileLock(store / ".lock", timeout=1800):
@@ -52,10 +67,13 @@ def setup(home: Path, progress: Progress, artefacts: Path | None = None, wanted:
         return Toolchain(store, runtime, mysql.find_or_fetch(store, progress))
 
 
-def up(home: Path, progress: Progress, wanted: tuple[str, ...] = services.BASE, artefacts: Path | None = None) -> Endpoints:
+def up(
+    home: Path, progress: Progress, wanted: tuple[str, ...] = services.BASE, artefacts: Path | None = None
+) -> Endpoints:
     """Starts the wanted services that do not run, and blocks until each answers.
 
-    A port that another process has taken meanwhile, such as a stack that starts at the same time, is replaced.
+    A port that another process has taken meanwhile, such as a stack that starts at the same time, is
+    replaced.
     """
     tools = setup(home, progress, artefacts, wanted)
     with FileLock(home / ".lock", timeout=300):
@@ -71,7 +89,9 @@ def up(home: Path, progress: Progress, wanted: tuple[str, ...] = services.BASE, 
 
 def _bring_up(home: Path, tools: Toolchain, wanted: tuple[str, ...], progress: Progress) -> Endpoints:
     running = frozenset(running_services(home))
-    held = {name for service in running for name in services.PORTS_OF.get(service, ())} | ({"supervisor"} if running else set())
+    held = {name for service in running for name in services.PORTS_OF.get(service, ())} | (
+        {"supervisor"} if running else set()
+    )
     current = state.prepare(home, frozenset(held), {*wanted, *running})
     supervisord = Supervisord(home, current)
     if not supervisord.alive():
@@ -89,7 +109,13 @@ def _bring_up(home: Path, tools: Toolchain, wanted: tuple[str, ...], progress: P
 
 
 def _wait(home: Path, current: State, service: str, limit: float = 120) -> None:
-    readiness.wait(service, home, endpoints(home), tuple(current.ports[name] for name in services.PORTS_OF.get(service, ())), limit)
+    readiness.wait(
+        service,
+        home,
+        endpoints(home),
+        tuple(current.ports[name] for name in services.PORTS_OF.get(service, ())),
+        limit,
+    )
 
 
 def _start(
@@ -117,7 +143,11 @@ def _start(
 def _store_class_data(home: Path, tools: Toolchain, started: list[str], progress: Progress) -> None:
     """Stores the class data of started services without an archive, for later starts."""
     files = {name: services.archive_of(name, tools) for name in started if name in services.JARS_OF}
-    recording = {status.name: status.pid for status in statuses(home) if status.name in files and not files[status.name].exists()}
+    recording = {
+        status.name: status.pid
+        for status in statuses(home)
+        if status.name in files and not files[status.name].exists()
+    }
     if not recording or not class_data.is_possible(tools.java):
         return
     began = time.monotonic()
@@ -139,7 +169,10 @@ def down(home: Path) -> None:
 
 
 def discard(home: Path) -> None:
-    """Kills all services and removes their data; logs and fetched packages stay. Blocks until no process is left."""
+    """Kills all services and removes their data; logs and fetched packages stay.
+
+    Blocks until no process is left.
+    """
     with FileLock(home / ".lock", timeout=300):
         current = state.load(home)
         Supervisord(home, current).kill()
@@ -206,7 +239,9 @@ def endpoints(home: Path) -> Endpoints:
         ),
         kafka=KafkaEndpoint(bootstrap=f"{HOST}:{port['kafka']}"),
         registry=RegistryEndpoint(url=f"http://{HOST}:{port['registry']}"),
-        connect=ConnectEndpoint(url=f"http://{HOST}:{port['connect']}", value_converter=plugins.CONVERTER.provider),
+        connect=ConnectEndpoint(
+            url=f"http://{HOST}:{port['connect']}", value_converter=plugins.CONVERTER.provider
+        ),
         clickhouse=ClickHouseEndpoint(
             host=HOST,
             http_port=port["clickhouse_http"],

@@ -1,4 +1,5 @@
-"""The state of a stack between starts: ports and passwords, in ``<home>/state.json``, readable by its owner only."""
+"""The state of a stack between starts: ports and passwords, in ``<home>/state.json``, readable by its owner
+only."""
 
 from __future__ import annotations
 
@@ -51,7 +52,10 @@ class PortTakenError(MisconfiguredError):
     """Another process listens on a port of `service`."""
 
     def __init__(self, service: str, port: int) -> None:
-        super().__init__(f"port {port}, for {service}, is used by another process", "run `switchboard up` again: it uses another port")
+        super().__init__(
+            f"port {port}, for {service}, is used by another process",
+            "run `switchboard up` again: it uses another port",
+        )
         self.service = service
 
 
@@ -59,13 +63,16 @@ def load(home: Path) -> State:
     """Raises MisconfiguredError if there has never been a stack in `home`."""
     try:
         values = json.loads((home / "state.json").read_text())
-        return State(**{name: value for name, value in values.items() if name in State.__dataclass_fields__})  # others: of another version
+        return State(
+            **{name: value for name, value in values.items() if name in State.__dataclass_fields__}
+        )  # others: of another version
     except FileNotFoundError:
         raise MisconfiguredError("the stack is not up", "run `switchboard up`") from None
 
 
 def prepare(home: Path, running: frozenset[str], services: Iterable[str] = ()) -> State:
-    """Returns the state for the next start of `services`: the present one, with free ports in place of taken ones.
+    """Returns the state for the next start of `services`: the present one, with free ports in place of taken
+    ones.
 
     `running` are the names of ports that this stack's processes listen on.
     """
@@ -89,7 +96,8 @@ def new_password() -> str:
 
 
 def new_cluster_id() -> str:
-    """22 characters of URL-safe base64, as Kafka encodes them; the first is never a dash, which its tools would parse as an option."""
+    """22 characters of URL-safe base64, as Kafka encodes them; the first is never a dash, which its tools
+    would parse as an option."""
     return next(text for text in iter(lambda: secrets.token_urlsafe(16), None) if not text.startswith("-"))
 
 

@@ -61,21 +61,42 @@ class Supervisord:
             return False
 
     def launch(self) -> None:
-        """Starts supervisord without services, after it has ended the processes of an earlier, killed one. Raises PortTakenError."""
+        """Starts supervisord without services, after it has ended the processes of an earlier, killed one.
+
+        Raises PortTakenError.
+        """
         end_processes(self._home)
         (self._home / "logs").mkdir(parents=True, exist_ok=True)
         (self._home / "logs" / crash_log.FILE).unlink(missing_ok=True)
         write_private(self._home / "supervisord.conf", self._config([]))
         environment = {**os.environ, STACK_VARIABLE: str(self._home)}
-        command = [sys.executable, "-W", "ignore", "-m", "supervisor.supervisord", "-c", str(self._home / "supervisord.conf")]
+        command = [
+            sys.executable,
+            "-W",
+            "ignore",
+            "-m",
+            "supervisor.supervisord",
+            "-c",
+            str(self._home / "supervisord.conf"),
+        ]
         with (self._home / "logs" / "supervisord.err").open("w") as errors:
-            subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, cwd=self._home, check=False)
+            subprocess.run(
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=errors,
+                stderr=errors,
+                cwd=self._home,
+                check=False,
+            )
         if PORT_TAKEN in (self._home / "logs" / "supervisord.err").read_text():
             raise PortTakenError("supervisor", self._state.ports["supervisor"])
         deadline = time.monotonic() + 20
         while not self.alive():
             if time.monotonic() > deadline:
-                raise TransientError("supervisord does not start", f"see {self._home / 'logs' / 'supervisord.err'}")
+                raise TransientError(
+                    "supervisord does not start", f"see {self._home / 'logs' / 'supervisord.err'}"
+                )
             time.sleep(0.05)
 
     def start(self, programs: list[Program], existing: list[Program]) -> None:
@@ -109,11 +130,14 @@ class Supervisord:
         ]
 
     def stop_service(self, name: str, *, at_once: bool = False) -> None:
-        """Blocks until it has ended: by SIGKILL `at_once`, else by SIGTERM, and by SIGKILL after its `Program.stop_seconds`."""
+        """Blocks until it has ended: by SIGKILL `at_once`, else by SIGTERM, and by SIGKILL after its
+        `Program.stop_seconds`."""
         with contextlib.suppress(xmlrpc.client.Fault):  # unknown, or not running
             if at_once:
                 self._call("signalProcess", name, "STOP")  # else it would handle the SIGTERM of stopProcess
-            self._call("stopProcess", name, False)  # without waiting: supervisord would use a whole core meanwhile
+            self._call(
+                "stopProcess", name, False
+            )  # without waiting: supervisord would use a whole core meanwhile
             if at_once:
                 self._call("signalProcess", name, "KILL")
             while self._call("getProcessInfo", name)["statename"] == "STOPPING":
@@ -140,14 +164,15 @@ class Supervisord:
 
     def _config(self, programs: list[Program]) -> str:
         logs = self._home / "logs"
+        listener = _quoted((sys.executable, "-I", crash_log.__file__, str(logs)))
         sections = [
             f"[supervisord]\nlogfile={logs / 'supervisord.log'}\npidfile={self._home / 'supervisord.pid'}\n"
             f"childlogdir={logs}\nsilent=true\n",
             f"[inet_http_server]\nport={HOST}:{self._state.ports['supervisor']}\nusername=switchboard\n"
             f"password={self._state.passwords['supervisor']}\n",
             "[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n",
-            f"[eventlistener:{LISTENER}]\ncommand={_quoted((sys.executable, '-I', crash_log.__file__, str(logs)))}\n"
-            f"events={crash_log.EVENTS}\nstderr_logfile={logs / (LISTENER + '.log')}\nstderr_logfile_maxbytes=1MB\n",
+            f"[eventlistener:{LISTENER}]\ncommand={listener}\nevents={crash_log.EVENTS}\n"
+            f"stderr_logfile={logs / (LISTENER + '.log')}\nstderr_logfile_maxbytes=1MB\n",
         ]
         return "\n".join([*sections, *(self._section(program) for program in programs)])
 

@@ -52,5 +52,7 @@ every_type = Table(
 )
 
 every_type_required = replace(
-    every_type, name="every_type_required", columns=tuple(replace(column, nullable=False) for column in every_type.columns)
+    every_type,
+    name="every_type_required",
+    columns=tuple(replace(column, nullable=False) for column in every_type.columns),
 )

@@ -7,4 +7,11 @@ from schemas.contracts.queue_minutes import queue_minutes
 from schemas.contracts.queue_stats import queue_stats
 from schemas.contracts.structured_interactions import structured_interactions
 
-__all__ = ["agent_sessions", "agent_status", "alerts", "queue_minutes", "queue_stats", "structured_interactions"]
+__all__ = [
+    "agent_sessions",
+    "agent_status",
+    "alerts",
+    "queue_minutes",
+    "queue_stats",
+    "structured_interactions",
+]

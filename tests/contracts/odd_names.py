@@ -16,7 +16,9 @@ odd = Table(
         optional(4, "2nd", t.Int(32), p.PUBLIC),
         *(
             optional(5 + number, name, t.Int(32), p.PUBLIC)
-            for number, name in enumerate(("source", "op", "image", "gone", "before", "after", "_mine", "key", "offset"))
+            for number, name in enumerate(
+                ("source", "op", "image", "gone", "before", "after", "_mine", "key", "offset")
+            )
         ),
     ),
 )

@@ -10,4 +10,14 @@ from schemas.contracts.queues import queues
 from schemas.contracts.surveys import surveys
 from schemas.contracts.teams import teams
 
-__all__ = ["accounts", "agent_activity", "agents", "interaction_segments", "interactions", "queue_members", "queues", "surveys", "teams"]
+__all__ = [
+    "accounts",
+    "agent_activity",
+    "agents",
+    "interaction_segments",
+    "interactions",
+    "queue_members",
+    "queues",
+    "surveys",
+    "teams",
+]

@@ -42,14 +42,17 @@ class Changing:
         others = [str(name) for (name,) in pipeline.sql("SHOW TABLES", database=SHARD)]
         for table in tables:
             self._create(table)
-        self.pipeline.apply(*(f"connect:main/{name}" for name in others))  # another module's tables are captured no more
+        self.pipeline.apply(
+            *(f"connect:main/{name}" for name in others)
+        )  # another module's tables are captured no more
 
     def _create(self, table: str) -> None:
         self.sql(DDL.format(table))
         self.sql(f"INSERT INTO {table} VALUES (1, 1, 1), (2, 2, 2), (3, NULL, NULL)")
 
     def fresh(self, table: str) -> str:
-        """`table` to whoever asks for it first; a new table in its place to whoever asks again, as a test does that is run again."""
+        """`table` to whoever asks for it first; a new table in its place to whoever asks again, as a test
+        does that is run again."""
         replaced, number = self._fresh.get(table, (None, 0))
         name = f"{table}_{number}" if replaced else table
         self._fresh[table] = (name, number + 1)
@@ -67,7 +70,9 @@ class Changing:
         self._write()
 
     def _write(self) -> None:
-        text = FILE + "".join(TABLE.format(name, ", ".join(columns)) for name, columns in self._columns.items())
+        text = FILE + "".join(
+            TABLE.format(name, ", ".join(columns)) for name, columns in self._columns.items()
+        )
         (self._folder / "changing.py").write_text(text)
         self.pipeline = replace(self.pipeline, catalog=load(str(self._folder)), contracts=self._folder)
 
@@ -81,7 +86,10 @@ class Changing:
         eventually(lambda: self.pipeline.landed(f"SELECT count() FROM base.{table} WHERE {condition}")[0][0])
 
     def has_column(self, table: str, name: str) -> None:
-        query = f"SELECT count() FROM system.columns WHERE database = 'base' AND table = '{table}' AND name = '{name}'"
+        query = (
+            f"SELECT count() FROM system.columns WHERE database = 'base' AND table = '{table}' AND name = "
+            f"'{name}'"
+        )
         eventually(lambda: self.pipeline.landed(query)[0][0])
 
     def equal(self, table: str) -> bool:
@@ -90,7 +98,8 @@ class Changing:
 
     @contextmanager
     def writing(self, table: str, first: int = 100) -> Iterator[None]:
-        """An application that inserts, updates and deletes all the while, by statements that name only `id` and `m`.
+        """An application that inserts, updates and deletes all the while, by statements that name only `id`
+        and `m`.
 
         The rows that it inserts have an `id` after `first`, and after those that are there.
         """
@@ -112,7 +121,9 @@ class Changing:
             eventually(lambda: self.pipeline.sql(f"SELECT COUNT(*) > 10 FROM {table}", database=SHARD)[0][0])
             yield
             rows = self.pipeline.sql(f"SELECT COUNT(*) FROM {table}", database=SHARD)[0][0]
-            eventually(lambda: self.pipeline.sql(f"SELECT COUNT(*) FROM {table}", database=SHARD)[0][0] > rows + 10)
+            eventually(
+                lambda: self.pipeline.sql(f"SELECT COUNT(*) FROM {table}", database=SHARD)[0][0] > rows + 10
+            )
         finally:
             stop.set()
             thread.join()

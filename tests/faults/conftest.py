@@ -24,7 +24,14 @@ def faulty(worker_home: Path) -> Iterator[Pipeline]:
     pipeline.apply()
     assert ConnectPlanner(endpoints, pipeline.catalog, pipeline.control).wait_snapshots(limit=120) == []
     yield pipeline
-    changing = [str(name) for (name,) in pipeline.sql("SELECT table_name FROM information_schema.tables WHERE table_schema = %s", SHARD)]
-    pipeline.apply(*(f"connect:main/{name}" for name in changing))  # no test after these knows their contracts
+    changing = [
+        str(name)
+        for (name,) in pipeline.sql(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = %s", SHARD
+        )
+    ]
+    pipeline.apply(
+        *(f"connect:main/{name}" for name in changing)
+    )  # no test after these knows their contracts
     pipeline.control.close()
     pipeline.clickhouse.close()

@@ -18,7 +18,10 @@ SAMPLE = tuple(table.name for table in load("schemas.contracts").captured)
 
 
 class Running:
-    """Traffic in a thread of its own, of so many changes a second. What it failed with is raised at the end, and in `failure` before."""
+    """Traffic in a thread of its own, of so many changes a second.
+
+    What it failed with is raised at the end, and in `failure` before.
+    """
 
     def __init__(self, pipeline: Pipeline, rate: float = 300) -> None:
         self.traffic = Traffic(pipeline.endpoints.mysql[0], SHARDS, "metadata", rate)
@@ -51,7 +54,8 @@ def wait_for_changes(traffic: Traffic, more: int) -> None:
 
 @contextmanager
 def away(pipeline: Pipeline, part: str, *, at_once: bool = False) -> Iterator[None]:
-    """The part is stopped, `at_once` by SIGKILL, and started again whatever becomes of the test: the next one needs it."""
+    """The part is stopped, `at_once` by SIGKILL, and started again whatever becomes of the test: the next one
+    needs it."""
     local_stack.stop_service(pipeline.home, part, at_once=at_once)
     try:
         yield
@@ -62,7 +66,9 @@ def away(pipeline: Pipeline, part: str, *, at_once: bool = False) -> Iterator[No
 @contextmanager
 def held(pipeline: Pipeline, part: str) -> Iterator[None]:
     """The part does nothing, and its connections stay open."""
-    (process,) = [status.pid for status in local_stack.statuses(pipeline.home) if status.name == part and status.pid]
+    (process,) = [
+        status.pid for status in local_stack.statuses(pipeline.home) if status.name == part and status.pid
+    ]
     os.kill(process, signal.SIGSTOP)
     try:
         yield

@@ -1,4 +1,5 @@
-"""Connect killed in the middle of a snapshot, while rows change on both sides of where it stands: verify finds equality."""
+"""Connect killed in the middle of a snapshot, while rows change on both sides of where it stands: verify
+finds equality."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ ROWS = scaled(10_000, 100_000)
 CHUNK_ROWS = 500
 """Few enough for a signal to arrive before the last of them is read."""
 FILL = f"""
-INSERT INTO {{}} WITH RECURSIVE numbers (n) AS (SELECT 1000 UNION ALL SELECT n + 1 FROM numbers WHERE n < {ROWS})
+INSERT INTO {{}}
+WITH RECURSIVE numbers (n) AS (SELECT 1000 UNION ALL SELECT n + 1 FROM numbers WHERE n < {ROWS})
 SELECT /*+ SET_VAR(cte_max_recursion_depth = {ROWS}) */ n, 1, 1 FROM numbers
 """
 
@@ -35,7 +37,9 @@ def changing(faulty: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Chan
 
 def loaded(changing: Changing) -> None:
     pipeline = changing.pipeline
-    assert ConnectPlanner(pipeline.endpoints, pipeline.catalog, pipeline.control).wait_snapshots(limit=180) == []
+    assert (
+        ConnectPlanner(pipeline.endpoints, pipeline.catalog, pipeline.control).wait_snapshots(limit=180) == []
+    )
 
 
 def newest(changing: Changing, table: str) -> SnapshotProgress:
@@ -60,7 +64,8 @@ def kill(changing: Changing) -> None:
 
 
 def start_again(changing: Changing) -> None:
-    """A restart forgets the pause, unless its signal was read too shortly before the kill, and is read again."""
+    """A restart forgets the pause, unless its signal was read too shortly before the kill, and is read
+    again."""
     local_stack.start_service(changing.pipeline.home, "connect")
     changing.pipeline.heal()
     resume_snapshots(changing.pipeline.endpoints.kafka, "main")
@@ -69,11 +74,19 @@ def start_again(changing: Changing) -> None:
 def test_rows_changed_while_it_is_dead_are_equal_once_it_has_resumed(changing: Changing) -> None:
     table = changing.fresh(KILLED)
     changing.sql(FILL.format(table))
-    # A chunk is whole as soon as the source is heard from: writes to another table save seconds of waiting for each.
-    with changing.pipeline.lander(), changing.pipeline.watch(), changing.writing(UNDER_WRITES, first=3 * ROWS):
+    # A chunk is whole as soon as the source is heard from: writes to another table save seconds of waiting
+    # for each.
+    with (
+        changing.pipeline.lander(),
+        changing.pipeline.watch(),
+        changing.writing(UNDER_WRITES, first=3 * ROWS),
+    ):
         key = read_half(changing, table)
         kill(changing)
-        changing.sql(f"DELETE FROM {table} WHERE id IN (2000, {key - 1}, {key}, {key + 1}, {ROWS - 1}) OR id % 1000 = 7")
+        changing.sql(
+            f"DELETE FROM {table} WHERE id IN (2000, {key - 1}, {key}, {key + 1}, {ROWS - 1}) OR id % 1000 = "
+            "7"
+        )
         changing.sql(f"UPDATE {table} SET m = 2 WHERE id % 1000 = 8")
         changing.sql(f"INSERT INTO {table} VALUES ({ROWS + 1}, 1, 1)")
         start_again(changing)

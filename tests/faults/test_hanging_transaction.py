@@ -1,4 +1,5 @@
-"""A transaction that Kafka's coordinator has forgotten: the supervisor ends it, and verify finds the copies equal."""
+"""A transaction that Kafka's coordinator has forgotten: the supervisor ends it, and verify finds the copies
+equal."""
 
 from __future__ import annotations
 
@@ -28,7 +29,8 @@ def coordinator_state(pipeline: Pipeline) -> Message:
 
 
 def leave_transaction_open(pipeline: Pipeline) -> None:
-    """Opens a transaction as the connector's producer and makes the coordinator forget it, as a crash of Kafka may."""
+    """Opens a transaction as the connector's producer and makes the coordinator forget it, as a crash of
+    Kafka may."""
     connect = KafkaConnect(pipeline.endpoints.connect)
     connect.change("mysql-main", "stop")
     eventually(lambda: not connect.status("mysql-main")["tasks"])
@@ -40,7 +42,9 @@ def leave_transaction_open(pipeline: Pipeline) -> None:
         opener.produce(topic, key=ABORTED_KEY, value=None, partition=partition)
     assert opener.flush(15) == 0
     forger = producer(pipeline.endpoints.kafka, **{"client.id": INTERNAL_CLIENT})
-    forger.produce(COORDINATOR_TOPIC, key=before.key(), value=before.value(), partition=before.partition() or 0)
+    forger.produce(
+        COORDINATOR_TOPIC, key=before.key(), value=before.value(), partition=before.partition() or 0
+    )
     assert forger.flush(15) == 0
     local_stack.kill(pipeline.home, "kafka")
     del opener

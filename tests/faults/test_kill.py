@@ -1,4 +1,5 @@
-"""Landers killed, held up and sent away in the middle of traffic: verify finds the copies equal afterwards."""
+"""Landers killed, held up and sent away in the middle of traffic: verify finds the copies equal
+afterwards."""
 
 from __future__ import annotations
 
@@ -31,7 +32,9 @@ def test_landers_wait_for_a_mysql_that_is_away(faulty: Pipeline) -> None:
             wait_for_changes(traffic, 100)
         before = len(faulty.lander_log("the tables to land cannot be read"))
         with away(faulty, "mysql"):
-            other = faulty.start_lander()  # cannot begin, and moves partitions while nobody tells their topics' generations
+            other = (
+                faulty.start_lander()
+            )  # cannot begin, and moves partitions while nobody tells their topics' generations
             eventually(lambda: len(faulty.lander_log("the tables to land cannot be read")) > before)
         end(other)
         faulty.heal()
@@ -64,15 +67,25 @@ def unlanded(pipeline: Pipeline) -> list[tuple[str, int]]:
     group = pipeline.settings.landing.group
     client = admin(pipeline.endpoints.kafka)
     answered = client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result()
-    committed = {(partition.topic, partition.partition): partition.offset for partition in answered.topic_partitions}
+    committed = {
+        (partition.topic, partition.partition): partition.offset for partition in answered.topic_partitions
+    }
     found = []
     for table in pipeline.catalog.select(SAMPLE):
-        newest = pipeline.landed(f"SELECT _partition, max(_offset) FROM {storage_table(table)} GROUP BY _partition")
-        found += [(topic_of(table), number) for number, offset in newest if committed[topic_of(table), number] <= offset]
+        newest = pipeline.landed(
+            f"SELECT _partition, max(_offset) FROM {storage_table(table)} GROUP BY _partition"
+        )
+        found += [
+            (topic_of(table), number)
+            for number, offset in newest
+            if committed[topic_of(table), number] <= offset
+        ]
     return found
 
 
-def test_landers_that_come_and_go_while_clickhouse_holds_them_up_have_committed_what_landed(faulty: Pipeline) -> None:
+def test_landers_that_come_and_go_while_clickhouse_holds_them_up_have_committed_what_landed(
+    faulty: Pipeline,
+) -> None:
     small = {"batch_rows": "10", "batch_bytes": "10000", "memory_bytes": "20000"}
     begun = len(faulty.lander_log('"landing"'))
     with Running(faulty) as traffic, faulty.lander(**small) as first:

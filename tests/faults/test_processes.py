@@ -1,4 +1,5 @@
-"""`land`, `connectors watch` and `stream` beside servers that are killed or away: each goes on afterwards, and ends when it is told to."""
+"""`land`, `connectors watch` and `stream` beside servers that are killed or away: each goes on afterwards,
+and ends when it is told to."""
 
 from __future__ import annotations
 
@@ -25,16 +26,25 @@ AWAY_SECONDS = scaled(3, 20)
 SINGLY: tuple[tuple[str, ...], ...] = tuple((server,) for server in SERVERS)
 HELD = (*scaled(SINGLY[-1:], SINGLY), SERVERS)
 INSIDE_SECONDS = 2
-"""Longer than the second between two polls of the watch, so that each process waits inside a call when it is told to end."""
+"""Longer than the second between two polls of the watch, so that each process waits inside a call when it is
+told to end."""
 END_SECONDS = 10
-"""Twice what is promised: this machine has two cores, and each process has to be scheduled for its last words."""
+"""Twice what is promised: this machine has two cores, and each process has to be scheduled for its last
+words."""
 
 
 @contextmanager
 def processes(pipeline: Pipeline) -> Iterator[tuple[Mapping[str, Process], Server]]:
-    """All three, once each has begun. A table that waits for longer than the lander's `retry_seconds` must not stop."""
+    """All three, once each has begun.
+
+    A table that waits for longer than the lander's `retry_seconds` must not stop.
+    """
     assigned, watched = len(pipeline.lander_log('"assigned"')), len(pipeline.log_lines("watch", '"metrics"'))
-    with pipeline.lander(session_seconds="6", retry_seconds="1") as lander, pipeline.watch() as watcher, streaming(pipeline) as server:
+    with (
+        pipeline.lander(session_seconds="6", retry_seconds="1") as lander,
+        pipeline.watch() as watcher,
+        streaming(pipeline) as server,
+    ):
         eventually(lambda: len(pipeline.lander_log('"assigned"')) > assigned)
         eventually(lambda: len(pipeline.log_lines("watch", '"metrics"')) > watched)
         yield {"land": lander, "watch": watcher, "stream": server.process}, server
@@ -53,8 +63,8 @@ def other_describer(process: Process, than: psutil.Process | None) -> psutil.Pro
 
 
 def kill_during_traffic(faulty: Pipeline, part: str) -> None:
-    """Traffic, in the middle of which the part is killed, to be started again by the stack's supervisor; it writes on, unless its
-    own connection ended with MySQL."""
+    """Traffic, in the middle of which the part is killed, to be started again by the stack's supervisor; it
+    writes on, unless its own connection ended with MySQL."""
     running = Running(faulty)
     try:
         with running as traffic:
@@ -76,7 +86,9 @@ def test_they_outlive_each_server_killed_and_away_without_loss_or_duplicates(fau
             waited = len(faulty.lander_log("table waits", "ClickHouse", "does not answer"))
             with ExitStack() as stack:
                 if part != "mysql":  # the traffic's own connection would end it
-                    stack.enter_context(Running(faulty, rate=30))  # more would take the cores from the servers that start
+                    stack.enter_context(
+                        Running(faulty, rate=30)
+                    )  # more would take the cores from the servers that start
                 stack.enter_context(away(faulty, part, at_once=True))
                 time.sleep(AWAY_SECONDS)  # the absence itself is what is tested
             with Running(faulty) as traffic:

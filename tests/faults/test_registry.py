@@ -39,7 +39,9 @@ def empty(pipeline: Pipeline) -> Iterator[None]:
     program = services.FACTORIES["registry"](pipeline.home, state.load(pipeline.home), tools)
     command = [word.replace("switchboard.registry", "lost.registry") for word in program.command]
     with away(pipeline, "registry"), (pipeline.home / "logs" / "lost.log").open("ab") as log:
-        other = subprocess.Popen(command, cwd=program.directory, env={**os.environ, **program.environment}, stdout=log, stderr=log)
+        other = subprocess.Popen(
+            command, cwd=program.directory, env={**os.environ, **program.environment}, stdout=log, stderr=log
+        )
         try:
             eventually(lambda: health.answers("registry", pipeline.endpoints))
             yield
@@ -61,7 +63,9 @@ def test_a_schema_not_met_before_waits_for_it(changing: Changing) -> None:
     pipeline = changing.pipeline
     changing.sql(f"ALTER TABLE {table} ADD COLUMN late INT")
     changing.sql(f"INSERT INTO {table} (id, late) VALUES (9001, 1)")
-    ConnectPlanner(pipeline.endpoints, pipeline.catalog, pipeline.control).wait_until_caught_up(pipeline.endpoints.mysql[0])
+    ConnectPlanner(pipeline.endpoints, pipeline.catalog, pipeline.control).wait_until_caught_up(
+        pipeline.endpoints.mysql[0]
+    )
     with ExitStack() as stack:
         with away(pipeline, "registry"):
             before = len(pipeline.lander_log('"assigned"'))
@@ -77,7 +81,9 @@ def test_a_schema_not_met_before_waits_for_it(changing: Changing) -> None:
 def test_a_registry_that_stays_empty_is_recovered_from_table_by_table(changing: Changing) -> None:
     table = changing.fresh(EMPTY)
     pipeline, topic = changing.pipeline, f"cdc.{table}"
-    with pipeline.lander():  # else Connect, if it was started meanwhile, would ask the other registry for the schema that stands
+    with (
+        pipeline.lander()
+    ):  # else Connect, if it was started meanwhile, would ask the other registry for the schema that stands
         changing.sql(f"INSERT INTO {table} VALUES (50, 1, 1)")
         changing.has_landed(table, "id = 50")
     with empty(pipeline), pipeline.lander(retry_seconds="3") as lander:
@@ -93,7 +99,10 @@ def test_a_registry_that_stays_empty_is_recovered_from_table_by_table(changing: 
         pipeline = changing.pipeline
         pipeline.apply()
         pipeline.heal()
-        assert ConnectPlanner(pipeline.endpoints, pipeline.catalog, pipeline.control).wait_snapshots(limit=120) == []
+        assert (
+            ConnectPlanner(pipeline.endpoints, pipeline.catalog, pipeline.control).wait_snapshots(limit=120)
+            == []
+        )
         repaired = pipeline.command("verify", table, "--repair")
         assert repaired.returncode == 0, repaired.stdout
         with changing.writing(table):

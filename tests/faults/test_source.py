@@ -1,4 +1,5 @@
-"""What the source does to a table while rows flow, what the operator then does, and that verify finds the copies equal."""
+"""What the source does to a table while rows flow, what the operator then does, and that verify finds the
+copies equal."""
 
 from __future__ import annotations
 
@@ -21,12 +22,28 @@ FOLLOWED, GAP, AHEAD = "f_followed", "f_gap", "f_ahead"
 
 @pytest.fixture(scope="module")
 def changing(faulty: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Changing:
-    tables = (ADDED, DROPPED, RENAMED, WIDENED, KEY, TRUNCATED, GONE, RECREATED, EXTRA, EMPTY, FOLLOWED, GAP, AHEAD)
+    tables = (
+        ADDED,
+        DROPPED,
+        RENAMED,
+        WIDENED,
+        KEY,
+        TRUNCATED,
+        GONE,
+        RECREATED,
+        EXTRA,
+        EMPTY,
+        FOLLOWED,
+        GAP,
+        AHEAD,
+    )
     return Changing(faulty, tmp_path_factory.mktemp("contracts"), tables)
 
 
 def loaded(pipeline: Pipeline) -> None:
-    assert ConnectPlanner(pipeline.endpoints, pipeline.catalog, pipeline.control).wait_snapshots(limit=120) == []
+    assert (
+        ConnectPlanner(pipeline.endpoints, pipeline.catalog, pipeline.control).wait_snapshots(limit=120) == []
+    )
 
 
 def test_a_column_added_with_a_default_requires_a_snapshot(changing: Changing) -> None:
@@ -108,7 +125,9 @@ def test_values_that_do_not_fit_wait_as_dead_letters_for_a_wider_column(changing
         pipeline = changing.pipeline
         changing.sql(f"INSERT INTO {table} VALUES (53, 1, 7000000000)")
         changing.has_landed(table, "n = 7000000000")
-        assert replay(pipeline.endpoints, pipeline.settings.landing, pipeline.catalog, pipeline.control, topic, "Int32") == (2, 0)
+        assert replay(
+            pipeline.endpoints, pipeline.settings.landing, pipeline.catalog, pipeline.control, topic, "Int32"
+        ) == (2, 0)
         changing.has_landed(table, "n = 6000000000")
         assert pipeline.landed(f"SELECT n FROM base.{table} WHERE id = 50") == [(5,)]
         assert changing.equal(table)
@@ -146,7 +165,9 @@ def test_a_wider_key_column_rebuilds_the_table(changing: Changing) -> None:
     with changing.pipeline.lander(), changing.writing(table):
         changing.pipeline.apply()
     pipeline = changing.pipeline
-    replay(pipeline.endpoints, pipeline.settings.landing, pipeline.catalog, pipeline.control, f"cdc.{table}", "")
+    replay(
+        pipeline.endpoints, pipeline.settings.landing, pipeline.catalog, pipeline.control, f"cdc.{table}", ""
+    )
     with changing.pipeline.lander():
         assert changing.equal(table)
     assert pipeline.landed(f"SELECT count() FROM base.{table} WHERE id = 5000000000") == [(1,)]
@@ -158,7 +179,12 @@ def test_a_truncated_table_freezes_until_its_old_rows_are_deleted(changing: Chan
         changing.has_landed(table)
         changing.sql(f"TRUNCATE TABLE {table}")
         changing.sql(f"INSERT INTO {table} VALUES (2, 20, 20)")
-        eventually(lambda: [(state.state, state.shard) for state in changing.states(table)] == [(NEEDS_VERIFICATION, SHARD)])
+        eventually(
+            lambda: (
+                [(state.state, state.shard) for state in changing.states(table)]
+                == [(NEEDS_VERIFICATION, SHARD)]
+            )
+        )
         changing.has_landed(table, "m = 20")
         assert "truncated the table" in changing.pipeline.command("lag").stdout
         eventually(lambda: changing.pipeline.command("verify", table).returncode == 1)
@@ -194,7 +220,9 @@ def test_a_topic_recreated_under_a_running_lander_is_a_new_generation(changing: 
             revoked = len(pipeline.lander_log('"revoked"'))
             client.delete_topics([topic])[topic].result(30)
             changing.sql(f"DELETE FROM {table} WHERE id = 1")
-            eventually(lambda: len(pipeline.lander_log('"revoked"')) > revoked)  # it has seen that the topic is gone
+            eventually(
+                lambda: len(pipeline.lander_log('"revoked"')) > revoked
+            )  # it has seen that the topic is gone
             pipeline.apply()
             pipeline.heal()
             eventually(lambda: pipeline.lander_log(f'"{table}"', "was recreated"))
@@ -212,11 +240,18 @@ def test_records_that_expired_before_they_landed_require_a_snapshot(changing: Ch
     pipeline, topic = changing.pipeline, f"cdc.{table}"
     with pipeline.lander():
         changing.has_landed(table)
-        eventually(lambda: waiting(pipeline.endpoints.kafka, pipeline.settings.landing.group, pipeline.catalog)[table] == 0)
+        eventually(
+            lambda: (
+                waiting(pipeline.endpoints.kafka, pipeline.settings.landing.group, pipeline.catalog)[table]
+                == 0
+            )
+        )
     changing.sql(f"INSERT INTO {table} VALUES {', '.join(f'({number}, 1, 1)' for number in range(10, 50))}")
     changing.sql(f"UPDATE {table} SET m = 7 WHERE id = 1")
     changing.sql(f"DELETE FROM {table} WHERE id = 2")
-    ConnectPlanner(pipeline.endpoints, pipeline.catalog, pipeline.control).wait_until_caught_up(pipeline.endpoints.mysql[0])
+    ConnectPlanner(pipeline.endpoints, pipeline.catalog, pipeline.control).wait_until_caught_up(
+        pipeline.endpoints.mysql[0]
+    )
     gone = [TopicPartition(topic, number, -1) for number in range(pipeline.settings.topics.partitions)]
     client = admin(pipeline.endpoints.kafka)
     for future in client.delete_records(gone).values():
@@ -224,8 +259,14 @@ def test_records_that_expired_before_they_landed_require_a_snapshot(changing: Ch
     with pipeline.lander() as lander:
         (line,) = eventually(lambda: pipeline.lander_log("table stopped", f'"{table}"'))
         assert "the records after the committed offset have expired" in line
-        assert f"> offsets {topic}: start at the log's start, as records expired before they had landed" in pipeline.command("plan").stdout
-        assert f"{table} into {topic} again; records of {topic} expired before they had landed" in pipeline.command("apply").stdout
+        assert (
+            f"> offsets {topic}: start at the log's start, as records expired before they had landed"
+            in pipeline.command("plan").stdout
+        )
+        assert (
+            f"{table} into {topic} again; records of {topic} expired before they had landed"
+            in pipeline.command("apply").stdout
+        )
         assert NEEDS_VERIFICATION in {state.state for state in changing.states(table)}
         loaded(pipeline)
         repaired = pipeline.command("verify", table, "--repair")
@@ -241,7 +282,9 @@ def test_an_extra_row_that_the_application_inserts_during_repair_stays(changing:
     pipeline, rows = changing.pipeline, storage_table(changing.pipeline.catalog[table])
     with pipeline.lander():
         changing.has_landed(table)
-        pipeline.clickhouse.command(f"INSERT INTO {rows} SELECT * REPLACE (500 AS id) FROM (SELECT * FROM {rows} FINAL WHERE id = 1)")
+        pipeline.clickhouse.command(
+            f"INSERT INTO {rows} SELECT * REPLACE (500 AS id) FROM (SELECT * FROM {rows} FINAL WHERE id = 1)"
+        )
         (found,) = pipeline.decided(table)
         assert [row.kind for row in found.differences] == ["extra in ClickHouse"]
         changing.sql(f"INSERT INTO {table} VALUES (500, 5, 5)")

@@ -1,4 +1,5 @@
-"""An application that writes at random into any database: it knows of a table what information_schema says."""
+"""An application that writes at random into any database: it knows of a table what information_schema
+says."""
 
 from __future__ import annotations
 
@@ -21,22 +22,33 @@ from core.clients import mysql
 from core.settings import MySqlServer
 from tests.pipeline import eventually
 
-EXPECTED = {1062: "duplicate key", 1205: "lock wait", 1213: "deadlock", 1054: "a column was just dropped", 1412: "a table was just altered"}
+EXPECTED = {
+    1062: "duplicate key",
+    1205: "lock wait",
+    1213: "deadlock",
+    1054: "a column was just dropped",
+    1412: "a table was just altered",
+}
 LETTERS = string.ascii_letters + string.digits + " '\"\\`;%_-,äßŁ漢😀\t\n"
 COLUMNS = """
-SELECT column_name, data_type, column_type, is_nullable = 'YES', numeric_precision, numeric_scale, character_maximum_length,
-    character_set_name
-FROM information_schema.columns WHERE table_schema = %s AND table_name = %s AND generation_expression = '' AND extra NOT LIKE '%%auto_inc%%'
+SELECT column_name, data_type, column_type, is_nullable = 'YES', numeric_precision, numeric_scale,
+    character_maximum_length, character_set_name
+FROM information_schema.columns
+WHERE table_schema = %s AND table_name = %s AND generation_expression = '' AND extra NOT LIKE '%%auto_inc%%'
 """
 REFRESH_TRANSACTIONS = 20
 """Between two queries of information_schema, which cost MySQL more than the transactions."""
-TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = %s AND table_type = 'BASE TABLE'"
+TABLES = (
+    "SELECT table_name FROM information_schema.tables WHERE table_schema = %s AND table_type = 'BASE TABLE'"
+)
 
 
 class Application:
     """Threads that insert, update (keys too) and delete in transactions, some of which are rolled back."""
 
-    def __init__(self, server: MySqlServer, database: str, quiet: tuple[str, ...] = (), seed: int = 1) -> None:
+    def __init__(
+        self, server: MySqlServer, database: str, quiet: tuple[str, ...] = (), seed: int = 1
+    ) -> None:
         """Tables named in `quiet` are left alone."""
         self._server = server
         self._database = database
@@ -50,7 +62,9 @@ class Application:
     def running(self, threads: int = 3) -> Iterator[None]:
         """Raises what a thread failed with, once all have ended."""
         self._stop.clear()
-        workers = [threading.Thread(target=self._work, args=(self._seed + number,)) for number in range(threads)]
+        workers = [
+            threading.Thread(target=self._work, args=(self._seed + number,)) for number in range(threads)
+        ]
         self._seed += threads
         for worker in workers:
             worker.start()
@@ -93,7 +107,9 @@ class Application:
             tables[name] = cursor.fetchall()
         return tables
 
-    def _transaction(self, connection: Any, cursor: Any, chance: random.Random, tables: dict[str, Any]) -> None:
+    def _transaction(
+        self, connection: Any, cursor: Any, chance: random.Random, tables: dict[str, Any]
+    ) -> None:
         try:
             for _ in range(chance.randint(1, 4)):
                 self._statement(cursor, chance, tables)
@@ -114,7 +130,10 @@ class Application:
         if kind == "insert":
             names = ", ".join(quoted(column[0]) for column in columns)
             values = ", ".join(placeholder(column[1]) for column in columns)
-            cursor.execute(f"INSERT INTO {quoted(table)} ({names}) VALUES ({values})", [value(chance, *column[1:]) for column in columns])
+            cursor.execute(
+                f"INSERT INTO {quoted(table)} ({names}) VALUES ({values})",
+                [value(chance, *column[1:]) for column in columns],
+            )
         elif kind == "update":
             some = chance.sample(columns, min(len(columns), 2))
             changes = ", ".join(f"{quoted(column[0])} = {placeholder(column[1])}" for column in some)
@@ -130,31 +149,57 @@ def quoted(name: str) -> str:
 
 
 def placeholder(kind: str) -> str:
-    return "ST_GeomFromText(%s)" if kind in ("point", "geometry") else "STRING_TO_VECTOR(%s)" if kind == "vector" else "%s"
+    return (
+        "ST_GeomFromText(%s)"
+        if kind in ("point", "geometry")
+        else "STRING_TO_VECTOR(%s)"
+        if kind == "vector"
+        else "%s"
+    )
 
 
 def value(
-    chance: random.Random, kind: str, declared: str, nullable: int, precision: int, scale: int, length: int, charset: str | None
+    chance: random.Random,
+    kind: str,
+    declared: str,
+    nullable: int,
+    precision: int,
+    scale: int,
+    length: int,
+    charset: str | None,
 ) -> Any:
     """A value that fits the column; NULL now and then where it may be."""
     if nullable and chance.random() < 0.2:
         return None
     match kind.lower():
         case "tinyint" | "smallint" | "mediumint" | "int" | "bigint":
-            return whole(chance, {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}[kind], "unsigned" in declared)
+            return whole(
+                chance,
+                {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}[kind],
+                "unsigned" in declared,
+            )
         case "decimal":
-            return decimal.Decimal(chance.randrange(-(10**precision) + 1, 10**precision)).scaleb(-scale, decimal.Context(prec=65))
+            return decimal.Decimal(chance.randrange(-(10**precision) + 1, 10**precision)).scaleb(
+                -scale, decimal.Context(prec=65)
+            )
         case "float" | "double":
-            return chance.choice((0.0, 1 / 3, -1e-30, chance.uniform(-1e6, 1e6), float(chance.randrange(1000))))
+            return chance.choice(
+                (0.0, 1 / 3, -1e-30, chance.uniform(-1e6, 1e6), float(chance.randrange(1000)))
+            )
         case "date":
             return dt.date(1000, 1, 1) + dt.timedelta(days=chance.randrange(3_000_000))
         case "datetime":
-            return dt.datetime(1001, 1, 1) + dt.timedelta(seconds=chance.randrange(10**11), microseconds=chance.randrange(10**6))
+            return dt.datetime(1001, 1, 1) + dt.timedelta(
+                seconds=chance.randrange(10**11), microseconds=chance.randrange(10**6)
+            )
         case "timestamp":
-            return dt.datetime(1970, 1, 2) + dt.timedelta(seconds=chance.randrange(2**31 - 200_000), microseconds=chance.randrange(10**6))
+            return dt.datetime(1970, 1, 2) + dt.timedelta(
+                seconds=chance.randrange(2**31 - 200_000), microseconds=chance.randrange(10**6)
+            )
         case "time":
             minutes, seconds = chance.randrange(60), chance.randrange(59)
-            return f"{chance.choice(('', '-'))}{chance.randrange(838)}:{minutes:02}:{seconds:02}.{chance.randrange(10**6):06}"
+            sign, fraction = chance.choice(("", "-")), chance.randrange(10**6)
+            return f"{sign}{chance.randrange(838)}:{minutes:02}:{seconds:02}.{fraction:06}"
         case "year":
             return chance.randint(1901, 2155)
         case "enum":
@@ -162,7 +207,9 @@ def value(
         case "set":
             return ",".join(member for member in members(declared) if chance.random() < 0.5)
         case "json":
-            return json.dumps({text(chance, 8): [chance.random(), None, chance.randrange(10**9)], "ключ": text(chance, 5)})
+            return json.dumps(
+                {text(chance, 8): [chance.random(), None, chance.randrange(10**9)], "ключ": text(chance, 5)}
+            )
         case "bit":
             return chance.randrange(2**precision)
         case "binary" | "varbinary" | "blob":
@@ -179,7 +226,11 @@ def value(
 def whole(chance: random.Random, bits: int, unsigned: bool) -> int:
     """Small numbers often, so that keys meet; the bounds now and then."""
     low, high = (0, 2**bits - 1) if unsigned else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
-    return chance.choice((low, high, chance.randint(low, high))) if chance.random() < 0.3 else chance.randrange(100)
+    return (
+        chance.choice((low, high, chance.randint(low, high)))
+        if chance.random() < 0.3
+        else chance.randrange(100)
+    )
 
 
 def text(chance: random.Random, length: int) -> str:

@@ -1,4 +1,5 @@
-"""`make demo`, as the README promises it: watched, ended by Ctrl-C, proven equal, and leaving nothing behind but the servers and jobs."""
+"""`make demo`, as the README promises it: watched, ended by Ctrl-C, proven equal, and leaving nothing behind
+but the servers and jobs."""
 
 from __future__ import annotations
 
@@ -51,15 +52,25 @@ def test_ctrl_c_ends_it_with_the_copies_proven_equal(worker_home: Path) -> None:
     environment = {**os.environ, "SWITCHBOARD_HOME": str(home), "COLUMNS": "120"}
     with start_lock(), log.open("wb") as stream:
         command = [sys.executable, "-m", "switchboard", "demo", "--rate", "50"]
-        demo = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=stream, stderr=stream, start_new_session=True)
+        demo = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=stream, stderr=stream, start_new_session=True
+        )
         eventually(lambda: demo.poll() is not None or "Applying the contracts" in log.read_text(), within=240)
     try:
-        eventually(lambda: {"land", "connectors", "stream"} <= {words.split()[0] for words in running(home)}, within=240)
+        eventually(
+            lambda: {"land", "connectors", "stream"} <= {words.split()[0] for words in running(home)},
+            within=240,
+        )
         landed = home / "logs" / "lander.log"
         eventually(lambda: landed.exists() and '"event": "assigned"' in landed.read_text())
-        page = eventually(lambda: re.search(r"(http://127\.0\.0\.1:\d+)/#token=(\S+)", log.read_text()), within=180)
+        page = eventually(
+            lambda: re.search(r"(http://127\.0\.0\.1:\d+)/#token=(\S+)", log.read_text()), within=180
+        )
         assert "<title>Switchboard</title>" in requests.get(page[1] + "/", timeout=10).text
-        eventually(lambda: running_jobs(home) == {job.name for job in JOBS} and "flink submit" not in running(home), within=180)
+        eventually(
+            lambda: running_jobs(home) == {job.name for job in JOBS} and "flink submit" not in running(home),
+            within=180,
+        )
         demo.send_signal(signal.SIGINT)
         assert demo.wait(180) == 0, log.read_text()
     finally:

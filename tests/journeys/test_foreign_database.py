@@ -1,4 +1,5 @@
-"""A database that nobody here has seen goes through import, apply, random changes and ALTERs under load; the copies are equal."""
+"""A database that nobody here has seen goes through import, apply, random changes and ALTERs under load; the
+copies are equal."""
 
 from __future__ import annotations
 
@@ -18,22 +19,29 @@ DATABASE = "tele-shop"
 SCHEMA = (
     """CREATE TABLE `order-lines` (
         tenant SMALLINT UNSIGNED NOT NULL, order_no BIGINT UNSIGNED NOT NULL, line TINYINT NOT NULL,
-        sku VARCHAR(40) CHARACTER SET latin1 COLLATE latin1_swedish_ci NOT NULL DEFAULT 'none', qty DECIMAL(12, 3) NOT NULL DEFAULT 1.000,
+        sku VARCHAR(40) CHARACTER SET latin1 COLLATE latin1_swedish_ci NOT NULL DEFAULT 'none',
+        qty DECIMAL(12, 3) NOT NULL DEFAULT 1.000,
         `unit price` DOUBLE NULL DEFAULT 9.5, twice DECIMAL(14, 3) GENERATED ALWAYS AS (qty * 2) STORED,
-        thrice DECIMAL(14, 3) GENERATED ALWAYS AS (qty * 3) VIRTUAL, note TEXT, changed TIMESTAMP(3) NULL DEFAULT CURRENT_TIMESTAMP(3),
+        thrice DECIMAL(14, 3) GENERATED ALWAYS AS (qty * 3) VIRTUAL, note TEXT,
+        changed TIMESTAMP(3) NULL DEFAULT CURRENT_TIMESTAMP(3),
         PRIMARY KEY (tenant, order_no, line))""",
     """CREATE TABLE Kunden (
-        `Kürzel` VARCHAR(30) COLLATE utf8mb4_0900_ai_ci PRIMARY KEY, `Name` VARCHAR(100) NOT NULL DEFAULT '', daten JSON,
+        `Kürzel` VARCHAR(30) COLLATE utf8mb4_0900_ai_ci PRIMARY KEY, `Name` VARCHAR(100) NOT NULL DEFAULT '',
+        daten JSON,
         `e-mail` VARCHAR(60) NULL DEFAULT 'none', born DATE, rating FLOAT, region CHAR(3))""",
     """CREATE TABLE devices (
-        uuid BINARY(16) PRIMARY KEY, seen DATETIME(6) NOT NULL, flags SET('a', 'b'''), state ENUM('new', 'o''ld') NULL DEFAULT 'new',
+        uuid BINARY(16) PRIMARY KEY, seen DATETIME(6) NOT NULL, flags SET('a', 'b'''),
+        state ENUM('new', 'o''ld') NULL DEFAULT 'new',
         bits BIT(12), firmware BLOB, uptime TIME(2), built YEAR, place POINT, meaning VECTOR(3))""",
     """CREATE TABLE slots (
-        starts DATETIME(3), seat SMALLINT, taken TINYINT(1) NOT NULL DEFAULT 0, price DECIMAL(65, 30), PRIMARY KEY (starts, seat))""",
-    "CREATE TABLE `order` (`group` MEDIUMINT AUTO_INCREMENT PRIMARY KEY, `select` VARCHAR(20), `from` BIGINT NOT NULL)",
+        starts DATETIME(3), seat SMALLINT, taken TINYINT(1) NOT NULL DEFAULT 0, price DECIMAL(65, 30),
+        PRIMARY KEY (starts, seat))""",
+    "CREATE TABLE `order` (`group` MEDIUMINT AUTO_INCREMENT PRIMARY KEY, `select` VARCHAR(20), `from` "
+    "BIGINT NOT NULL)",
     "CREATE TABLE journal (at DATETIME(6) NOT NULL, what VARBINARY(60) NOT NULL, amount BIGINT)",
     "CREATE TABLE nothing (id INT PRIMARY KEY, what TEXT)",
-    f"CREATE TABLE wide (id INT PRIMARY KEY, {', '.join(f'amount_{number} DECIMAL(10, 2)' for number in range(999))})",
+    "CREATE TABLE wide (id INT PRIMARY KEY, "
+    f"{', '.join(f'amount_{number} DECIMAL(10, 2)' for number in range(999))})",
     "INSERT INTO wide (id, amount_7) VALUES (1, 7.5)",
     "CREATE VIEW big AS SELECT * FROM `order-lines` WHERE qty > 100",
 )
@@ -71,13 +79,33 @@ def apply(pipeline: Pipeline, planner: str) -> None:
     """Allows by name what the first try says would lose data of that room."""
     tried = pipeline.command("apply")
     if tried.returncode:
-        run(pipeline, "apply", *(word for line in tried.stdout.split() if line.startswith(f"{planner}:") for word in ("--allow", line)))
+        run(
+            pipeline,
+            "apply",
+            *(
+                word
+                for line in tried.stdout.split()
+                if line.startswith(f"{planner}:")
+                for word in ("--allow", line)
+            ),
+        )
 
 
 def describe(pipeline: Pipeline, *more: str) -> str:
     server = pipeline.endpoints.mysql[0]
     url = f"mysql://{server.user}:{server.password.get_secret_value()}@{server.host}:{server.port}"
-    return run(pipeline, "contracts", "import", url, DATABASE, "--into", str(pipeline.contracts), "--keyless", "all-columns", *more)
+    return run(
+        pipeline,
+        "contracts",
+        "import",
+        url,
+        DATABASE,
+        "--into",
+        str(pipeline.contracts),
+        "--keyless",
+        "all-columns",
+        *more,
+    )
 
 
 def test_it_is_copied_and_followed_until_the_copies_are_equal(shop: Pipeline) -> None:

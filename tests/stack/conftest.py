@@ -1,4 +1,5 @@
-"""Each test's own databases in the stack of its process; with a container engine, docker-compose.yml's beside it."""
+"""Each test's own databases in the stack of its process; with a container engine, docker-compose.yml's beside
+it."""
 
 from __future__ import annotations
 
@@ -34,7 +35,9 @@ from tests.pipeline import Pipeline, eventually, make_pipeline
 def containers() -> Iterator[Endpoints]:
     """The stack of docker-compose.yml: the other producer of an `Endpoints`."""
     values = compose.environment(STATE / "compose.env")
-    one = FileLock(STATE / ".containers.lock", timeout=3600)  # its ports are fixed: the other process waits its turn
+    one = FileLock(
+        STATE / ".containers.lock", timeout=3600
+    )  # its ports are fixed: the other process waits its turn
     with one, DockerCompose(ROOT, env_file=str(STATE / "compose.env"), profiles=["all"], wait=False):
         endpoints = compose.endpoints(values)
         for part in services.BASE + services.OPTIONAL:
@@ -50,7 +53,9 @@ class Servers:
     local: bool
 
 
-@pytest.fixture(scope="package", params=["local", "containers"] if lacking_container_command() is None else ["local"])
+@pytest.fixture(
+    scope="package", params=["local", "containers"] if lacking_container_command() is None else ["local"]
+)
 def servers(request: pytest.FixtureRequest) -> Servers:
     """What the tests against servers run on: each of them twice, where there is a container engine."""
     if request.param == "local":
@@ -105,7 +110,9 @@ def whole_home(stack_home: Path) -> Path:
 def whole(servers: Servers, whole_home: Path) -> Iterator[Whole]:
     endpoints = local_stack.endpoints(whole_home) if servers.local else servers.endpoints
     assert endpoints.flink is not None
-    client = local_stack.flink_client(servers.home, endpoints.flink, STATE / "artefacts").with_latencies(FLINK_SETTINGS)
+    client = local_stack.flink_client(servers.home, endpoints.flink, STATE / "artefacts").with_latencies(
+        FLINK_SETTINGS
+    )
     with iceberg(endpoints) as lake, warmed(servers.home, client) as warm:
         yield Whole(endpoints, lake, endpoints.flink, warm)
 
@@ -113,9 +120,12 @@ def whole(servers: Servers, whole_home: Path) -> Iterator[Whole]:
 @pytest.fixture(scope="package")
 def jobs(whole: Whole, pipeline: Pipeline) -> Flink:
     """Every job, for the rest of the package; they end with their cluster."""
-    Submitter(whole.endpoints, pipeline.catalog.with_generations(active_versions(pipeline.control)), whole.client, pipeline.control).submit(
-        JOBS
-    )
+    Submitter(
+        whole.endpoints,
+        pipeline.catalog.with_generations(active_versions(pipeline.control)),
+        whole.client,
+        pipeline.control,
+    ).submit(JOBS)
     return Flink(whole.flink)
 
 

@@ -106,7 +106,8 @@ class Source:
         assert ConnectPlanner(self.endpoints, Catalog(tables), self.control).wait_snapshots(within) == []
 
     def records(self, topic: str) -> list[Record]:
-        """Everything committed, each partition in its order; of what was read before only the end is asked for."""
+        """Everything committed, each partition in its order; of what was read before only the end is asked
+        for."""
         known = self._read.setdefault(topic, Read())
         reader, registry = partition_reader(self.endpoints.kafka), Registry(self.endpoints.registry)
         try:
@@ -147,7 +148,8 @@ def decode(value: bytes, schemas: dict[int, Any], registry: Registry) -> dict[st
 
 @contextmanager
 def create_test_source(stack: Endpoints, name: str) -> Iterator[Source]:
-    """A source whose MySQL server, databases, tables and topics are called `name` or begin with it and ``_``."""
+    """A source whose MySQL server, databases, tables and topics are called `name` or begin with it and
+    ``_``."""
     server = stack.mysql[0].model_copy(update={"name": name, "snapshot_chunk_rows": CHUNK_ROWS})
     endpoints = stack.model_copy(update={"mysql": (server,)})
     control = ControlDatabase(endpoints.mysql[0], f"{name}_control")

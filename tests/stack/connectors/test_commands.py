@@ -30,8 +30,12 @@ def test_snapshots_are_asked_for_shown_and_steered(pipeline: Pipeline, space: Sp
     eventually(lambda: shown(pipeline, f"main/{shard}.surveys").endswith("COMPLETED  1"))
     assert "main: pause requested" in run(pipeline, "snapshots", "pause")
     assert "main: resume requested" in run(pipeline, "snapshots", "resume")
-    assert f"main: stop requested for {shard}.surveys" in run(pipeline, "snapshots", "stop", f"{shard}.surveys")
-    assert "no MySQL server 'elsewhere'" in run(pipeline, "snapshots", "pause", "--server", "elsewhere", status=1)
+    assert f"main: stop requested for {shard}.surveys" in run(
+        pipeline, "snapshots", "stop", f"{shard}.surveys"
+    )
+    assert "no MySQL server 'elsewhere'" in run(
+        pipeline, "snapshots", "pause", "--server", "elsewhere", status=1
+    )
 
 
 def shown(pipeline: Pipeline, name: str) -> str:
@@ -50,7 +54,11 @@ def test_the_log_of_a_connector_is_its_own(pipeline: Pipeline, servers: Servers)
 
 def test_connect_logs_as_much_as_is_asked_for(pipeline: Pipeline) -> None:
     def level() -> str:
-        return str(requests.get(f"{pipeline.endpoints.connect.url}/admin/loggers/io.debezium", timeout=10).json()["level"])
+        return str(
+            requests.get(f"{pipeline.endpoints.connect.url}/admin/loggers/io.debezium", timeout=10).json()[
+                "level"
+            ]
+        )
 
     run(pipeline, "logs", "--level", "debug")
     eventually(lambda: level() == "DEBUG")
@@ -74,9 +82,18 @@ def test_the_watch_serves_the_binlog_s_hours_and_ends_on_a_signal(pipeline: Pipe
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     with subprocess.Popen(command, cwd=ROOT, env=pipeline.environment, **pipes) as watch:  # type: ignore[call-overload]
         try:
-            port = next(line for line in watch.stdout if '"port"' in line).partition('"port":')[2].split(",")[0].strip()
+            port = (
+                next(line for line in watch.stdout if '"port"' in line)
+                .partition('"port":')[2]
+                .split(",")[0]
+                .strip()
+            )
             url = f"http://127.0.0.1:{port}/metrics"
-            eventually(lambda: 'switchboard_binlog_hours_left{server="main"} 168.0' in requests.get(url, timeout=10).text)
+            eventually(
+                lambda: (
+                    'switchboard_binlog_hours_left{server="main"} 168.0' in requests.get(url, timeout=10).text
+                )
+            )
             watch.send_signal(signal.SIGTERM)
             assert watch.wait(30) == 0
         finally:

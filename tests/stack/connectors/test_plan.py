@@ -18,7 +18,10 @@ from tests.pipeline import Pipeline
 def with_column(pipeline: Pipeline, table: str, name: str, kind: t.Type) -> Catalog:
     """The catalog with one column's type changed."""
     old = pipeline.catalog[table]
-    columns = tuple(Column(c.id, c.name, kind if c.name == name else c.type, c.privacy, c.nullable, c.immutable) for c in old.columns)
+    columns = tuple(
+        Column(c.id, c.name, kind if c.name == name else c.type, c.privacy, c.nullable, c.immutable)
+        for c in old.columns
+    )
     new = Table(**{**vars(old), "columns": columns})
     return Catalog(tuple(new if item.name == table else item for item in pipeline.catalog))
 

@@ -1,4 +1,5 @@
-"""A real server is found to be what it is; how that is judged, `tests/unit/connectors/test_preflight.py` tells."""
+"""A real server is found to be what it is; how that is judged, `tests/unit/connectors/test_preflight.py`
+tells."""
 
 from __future__ import annotations
 
@@ -74,7 +75,9 @@ def test_tables_are_inspected_all_at_once(pipeline: Pipeline, database: str) -> 
     assert all(finding.remedy for finding in found)
 
 
-def test_a_default_beside_null_is_no_fault_where_connect_has_our_converter(pipeline: Pipeline, database: str) -> None:
+def test_a_default_beside_null_is_no_fault_where_connect_has_our_converter(
+    pipeline: Pipeline, database: str
+) -> None:
     pipeline.sql("CREATE TABLE things (id INT PRIMARY KEY, hint INT DEFAULT 3)", database=database)
     assert [finding.what.split(":")[0] for finding in findings(pipeline, database)] == ["column 'hint'"]
     assert findings(pipeline, database, converter=CONVERTER.provider) == []
@@ -87,14 +90,20 @@ def test_a_quarantined_shard_is_not_inspected(pipeline: Pipeline, database: str)
 
 
 def test_a_key_that_is_not_unique_in_the_source_is_fatal(pipeline: Pipeline, database: str) -> None:
-    pipeline.sql("CREATE TABLE things (id INT NOT NULL, code INT NOT NULL, word VARCHAR(9) NOT NULL, UNIQUE (word(2)))", database=database)
+    pipeline.sql(
+        "CREATE TABLE things (id INT NOT NULL, code INT NOT NULL, word VARCHAR(9) NOT NULL, UNIQUE "
+        "(word(2)))",
+        database=database,
+    )
     (found,) = findings(pipeline, database)
     assert "nothing makes the contract's key (id) unique" in found.what
     pipeline.sql("ALTER TABLE things ADD PRIMARY KEY (code), ADD UNIQUE (id)", database=database)
     assert findings(pipeline, database) == []
 
 
-def test_what_the_connector_s_user_may_do_is_seen_wherever_it_may_come_from(pipeline: Pipeline, database: str) -> None:
+def test_what_the_connector_s_user_may_do_is_seen_wherever_it_may_come_from(
+    pipeline: Pipeline, database: str
+) -> None:
     user = f"{database}_user"
     pipeline.sql("CREATE TABLE things (id INT PRIMARY KEY)", database=database)
     (absent,) = findings(pipeline, database, servers=read_as(pipeline, user))
@@ -117,9 +126,13 @@ def test_what_the_connector_s_user_may_do_is_seen_wherever_it_may_come_from(pipe
 
 def test_zero_dates_are_found_in_the_time_that_there_is(pipeline: Pipeline, database: str) -> None:
     with mysql.cursor(pipeline.endpoints.mysql[0], database) as cursor:
-        cursor.execute("CREATE TABLE things (id INT PRIMARY KEY, born DATE NOT NULL, seen DATETIME NULL, fine DATE)")
+        cursor.execute(
+            "CREATE TABLE things (id INT PRIMARY KEY, born DATE NOT NULL, seen DATETIME NULL, fine DATE)"
+        )
         cursor.execute("SET sql_mode = ''")
-        cursor.execute("INSERT INTO things VALUES (1, '2020-01-01', NULL, NULL), (2, '0000-00-00', NULL, '2020-02-29')")
+        cursor.execute(
+            "INSERT INTO things VALUES (1, '2020-01-01', NULL, NULL), (2, '0000-00-00', NULL, '2020-02-29')"
+        )
         cursor.execute("INSERT INTO things VALUES (3, '2020-01-01', '2020-00-00', NULL)")
     assert [finding.what for finding in findings(pipeline, database, seconds=30)] == [
         "column 'born' holds zero dates, which arrive as 1970-01-01",

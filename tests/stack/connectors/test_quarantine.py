@@ -1,4 +1,5 @@
-"""A failing shard stops no other: an operator or the supervisor quarantines it, and it is released once it is repaired."""
+"""A failing shard stops no other: an operator or the supervisor quarantines it, and it is released once it is
+repaired."""
 
 from __future__ import annotations
 
@@ -22,7 +23,9 @@ from tests.stack.connectors.source import DDL, Source, contract, create_test_sou
 
 NAME = "cq"
 THINGS = contract("cq_things", Shards("cq_?"))
-TWO_COLUMNS_OF_ONE_NAME = "CREATE TABLE cq_things (id BIGINT PRIMARY KEY, note VARCHAR(50), `a b` INT, `a?b` INT)"
+TWO_COLUMNS_OF_ONE_NAME = (
+    "CREATE TABLE cq_things (id BIGINT PRIMARY KEY, note VARCHAR(50), `a b` INT, `a?b` INT)"
+)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +54,12 @@ def has_failed(source: Source) -> bool:
 
 def flows(source: Source, identity: int, shard: str = "cq_1") -> None:
     source.fill(shard, "cq_things", identity, 1)
-    eventually(lambda: any((record.key["id"], record.shard) == (identity, shard) for record in source.records("cdc.cq_things")))
+    eventually(
+        lambda: any(
+            (record.key["id"], record.shard) == (identity, shard)
+            for record in source.records("cdc.cq_things")
+        )
+    )
 
 
 def shard_conditions(source: Source, shard: str) -> set[str]:
@@ -60,7 +68,9 @@ def shard_conditions(source: Source, shard: str) -> set[str]:
 
 def test_the_others_continue_once_a_failing_shard_is_quarantined(source: Source) -> None:
     source.sql("mysql", "CREATE DATABASE cq_3")
-    source.sql("cq_3", TWO_COLUMNS_OF_ONE_NAME, "INSERT INTO cq_things VALUES (1, 'kept', 1, 1), (2, 'goes', 1, 1)")
+    source.sql(
+        "cq_3", TWO_COLUMNS_OF_ONE_NAME, "INSERT INTO cq_things VALUES (1, 'kept', 1, 1), (2, 'goes', 1, 1)"
+    )
     eventually(lambda: has_failed(source))
     assert quarantine_of(source).quarantine(NAME, "cq_3", "two columns of one name") == ["cq_things"]
     flows(source, 100)
@@ -81,10 +91,16 @@ def test_released_before_it_is_repaired_it_is_quarantined_again(source: Source) 
 
 
 def test_a_repaired_shard_is_snapshotted_and_stays_marked_until_verified(source: Source) -> None:
-    source.sql("cq_3", "DELETE FROM cq_things WHERE id = 2", "ALTER TABLE cq_things DROP COLUMN `a b`, DROP COLUMN `a?b`")
+    source.sql(
+        "cq_3",
+        "DELETE FROM cq_things WHERE id = 2",
+        "ALTER TABLE cq_things DROP COLUMN `a b`, DROP COLUMN `a?b`",
+    )
     assert quarantine_of(source).release(NAME, "cq_3") == ["cq_3.cq_things"]
     source.loaded(THINGS)
-    read = [(record.op, record.key["id"]) for record in source.records("cdc.cq_things") if record.shard == "cq_3"]
+    read = [
+        (record.op, record.key["id"]) for record in source.records("cdc.cq_things") if record.shard == "cq_3"
+    ]
     assert read == [("r", 1)]
     flows(source, 103, shard="cq_3")
     assert quarantine(source) == []
@@ -103,12 +119,20 @@ def test_a_shard_that_was_read_before_is_read_again_for_what_it_missed(source: S
 def unlogged(source: Source, shard: str) -> None:
     """A shard whose table was created without the binlog: Debezium's error names it."""
     source.sql("mysql", f"CREATE DATABASE {shard}")
-    source.sql(shard, "SET sql_log_bin = 0", DDL.format("cq_things"), "SET sql_log_bin = 1", "INSERT INTO cq_things VALUES (1, 'one')")
+    source.sql(
+        shard,
+        "SET sql_log_bin = 0",
+        DDL.format("cq_things"),
+        "SET sql_log_bin = 1",
+        "INSERT INTO cq_things VALUES (1, 'one')",
+    )
     eventually(lambda: has_failed(source))
 
 
 def test_the_supervisor_quarantines_one_shard_that_fails_repeatedly(source: Source) -> None:
-    watch = ConnectorSupervisor(source.connect, QuarantinePolicy(source.endpoints, Catalog((THINGS,)), source.control, after=2))
+    watch = ConnectorSupervisor(
+        source.connect, QuarantinePolicy(source.endpoints, Catalog((THINGS,)), source.control, after=2)
+    )
     unlogged(source, "cq_4")
     watch.poll()
     assert quarantine(source) == []
@@ -136,6 +160,8 @@ def test_an_unknown_server_or_database_is_refused(source: Source) -> None:
 
 def test_the_binlog_s_reach_is_measured_for_every_connector(source: Source) -> None:
     flows(source, 106)
-    alarm = BinlogRetentionMonitor(source.endpoints, Catalog((THINGS,)), source.control, source.connect, min_hours=24)
+    alarm = BinlogRetentionMonitor(
+        source.endpoints, Catalog((THINGS,)), source.control, source.connect, min_hours=24
+    )
     assert alarm.poll() == {NAME: 168.0}
     assert hours_left(source.server, StoredPosition("binlog.000000", 0)) == 0

@@ -83,7 +83,9 @@ def test_a_key_is_json_with_its_shard_and_decides_the_partition(source: Source) 
     assert source.records("cdc.ct_kinds")[0].key == {"id": 1, "_shard": "ct_meta"}
 
 
-def test_a_key_is_the_contract_s_whichever_unique_key_the_source_puts_first_or_makes_primary(source: Source) -> None:
+def test_a_key_is_the_contract_s_whichever_unique_key_the_source_puts_first_or_makes_primary(
+    source: Source,
+) -> None:
     source.sql(
         "ct_meta",
         "INSERT INTO ct_codes VALUES (2, 1, 2)",
@@ -101,10 +103,16 @@ def test_a_key_is_the_contract_s_whichever_unique_key_the_source_puts_first_or_m
 
 
 def test_a_snapshot_reports_its_progress_by_key_and_rows(source: Source) -> None:
-    events = [event for event in read_notifications(source.endpoints, NAME, limit=20) if event.collection == "ct_1.ct_things"]
+    events = [
+        event
+        for event in read_notifications(source.endpoints, NAME, limit=20)
+        if event.collection == "ct_1.ct_things"
+    ]
     assert [event.kind for event in events].count("IN_PROGRESS") >= 2
     assert all(event.maximum_key == str(ROWS) for event in events if event.kind == "IN_PROGRESS")
-    assert [(event.status, event.rows) for event in events if event.kind == "TABLE_SCAN_COMPLETED"] == [("SUCCEEDED", ROWS)]
+    assert [(event.status, event.rows) for event in events if event.kind == "TABLE_SCAN_COMPLETED"] == [
+        ("SUCCEEDED", ROWS)
+    ]
 
 
 def test_changes_of_every_kind_are_seen(source: Source) -> None:
@@ -147,7 +155,11 @@ def test_a_table_added_later_is_read_while_others_flow(source: Source) -> None:
     thread = threading.Thread(target=write)
     thread.start()
     try:
-        steps = [(step.action, step.subject) for step in source.plan(THINGS, KINDS, CODES, LATER) if step.target == "connect"]
+        steps = [
+            (step.action, step.subject)
+            for step in source.plan(THINGS, KINDS, CODES, LATER)
+            if step.target == "connect"
+        ]
         assert steps == [("change", "mysql-ct"), ("run", "ct/snapshots")]
         source.apply(THINGS, KINDS, CODES, LATER)
         source.loaded(THINGS, KINDS, CODES, LATER)
@@ -157,7 +169,9 @@ def test_a_table_added_later_is_read_while_others_flow(source: Source) -> None:
     later = Counter((record.shard, record.op) for record in source.records("cdc.ct_later"))
     assert later == {("ct_1", "r"): 500, ("ct_2", "r"): 500}
     eventually(lambda: source.ops("cdc.ct_things", "ct_2")["c"] >= 2 + len(written))
-    things = [record for record in source.records("cdc.ct_things") if (record.shard, record.op) == ("ct_2", "c")]
+    things = [
+        record for record in source.records("cdc.ct_things") if (record.shard, record.op) == ("ct_2", "c")
+    ]
     created = [record.key["id"] for record in things if record.key["id"] >= 1000]
     assert sorted(created) == list(range(1000, 1000 + len(written)))
 
@@ -204,10 +218,11 @@ def test_snapshots_are_paused_resumed_and_stopped(source: Source) -> None:
 
 
 def close_chunk(source: Source) -> None:
-    """Waits until the connector has published the chunk that it was reading when it was paused, as it does at the next transaction.
+    """Waits until the connector has published the chunk that it was reading when it was paused, as it does at
+    the next transaction.
 
-    A resumed snapshot reads on in another thread of Debezium's. Before that, both would use one buffer, and the task could fail:
-    the supervisor would restart it, which these tests do without.
+    A resumed snapshot reads on in another thread of Debezium's. Before that, both would use one buffer, and
+    the task could fail: the supervisor would restart it, which these tests do without.
     """
     for _ in range(2):  # the record of the second is published after the first transaction has ended
         created = source.ops("cdc.ct_things", "ct_2")["c"]
@@ -228,7 +243,15 @@ def lose(source: Source) -> None:
     with source.control.session() as session:
         long_ago = utc_now() - dt.timedelta(hours=1)
         detail = {"after": 1 << 40, "where": None}
-        session.add(Run(kind="snapshot", subject="ct/ct_2.ct_later", status="REQUESTED", detail=detail, started_at=long_ago))
+        session.add(
+            Run(
+                kind="snapshot",
+                subject="ct/ct_2.ct_later",
+                status="REQUESTED",
+                detail=detail,
+                started_at=long_ago,
+            )
+        )
 
 
 def test_a_lost_signal_is_sent_again_by_apply(source: Source) -> None:

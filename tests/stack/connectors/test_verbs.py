@@ -1,4 +1,5 @@
-"""`switchboard connectors` and `apply` with a connector of this test's own: what each command does and reports as lost."""
+"""`switchboard connectors` and `apply` with a connector of this test's own: what each command does and
+reports as lost."""
 
 from __future__ import annotations
 
@@ -65,7 +66,9 @@ class Operator:
 
     def runs(self) -> bool:
         status = self.source.connect.status(CONNECTOR)
-        return bool(status["tasks"]) and all(part["state"] == "RUNNING" for part in (status["connector"], *status["tasks"]))
+        return bool(status["tasks"]) and all(
+            part["state"] == "RUNNING" for part in (status["connector"], *status["tasks"])
+        )
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +81,9 @@ def operator(stack: Endpoints, tmp_path_factory: pytest.TempPathFactory) -> Iter
         home, contracts = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("contracts")
         (home / "logs").mkdir()
         settings = Settings(home=home, contracts=str(contracts), control_database=f"{NAME}_control")
-        pipeline = _Elsewhere(home, source.endpoints, settings, load("tests/contracts"), source.control, contracts)
+        pipeline = _Elsewhere(
+            home, source.endpoints, settings, load("tests/contracts"), source.control, contracts
+        )
         ours = Operator(source, pipeline, stack)
         ours.declare(STAYS, GOES)
         ours.run("apply")
@@ -113,13 +118,19 @@ def test_a_table_is_dropped_only_by_name_and_is_marked_when_it_is_captured_again
     assert f"--allow connect:{NAME}/{GOES}" in refused
     assert "cv_one.cv_goes" in operator.run("plan")
     operator.run("apply", "--allow", f"connect:{NAME}/{GOES}")
-    operator.source.sql("cv_one", f"DELETE FROM {GOES} WHERE id = 1", f"UPDATE {GOES} SET note = 'missed' WHERE id = 2")
+    operator.source.sql(
+        "cv_one", f"DELETE FROM {GOES} WHERE id = 1", f"UPDATE {GOES} SET note = 'missed' WHERE id = 2"
+    )
     operator.declare(STAYS, GOES)
     assert "cv_one.cv_goes is re-snapshotted" in operator.run("plan")
     operator.run("apply")
     operator.loaded()
     assert operator.conditions() == {GOES: {NEEDS_VERIFICATION}}
-    notes = [record.value["after"]["note"] for record in operator.source.records(f"cdc.{GOES}") if record.key["id"] == 2 and record.value]
+    notes = [
+        record.value["after"]["note"]
+        for record in operator.source.records(f"cdc.{GOES}")
+        if record.key["id"] == 2 and record.value
+    ]
     assert notes == ["note 2", "missed"]
 
 
@@ -145,7 +156,9 @@ def purge(operator: Operator) -> None:
 def watched(operator: Operator) -> list[TableCondition]:
     """The conditions after the first poll of a new supervisor."""
     source = operator.source
-    BinlogRetentionMonitor(source.endpoints, load(str(operator.pipeline.contracts)), source.control, source.connect, min_hours=24).poll()
+    BinlogRetentionMonitor(
+        source.endpoints, load(str(operator.pipeline.contracts)), source.control, source.connect, min_hours=24
+    ).poll()
     return conditions(source.control)
 
 
@@ -159,7 +172,10 @@ def test_a_position_that_is_purged_or_reset_marks_every_table(operator: Operator
     purge(operator)
     found = watched(operator)
     assert found != before
-    assert operator.conditions() == {STAYS: {NEEDS_SNAPSHOT, NEEDS_VERIFICATION}, GOES: {NEEDS_SNAPSHOT, NEEDS_VERIFICATION}}
+    assert operator.conditions() == {
+        STAYS: {NEEDS_SNAPSHOT, NEEDS_VERIFICATION},
+        GOES: {NEEDS_SNAPSHOT, NEEDS_VERIFICATION},
+    }
     assert all("purged beyond" in state.reason for state in found)
     assert watched(operator) == found, "marked at every poll, a table could never be verified"
     assert "add --yes" in operator.connectors("offsets", "reset", CONNECTOR, status=1)
@@ -173,7 +189,9 @@ def test_a_position_that_is_purged_or_reset_marks_every_table(operator: Operator
     assert operator.conditions() == {STAYS: {NEEDS_VERIFICATION}, GOES: {NEEDS_VERIFICATION}}
 
 
-def test_a_connector_is_deleted_only_when_confirmed_and_continues_once_it_is_created_again(operator: Operator) -> None:
+def test_a_connector_is_deleted_only_when_confirmed_and_continues_once_it_is_created_again(
+    operator: Operator,
+) -> None:
     assert "add --yes" in operator.connectors("delete", CONNECTOR, status=1)
     operator.connectors("delete", CONNECTOR, "--yes")
     assert CONNECTOR not in operator.connectors("list")

@@ -25,7 +25,9 @@ def topic(stack: Endpoints, space: Space) -> str:
 
 def written(stack: Endpoints, topic: str, partition: int) -> None:
     """In a transaction, whose end is a control record behind them."""
-    sender = Producer({"bootstrap.servers": stack.kafka.bootstrap, "transactional.id": f"{topic}-{partition}"})
+    sender = Producer(
+        {"bootstrap.servers": stack.kafka.bootstrap, "transactional.id": f"{topic}-{partition}"}
+    )
     sender.init_transactions(30)
     sender.begin_transaction()
     for _ in range(RECORDS):
@@ -35,7 +37,10 @@ def written(stack: Endpoints, topic: str, partition: int) -> None:
 
 def committed(stack: Endpoints, group: str, topic: str, offsets: dict[int, int]) -> None:
     member = consumer(stack.kafka, group)
-    member.commit(offsets=[TopicPartition(topic, partition, offset) for partition, offset in offsets.items()], asynchronous=False)
+    member.commit(
+        offsets=[TopicPartition(topic, partition, offset) for partition, offset in offsets.items()],
+        asynchronous=False,
+    )
     member.close()
 
 

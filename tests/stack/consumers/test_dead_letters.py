@@ -31,7 +31,9 @@ def send(pipeline: Pipeline, *values: bytes) -> None:
 
 def newest_value(pipeline: Pipeline, mark: bytes) -> bytes:
     """The raw record of the row whose comment is `mark`."""
-    reader = Consumer({"bootstrap.servers": pipeline.endpoints.kafka.bootstrap, "group.id": f"read-{mark.hex()}"})
+    reader = Consumer(
+        {"bootstrap.servers": pipeline.endpoints.kafka.bootstrap, "group.id": f"read-{mark.hex()}"}
+    )
     try:
         reader.assign([TopicPartition(TOPIC, partition, 0) for partition in range(4)])
         for _ in range(200):
@@ -43,7 +45,9 @@ def newest_value(pipeline: Pipeline, mark: bytes) -> bytes:
     raise AssertionError(f"no record with {mark!r}")
 
 
-def test_corrupt_records_become_dead_letters_and_their_neighbours_land(pipeline: Pipeline, space: Space) -> None:
+def test_corrupt_records_become_dead_letters_and_their_neighbours_land(
+    pipeline: Pipeline, space: Space
+) -> None:
     shard, mark = space.name("acc"), space.name("corrupt").encode()
     make_shard(pipeline, shard)
     survey(pipeline, shard, 1, mark.decode())
@@ -59,7 +63,9 @@ def test_corrupt_records_become_dead_letters_and_their_neighbours_land(pipeline:
     found = {letter.value: letter for letter in letters(pipeline, mark)}
     assert found.keys() == {shifted, cut, unframed, unknown}
     assert len({letter.offset for letter in found.values()}) == 4
-    assert {letter.value: (letter.topic, letter.partition, letter.schema_id) for letter in found.values()} == {
+    assert {
+        letter.value: (letter.topic, letter.partition, letter.schema_id) for letter in found.values()
+    } == {
         shifted: (TOPIC, 0, confluent.schema_id(good)),
         cut: (TOPIC, 0, confluent.schema_id(good)),
         unframed: (TOPIC, 0, None),
@@ -74,7 +80,9 @@ def test_corrupt_records_become_dead_letters_and_their_neighbours_land(pipeline:
     assert pipeline.equal("surveys", shards=(shard,))
 
 
-def test_letters_are_shown_and_replayed_by_reason_and_a_foreign_record_is_reported(pipeline: Pipeline, space: Space) -> None:
+def test_letters_are_shown_and_replayed_by_reason_and_a_foreign_record_is_reported(
+    pipeline: Pipeline, space: Space
+) -> None:
     mark = space.name("foreign").encode()
     unframed = b"\x07" + mark
     send(pipeline, unframed)

@@ -10,7 +10,11 @@ from tests.stack.consumers.test_landing import landed_count, make_shard, survey
 
 
 def reported(pipeline: Pipeline) -> str:
-    (line,) = [line for line in pipeline.command("lag").stdout.splitlines() if line.startswith("MySQL main to Kafka: ")]
+    (line,) = [
+        line
+        for line in pipeline.command("lag").stdout.splitlines()
+        if line.startswith("MySQL main to Kafka: ")
+    ]
     return line.partition(": ")[2]
 
 

@@ -14,28 +14,42 @@ from tests.pipeline import Pipeline, eventually
 
 EVERY_TYPE = """
 CREATE TABLE every_type (
-    id BIGINT NOT NULL PRIMARY KEY, tiny TINYINT, tiny_u TINYINT UNSIGNED, small SMALLINT, small_u SMALLINT UNSIGNED,
-    medium MEDIUMINT, medium_u MEDIUMINT UNSIGNED, plain INT, plain_u INT UNSIGNED, big BIGINT, big_u BIGINT UNSIGNED,
-    dec_small DECIMAL(5, 2), dec_big DECIMAL(65, 30), single FLOAT, double_ DOUBLE, flag TINYINT(1), day DATE, clock TIME,
-    clock6 TIME(6), year_ YEAR, moment DATETIME, moment3 DATETIME(3), moment6 DATETIME(6), stamp TIMESTAMP NULL,
-    stamp6 TIMESTAMP(6) NULL, choice ENUM('a', 'b,c', 'ü'), choices SET('x', 'y', 'z'), document JSON, bit1 BIT(1),
+    id BIGINT NOT NULL PRIMARY KEY, tiny TINYINT, tiny_u TINYINT UNSIGNED, small SMALLINT,
+    small_u SMALLINT UNSIGNED,
+    medium MEDIUMINT, medium_u MEDIUMINT UNSIGNED, plain INT, plain_u INT UNSIGNED, big BIGINT,
+    big_u BIGINT UNSIGNED,
+    dec_small DECIMAL(5, 2), dec_big DECIMAL(65, 30), single FLOAT, double_ DOUBLE, flag TINYINT(1),
+    day DATE, clock TIME,
+    clock6 TIME(6), year_ YEAR, moment DATETIME, moment3 DATETIME(3), moment6 DATETIME(6),
+    stamp TIMESTAMP NULL,
+    stamp6 TIMESTAMP(6) NULL, choice ENUM('a', 'b,c', 'ü'), choices SET('x', 'y', 'z'), document JSON,
+    bit1 BIT(1),
     bits BIT(64), fixed BINARY(8), raw VARBINARY(100), letters VARCHAR(200), long_text LONGTEXT,
     defaulted INT NOT NULL DEFAULT 7, defaulted_null INT DEFAULT 9
 )"""
 
 COLUMN = re.compile(r"( (?:[A-Z]+(?:\([^)]*\))?(?: UNSIGNED)?))(?: NULL)?(?=,|\n\))")
-REQUIRED = COLUMN.sub(r"\1 NOT NULL", EVERY_TYPE).replace("every_type", "every_type_required").replace("DEFAULT 9", "NOT NULL DEFAULT 9")
+REQUIRED = (
+    COLUMN.sub(r"\1 NOT NULL", EVERY_TYPE)
+    .replace("every_type", "every_type_required")
+    .replace("DEFAULT 9", "NOT NULL DEFAULT 9")
+)
 
 HIGH = """
-INSERT INTO every_type VALUES (%s, 127, 255, 32767, 65535, 8388607, 16777215, 2147483647, 4294967295, 9223372036854775807,
-    18446744073709551615, 999.99, 12345678901234567890123456789012345.123456789012345678901234567890, 3.4e38, 1.7e308, 1,
+INSERT INTO every_type VALUES (%s, 127, 255, 32767, 65535, 8388607, 16777215, 2147483647, 4294967295,
+9223372036854775807,
+    18446744073709551615, 999.99, 12345678901234567890123456789012345.123456789012345678901234567890,
+    3.4e38, 1.7e308, 1,
     '9999-12-31', '838:59:59', '838:59:58.999999', 2155, '9999-12-31 23:59:59', '9999-12-31 23:59:59.999',
     '9999-12-31 23:59:59.999999', '2038-01-19 03:14:07', '2038-01-19 03:14:07.999999', 'ü', 'x,z',
-    '{"a": [1, 2.50, null, "s p a c e"], "é": "😀"}', b'1', 0xFFFFFFFFFFFFFFFF, 'abc', x'00FF0000', 'emoji 😀 ünï', 'long', 1, 1)
+    '{"a": [1, 2.50, null, "s p a c e"], "é": "😀"}', b'1', 0xFFFFFFFFFFFFFFFF, 'abc', x'00FF0000',
+    'emoji 😀 ünï', 'long', 1, 1)
 """
 LOW = """
-INSERT INTO every_type VALUES (%s, -128, 0, -32768, 0, -8388608, 0, -2147483648, 0, -9223372036854775808, 0, -999.99,
-    -0.000000000000000000000000000001, 1e-38, -2.5e-308, 0, '1000-01-01', '-838:59:59', '-00:00:00.000001', 1901,
+INSERT INTO every_type VALUES (%s, -128, 0, -32768, 0, -8388608, 0, -2147483648, 0, -9223372036854775808,
+0, -999.99,
+    -0.000000000000000000000000000001, 1e-38, -2.5e-308, 0, '1000-01-01', '-838:59:59', '-00:00:00.000001',
+    1901,
     '1000-01-01 00:00:00', '1969-12-31 23:59:59.999', '1969-12-31 23:59:59.999999', '1970-01-01 00:00:01',
     '1970-01-01 00:00:01.000001', 'a', '', '[]', b'0', 0, x'0000000000000000', '', '', '', -1, 0)
 """
@@ -54,7 +68,9 @@ def make_shard(pipeline: Pipeline, database: str) -> None:
 
 
 def survey(pipeline: Pipeline, database: str, identity: int, comment: str | None = "fine") -> None:
-    pipeline.sql("INSERT INTO surveys VALUES (%s, 1, 1, 5, 0.5, %s, NOW())", identity, comment, database=database)
+    pipeline.sql(
+        "INSERT INTO surveys VALUES (%s, 1, 1, 5, 0.5, %s, NOW())", identity, comment, database=database
+    )
 
 
 def interaction(pipeline: Pipeline, database: str, identity: int, tags: str = "{}") -> None:
@@ -89,7 +105,10 @@ def test_every_type_is_equal_where_no_null_is_allowed(pipeline: Pipeline, space:
     shard = space.name("types")
     pipeline.sql(f"CREATE DATABASE {shard}")
     pipeline.sql(REQUIRED, database=shard)
-    assert pipeline.sql(f"SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = '{shard}' AND is_nullable = 'YES'") == [(0,)]
+    assert pipeline.sql(
+        f"SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = '{shard}' AND is_nullable = "
+        "'YES'"
+    ) == [(0,)]
     for number, row in enumerate((HIGH, LOW, HIGH, LOW), 1):
         pipeline.sql(row.replace("every_type", "every_type_required"), number, database=shard)
     pipeline.sql("UPDATE every_type_required SET tiny = 1, letters = 'new' WHERE id = 3", database=shard)
@@ -126,8 +145,15 @@ def test_null_in_a_column_with_a_default(pipeline: Pipeline, space: Space) -> No
 def test_rows_without_an_event_come_by_a_snapshot(pipeline: Pipeline, space: Space) -> None:
     shard = space.name("types")
     make_types(pipeline, shard)
-    unlogged(pipeline, shard, HIGH % "1", LOW % "2", "INSERT INTO every_type (id, defaulted_null) VALUES (3, NULL)")
-    unlogged(pipeline, shard, "INSERT INTO every_type (id, single, double_) VALUES (4, 1e0/3, 1e0/3), (5, -605410.875, 0.1), (6, 0, 0)")
+    unlogged(
+        pipeline, shard, HIGH % "1", LOW % "2", "INSERT INTO every_type (id, defaulted_null) VALUES (3, NULL)"
+    )
+    unlogged(
+        pipeline,
+        shard,
+        "INSERT INTO every_type (id, single, double_) VALUES (4, 1e0/3, 1e0/3), (5, -605410.875, 0.1), (6, "
+        "0, 0)",
+    )
     assert pipeline.apply() >= 1
     eventually(lambda: landed_count(pipeline, "every_type", shard, 6))
     assert pipeline.equal("every_type", shards=(shard,))
@@ -164,20 +190,28 @@ def test_odd_names_and_a_composite_key(pipeline: Pipeline, space: Space) -> None
     pipeline.sql(f"CREATE DATABASE {shard}")
     pipeline.sql(
         "CREATE TABLE `order items` (`select` VARCHAR(20) NOT NULL, `line no` SMALLINT UNSIGNED NOT NULL, "
-        "`it's ``quoted``` TEXT, `2nd` INT, source INT, op INT, image INT, gone INT, `before` INT, `after` INT, _mine INT, "
+        "`it's ``quoted``` TEXT, `2nd` INT, source INT, op INT, image INT, gone INT, `before` INT, `after` "
+        "INT, _mine INT, "
         "`key` INT, `offset` INT, PRIMARY KEY (`select`, `line no`))",
         database=shard,
     )
-    insert = "INSERT INTO `order items` (`select`, `line no`, `it's ``quoted```, `2nd`) VALUES (%s, %s, %s, %s)"
+    insert = (
+        "INSERT INTO `order items` (`select`, `line no`, `it's ``quoted```, `2nd`) VALUES (%s, %s, %s, %s)"
+    )
     for row in (("a", 1, "it's", 2), ("a", 2, None, None), ("ß'\\", 65535, "`", -1)):
         pipeline.sql(insert, *row, database=shard)
     pipeline.sql("DELETE FROM `order items` WHERE `line no` = 2", database=shard)
-    envelope = "source = 1, op = 2, image = 3, gone = 4, `before` = 5, `after` = 6, _mine = 7, `key` = 8, `offset` = 9"
+    envelope = (
+        "source = 1, op = 2, image = 3, gone = 4, `before` = 5, `after` = 6, _mine = 7, `key` = 8, `offset` "
+        "= 9"
+    )
     pipeline.sql(f"UPDATE `order items` SET {envelope} WHERE `line no` = 1", database=shard)
     eventually(lambda: landed_count(pipeline, "order items", shard, 2))
     assert pipeline.equal("order items", shards=(shard,))
     unlogged(pipeline, shard, "INSERT INTO `order items` (`select`, `line no`) VALUES ('by a snapshot', 3)")
-    assert pipeline.command("connectors", "snapshot", "order items", "--where", "`line no` = 3").returncode == 0
+    assert (
+        pipeline.command("connectors", "snapshot", "order items", "--where", "`line no` = 3").returncode == 0
+    )
     eventually(lambda: pipeline.equal("order items", shards=(shard,)))
 
 
@@ -186,7 +220,9 @@ def test_the_same_key_in_two_shards_is_two_rows(pipeline: Pipeline, space: Space
     for shard, comment in ((left, "left"), (right, "right")):
         make_shard(pipeline, shard)
         survey(pipeline, shard, 1, comment)
-    eventually(lambda: landed_count(pipeline, "surveys", left, 1) and landed_count(pipeline, "surveys", right, 1))
+    eventually(
+        lambda: landed_count(pipeline, "surveys", left, 1) and landed_count(pipeline, "surveys", right, 1)
+    )
     assert pipeline.equal("surveys", shards=(left, right))
 
 
@@ -231,6 +267,8 @@ def test_a_new_column_is_added_nullable_and_its_values_land(pipeline: Pipeline, 
     pipeline.sql("ALTER TABLE surveys ADD COLUMN channel_hint VARCHAR(20)", database=shard)
     pipeline.sql("INSERT INTO surveys VALUES (2, 1, 1, 5, 0.5, 'x', NOW(), 'chat')", database=shard)
     eventually(lambda: landed_count(pipeline, "surveys", shard, 2))
-    found = pipeline.landed(f"SELECT survey_id, channel_hint FROM base.surveys WHERE _shard = '{shard}' ORDER BY 1")
+    found = pipeline.landed(
+        f"SELECT survey_id, channel_hint FROM base.surveys WHERE _shard = '{shard}' ORDER BY 1"
+    )
     assert found == [(1, None), (2, "chat")]
     assert pipeline.equal("surveys", shards=(shard,))

@@ -20,9 +20,14 @@ def reported(pipeline: Pipeline) -> dict[str, float]:
     lines = (pipeline.home / "logs" / "lander.log").read_text().splitlines()
     port = [json.loads(line)["port"] for line in lines if '"event": "metrics"' in line][-1]
     found: dict[str, float] = {}
-    for family in text_string_to_metric_families(requests.get(f"http://127.0.0.1:{port}/metrics", timeout=10).text):
+    for family in text_string_to_metric_families(
+        requests.get(f"http://127.0.0.1:{port}/metrics", timeout=10).text
+    ):
         for sample in family.samples:
-            if sample.labels.get("table", sample.labels.get("topic", "surveys")) in ("surveys", "cdc.surveys"):
+            if sample.labels.get("table", sample.labels.get("topic", "surveys")) in (
+                "surveys",
+                "cdc.surveys",
+            ):
                 found[sample.name] = found.get(sample.name, 0) + sample.value
     return found
 

@@ -36,7 +36,9 @@ def altered(pipeline: Pipeline, shard: str, policy: str) -> str:
 
 
 def columns(pipeline: Pipeline, table: str) -> list[str]:
-    found = pipeline.landed(f"SELECT name FROM system.columns WHERE database = 'base' AND table = '{table}' ORDER BY position")
+    found = pipeline.landed(
+        f"SELECT name FROM system.columns WHERE database = 'base' AND table = '{table}' ORDER BY position"
+    )
     return [str(name) for (name,) in found if not name.startswith("_")]
 
 
@@ -46,7 +48,11 @@ def test_evolve_adds_the_column_and_widens_it_as_the_source_does(pipeline: Pipel
     pipeline.sql(f"ALTER TABLE {table} MODIFY extra BIGINT", database=shard)
     pipeline.sql(f"INSERT INTO {table} VALUES (3, 3, 5000000000)", database=shard)
     eventually(lambda: landed_count(pipeline, table, shard, 3))
-    assert pipeline.landed(f"SELECT extra FROM base.{table} WHERE _shard = '{shard}' ORDER BY id") == [(None,), (2,), (5_000_000_000,)]
+    assert pipeline.landed(f"SELECT extra FROM base.{table} WHERE _shard = '{shard}' ORDER BY id") == [
+        (None,),
+        (2,),
+        (5_000_000_000,),
+    ]
 
 
 def test_discard_value_lands_the_rest_of_the_row(pipeline: Pipeline, shard: str) -> None:
@@ -63,13 +69,20 @@ def test_discard_row_makes_it_a_dead_letter_and_goes_on(pipeline: Pipeline, shar
     pipeline.sql(f"ALTER TABLE {table} DROP COLUMN extra", database=shard)
     pipeline.sql(f"INSERT INTO {table} VALUES (3, 3)", database=shard)
     eventually(lambda: landed_count(pipeline, table, shard, 2))
-    assert pipeline.landed(f"SELECT id FROM base.{table} WHERE _shard = '{shard}' ORDER BY id") == [(1,), (3,)]
+    assert pipeline.landed(f"SELECT id FROM base.{table} WHERE _shard = '{shard}' ORDER BY id") == [
+        (1,),
+        (3,),
+    ]
 
 
 def test_freeze_stops_this_table_alone(pipeline: Pipeline, shard: str) -> None:
     table = altered(pipeline, shard, "freeze")
     log = pipeline.home / "logs" / "lander.log"
-    (line,) = eventually(lambda: [line for line in log.read_text().splitlines() if "table stopped" in line and f'"{table}"' in line])
+    (line,) = eventually(
+        lambda: [
+            line for line in log.read_text().splitlines() if "table stopped" in line and f'"{table}"' in line
+        ]
+    )
     assert "brings column 'extra', which the contract does not describe" in line
     other = "under_discard_value"
     pipeline.sql(f"CREATE TABLE {other} (id INT PRIMARY KEY, m INT)", database=shard)
@@ -78,7 +91,9 @@ def test_freeze_stops_this_table_alone(pipeline: Pipeline, shard: str) -> None:
     assert landed_count(pipeline, table, shard, 1)
 
 
-def test_a_table_that_apply_changes_while_a_column_is_added_is_unfit_for_a_moment(pipeline: Pipeline, space: Space) -> None:
+def test_a_table_that_apply_changes_while_a_column_is_added_is_unfit_for_a_moment(
+    pipeline: Pipeline, space: Space
+) -> None:
     """Its columns have other names than the lander's contract says, so that the view cannot be made."""
     described = (immutable(1, "id", t.Int(32), p.PUBLIC), optional(2, "m", t.Int(32), p.PUBLIC))
     name, source = space.name("changed"), Shards("changed_*")
@@ -91,14 +106,19 @@ def test_a_table_that_apply_changes_while_a_column_is_added_is_unfit_for_a_momen
         target.prepare(table, landed)
 
 
-def test_a_lander_with_an_older_contract_hides_no_column_of_the_newer_one(pipeline: Pipeline, space: Space) -> None:
+def test_a_lander_with_an_older_contract_hides_no_column_of_the_newer_one(
+    pipeline: Pipeline, space: Space
+) -> None:
     name, source = space.name("older"), Shards("older_*")
     identity, extra, more = (
         immutable(1, "id", t.Int(32), p.PUBLIC),
         optional(2, "extra", t.Int(32), p.PUBLIC),
         optional(3, "more", t.Int(32), p.PUBLIC),
     )
-    older, newer, landed = (Table(name, source, ("id",), Latest(), (identity, *others)) for others in ((), (extra,), (extra, more)))
+    older, newer, landed = (
+        Table(name, source, ("id",), Latest(), (identity, *others))
+        for others in ((), (extra,), (extra, more))
+    )
     for contract in (older, newer):
         target = ClickHousePlanner(pipeline.endpoints, Catalog((contract,)), pipeline.control)
         for step in target.plan():
@@ -107,8 +127,16 @@ def test_a_lander_with_an_older_contract_hides_no_column_of_the_newer_one(pipeli
     assert columns(pipeline, name) == ["id", "extra", "more"]
 
 
-def test_a_table_that_is_dropped_while_a_column_is_added_is_left_to_the_insert(pipeline: Pipeline, space: Space) -> None:
-    table = Table(space.name("dropped"), Shards("dropped_*"), ("id",), Latest(), (immutable(1, "id", t.Int(32), p.PUBLIC),))
+def test_a_table_that_is_dropped_while_a_column_is_added_is_left_to_the_insert(
+    pipeline: Pipeline, space: Space
+) -> None:
+    table = Table(
+        space.name("dropped"),
+        Shards("dropped_*"),
+        ("id",),
+        Latest(),
+        (immutable(1, "id", t.Int(32), p.PUBLIC),),
+    )
     target = ClickHousePlanner(pipeline.endpoints, Catalog((table,)), pipeline.control)
     target._recreate_view(pipeline.clickhouse, table)
     assert columns(pipeline, table.name) == []

@@ -1,4 +1,5 @@
-"""A physical table follows its contract: renamed, widened, ordered otherwise, and nothing is lost on the way."""
+"""A physical table follows its contract: renamed, widened, ordered otherwise, and nothing is lost on the
+way."""
 
 from __future__ import annotations
 
@@ -53,8 +54,10 @@ class Kept:
 
     def fill(self) -> None:
         self.pipeline.clickhouse.command(
-            f"INSERT INTO {render.storage_table(self.table)} (id, `group id`, `note it`, _shard, _version, _landed_at) "
-            f"SELECT number, number % 7, toString(number), if(number % 2, 'none_1', 'none_2'), number, now64(3) FROM numbers({ROWS})"
+            f"INSERT INTO {render.storage_table(self.table)} (id, `group id`, `note it`, _shard, _version, "
+            "_landed_at) "
+            "SELECT number, number % 7, toString(number), if(number % 2, 'none_1', 'none_2'), number, "
+            f"now64(3) FROM numbers({ROWS})"
         )
 
     def sums(self, columns: str) -> list[tuple[object, ...]]:
@@ -67,7 +70,10 @@ def kept(pipeline: Pipeline, space: Space) -> Iterator[Kept]:
     changed.apply(changed.table)
     changed.fill()
     yield changed
-    for name in (render.storage_table(changed.table), f"{render.STORAGE_DATABASE}.`{table_rebuild.scratch_name(changed.table)}`"):
+    for name in (
+        render.storage_table(changed.table),
+        f"{render.STORAGE_DATABASE}.`{table_rebuild.scratch_name(changed.table)}`",
+    ):
         pipeline.clickhouse.command(f"DROP TABLE IF EXISTS {name}")
     pipeline.clickhouse.command(f"DROP VIEW IF EXISTS {render.current_view(changed.table)}")
 
@@ -106,13 +112,18 @@ def test_a_wider_key_column_is_rebuilt_with_every_row(kept: Kept) -> None:
 
 def test_a_rebuild_keeps_renamed_columns_and_those_that_no_contract_describes(kept: Kept) -> None:
     first, group, note = kept.table.columns
-    kept.pipeline.clickhouse.command(f"ALTER TABLE {render.storage_table(kept.table)} ADD COLUMN beyond Nullable(Int64)")
     kept.pipeline.clickhouse.command(
-        f"ALTER TABLE {render.storage_table(kept.table)} UPDATE beyond = id + 1 WHERE 1 SETTINGS mutations_sync = 1"
+        f"ALTER TABLE {render.storage_table(kept.table)} ADD COLUMN beyond Nullable(Int64)"
+    )
+    kept.pipeline.clickhouse.command(
+        f"ALTER TABLE {render.storage_table(kept.table)} UPDATE beyond = id + 1 WHERE 1 SETTINGS "
+        "mutations_sync = 1"
     )
     other = with_columns(kept.table, replace(first, type=t.Int(64)), group, replace(note, name="remark"))
     kept.apply(other)
-    assert kept.sums("countIf(remark = toString(id)), countIf(beyond = id + 1), toTypeName(any(id))") == [(ROWS, ROWS, ROWS, "Int64")]
+    assert kept.sums("countIf(remark = toString(id)), countIf(beyond = id + 1), toTypeName(any(id))") == [
+        (ROWS, ROWS, ROWS, "Int64")
+    ]
     assert kept.plan(other) == []
 
 
@@ -121,12 +132,15 @@ def test_an_insert_that_began_before_the_tables_were_exchanged_is_in_the_new_one
     rows = render.storage_table(kept.table)
     slow = (
         f"INSERT INTO {rows} (id, `group id`, `note it`, _shard, _version, _landed_at) "
-        f"SELECT {ROWS} + number, 0, '', 'none_1', 1, now64(3) FROM numbers(6) WHERE sleepEachRow(0.5) = 0 SETTINGS max_block_size = 1"
+        f"SELECT {ROWS} + number, 0, '', 'none_1', 1, now64(3) FROM numbers(6) WHERE sleepEachRow(0.5) = 0 "
+        "SETTINGS max_block_size = 1"
     )
     with ThreadPoolExecutor(1) as pool:
         inserted = pool.submit(clickhouse.connect(kept.pipeline.endpoints.clickhouse).command, slow)
         eventually(
-            lambda: kept.pipeline.landed("SELECT 1 FROM system.processes WHERE query LIKE '%sleepEachRow%' AND query_kind = 'Insert'")
+            lambda: kept.pipeline.landed(
+                "SELECT 1 FROM system.processes WHERE query LIKE '%sleepEachRow%' AND query_kind = 'Insert'"
+            )
         )
         kept.apply(with_columns(kept.table, replace(first, type=t.Int(64)), group, note))
         inserted.result()
@@ -143,7 +157,9 @@ def test_another_order_of_the_same_columns_loses_nothing_and_another_key_is_refu
 
 
 @pytest.mark.parametrize("at", ["before the copy", "after the exchange"])
-def test_a_rebuild_that_was_killed_is_finished_by_the_next(kept: Kept, at: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rebuild_that_was_killed_is_finished_by_the_next(
+    kept: Kept, at: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first, group, note = kept.table.columns
     wider = with_columns(kept.table, replace(first, type=t.Int(64)), group, note)
     copy, copies = table_rebuild._copy, [0 if at == "before the copy" else 1]

@@ -67,7 +67,11 @@ def test_a_migration_is_repeated_from_wherever_it_was_broken_off(stack: Endpoint
         found = inspect(control.engine)
         assert set(found.get_table_names()) == {"alembic_version", *Base.metadata.tables}
         assert [index["name"] for index in found.get_indexes("job_plans")] == ["ix_job_plans_name"]
-        assert found.get_pk_constraint("table_states")["constrained_columns"] == ["table_name", "shard", "state"]
+        assert found.get_pk_constraint("table_states")["constrained_columns"] == [
+            "table_name",
+            "shard",
+            "state",
+        ]
         control.close()
         drop(stack, database)
         statements += 1
@@ -101,7 +105,9 @@ def test_conditions_are_kept_under_their_new_names(stack: Endpoints, database: s
     control.close()
 
 
-def test_a_row_that_two_commands_change_alike_is_changed_once_and_an_error_to_neither(stack: Endpoints, database: str) -> None:
+def test_a_row_that_two_commands_change_alike_is_changed_once_and_an_error_to_neither(
+    stack: Endpoints, database: str
+) -> None:
     """As `connectors watch` and `connectors status` do, which both note that a snapshot has ended."""
     control = ControlDatabase(stack.mysql[0], database)
     control.migrate()

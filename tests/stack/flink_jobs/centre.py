@@ -1,4 +1,5 @@
-"""A contact centre of one account in a shard of its own: random traffic with disorder, corrections and deletes."""
+"""A contact centre of one account in a shard of its own: random traffic with disorder, corrections and
+deletes."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ SELDOM = ("error", "missed", "rejected")
 REASONS = (None, "", "lunch", "a|b|", "two\nlines, 'quoted' \"twice\"", "été 🦊")
 KEYS = {"accounts": "account_id", "teams": "team_id", "queues": "queue_id", "agents": "agent_id"}
 UNCERTAIN = dt.timedelta(seconds=1.1)
-"""A commit's time may be told in whole seconds: what started just before a dimension changed may count as after it."""
+"""A commit's time may be told in whole seconds: what started just before a dimension changed may count as
+after it."""
 
 
 def utc_now() -> dt.datetime:
@@ -34,7 +36,9 @@ def utc_now() -> dt.datetime:
 
 
 class Centre:
-    def __init__(self, pipeline: Pipeline, space: Space, agents: int = 4, queues: int = 2, zone: str = "UTC") -> None:
+    def __init__(
+        self, pipeline: Pipeline, space: Space, agents: int = 4, queues: int = 2, zone: str = "UTC"
+    ) -> None:
         self.pipeline = pipeline
         self.shard = space.name("acc")
         self.account = 1_000_000 + space.number
@@ -54,13 +58,29 @@ class Centre:
 
     def _seed(self, zone: str) -> None:
         account = self.account
-        self.meta("INSERT INTO accounts (account_id, name, time_zone, created_at) VALUES (%s, 'Test', %s, NOW())", account, zone)
+        self.meta(
+            "INSERT INTO accounts (account_id, name, time_zone, created_at) VALUES (%s, 'Test', %s, NOW())",
+            account,
+            zone,
+        )
         for team in self.teams:
-            self.meta("INSERT INTO teams (team_id, account_id, name) VALUES (%s, %s, %s)", team, account, f"Team {team}")
-        for queue in self.queues:
-            values = (queue, account, f"Queue {queue}", self.random.randrange(5, 40), self.random.randrange(3, 8))
             self.meta(
-                "INSERT INTO queues (queue_id, account_id, name, channel, target_seconds, short_abandon_seconds) "
+                "INSERT INTO teams (team_id, account_id, name) VALUES (%s, %s, %s)",
+                team,
+                account,
+                f"Team {team}",
+            )
+        for queue in self.queues:
+            values = (
+                queue,
+                account,
+                f"Queue {queue}",
+                self.random.randrange(5, 40),
+                self.random.randrange(3, 8),
+            )
+            self.meta(
+                "INSERT INTO queues (queue_id, account_id, name, channel, target_seconds, "
+                "short_abandon_seconds) "
                 "VALUES (%s, %s, %s, 'voice', %s, %s)",
                 *values,
             )
@@ -69,7 +89,12 @@ class Centre:
             chosen = self.random.sample(self.queues, self.random.randint(1, len(self.queues)))
             for queue in self.queues if agent == self.agents[0] else chosen:
                 self.join(agent, queue)
-        for table, numbers in (("accounts", [account]), ("teams", self.teams), ("queues", self.queues), ("agents", self.agents)):
+        for table, numbers in (
+            ("accounts", [account]),
+            ("teams", self.teams),
+            ("queues", self.queues),
+            ("agents", self.agents),
+        ):
             for number in numbers:
                 self._remember(table, number)
 
@@ -109,12 +134,15 @@ class Centre:
         self._next += 1
         return self._next
 
-    def contact(self, started: dt.datetime | None = None, queue: int | None = None, direction: str = "in") -> int:
+    def contact(
+        self, started: dt.datetime | None = None, queue: int | None = None, direction: str = "in"
+    ) -> int:
         identity, now = self.identity(), utc_now()
         begin = started or now
         self._newest_start = max(self._newest_start, min(begin, now))
         self.sql(
-            "INSERT INTO interactions (interaction_id, account_id, channel, direction, state, queue_id, started_at) "
+            "INSERT INTO interactions (interaction_id, account_id, channel, direction, state, queue_id, "
+            "started_at) "
             "VALUES (%s, %s, %s, %s, 'queued', %s, %s)",
             identity,
             self.account,
@@ -130,13 +158,26 @@ class Centre:
         moment = at or utc_now()
         self.sql(
             "UPDATE interactions SET state = %s, agent_id = %s, updated_at = %s, is_abandoned = %s, "
-            "answered_at = IF(%s = 'talking', %s, answered_at), ended_at = IF(%s, %s, NULL) WHERE interaction_id = %s",
-            *(state, agent, moment, state == "abandoned", state, moment, state in ("closed", "abandoned"), moment, identity),
+            "answered_at = IF(%s = 'talking', %s, answered_at), ended_at = IF(%s, %s, NULL) WHERE "
+            "interaction_id = %s",
+            *(
+                state,
+                agent,
+                moment,
+                state == "abandoned",
+                state,
+                moment,
+                state in ("closed", "abandoned"),
+                moment,
+                identity,
+            ),
         )
         if self._entered.get(identity, ("", None, moment))[:2] != (state, agent):
             self._entered[identity] = (state, agent, moment)
 
-    def activity(self, agent: int, state: str, at: dt.datetime | None = None, reason: str | None = None) -> int:
+    def activity(
+        self, agent: int, state: str, at: dt.datetime | None = None, reason: str | None = None
+    ) -> int:
         identity = self.identity()
         values = (identity, self.account, agent, state, reason, at or utc_now())
         self.sql("INSERT INTO agent_activity VALUES (%s, %s, %s, %s, %s, %s)", *values)
@@ -144,7 +185,15 @@ class Centre:
         return identity
 
     def segment(self, identity: int, number: int, kind: str) -> None:
-        values = (identity, number, self.account, kind, self.agents[0], utc_now(), self.random.randrange(60_000))
+        values = (
+            identity,
+            number,
+            self.account,
+            kind,
+            self.agents[0],
+            utc_now(),
+            self.random.randrange(60_000),
+        )
         self.sql("INSERT INTO interaction_segments VALUES (%s, %s, %s, %s, %s, %s, %s)", *values)
 
     def survey(self, identity: int) -> None:
@@ -157,13 +206,16 @@ class Centre:
         )
 
     def work(self, steps: int) -> None:
-        """Contacts that come, move on, are corrected and deleted; agents who change their state, told in some disorder."""
+        """Contacts that come, move on, are corrected and deleted; agents who change their state, told in some
+        disorder."""
         open_: dict[int, tuple[str, int | None]] = {}
         done: list[int] = []
         for _ in range(steps):
             what = self.random.random()
             if what < 0.25 or not open_:
-                open_[self.contact(self._start(), direction="out" if self.random.random() < 0.1 else "in")] = ("queued", None)
+                open_[
+                    self.contact(self._start(), direction="out" if self.random.random() < 0.1 else "in")
+                ] = ("queued", None)
             elif what < 0.65:
                 self._advance(open_, done)
             elif what < 0.85:
@@ -173,12 +225,17 @@ class Centre:
             elif done and what < 0.97:
                 self._correct(done)
             else:
-                self.sql("UPDATE interactions SET notes = UUID() WHERE interaction_id = %s", self.random.choice(list(open_)))
+                self.sql(
+                    "UPDATE interactions SET notes = UUID() WHERE interaction_id = %s",
+                    self.random.choice(list(open_)),
+                )
 
     def _start(self) -> dt.datetime:
         """Within the last minute, and not while a dimension was changing."""
         while True:
-            moment = utc_now() - dt.timedelta(milliseconds=self.random.randrange(self.random.choice((8_000, 60_000))))
+            moment = utc_now() - dt.timedelta(
+                milliseconds=self.random.randrange(self.random.choice((8_000, 60_000)))
+            )
             if not any(begin <= moment <= end for begin, end in self._changed):
                 return moment
 
@@ -197,7 +254,11 @@ class Centre:
             self.activities.remove(identity)
         else:
             column, values = (("state", STATES + SELDOM), ("agent_id", self.agents))[what - 1]
-            self.sql(f"UPDATE agent_activity SET {column} = %s WHERE activity_id = %s", self.random.choice(values), identity)
+            self.sql(
+                f"UPDATE agent_activity SET {column} = %s WHERE activity_id = %s",
+                self.random.choice(values),
+                identity,
+            )
 
     def _advance(self, open_: dict[int, tuple[str, int | None]], done: list[int]) -> None:
         identity = self.random.choice(list(open_))
@@ -228,11 +289,15 @@ class Centre:
             )
         elif what == 2:
             self.sql(
-                "UPDATE interaction_segments SET duration_ms = duration_ms + 1000 WHERE interaction_id = %s AND kind = 'talk'", identity
+                "UPDATE interaction_segments SET duration_ms = duration_ms + 1000 WHERE interaction_id = %s "
+                "AND kind = 'talk'",
+                identity,
             )
             self.sql("DELETE FROM interaction_segments WHERE interaction_id = %s AND kind = 'hold'", identity)
         elif what == 3:
-            self.sql("DELETE FROM surveys WHERE interaction_id = %s ORDER BY survey_id DESC LIMIT 1", identity)
+            self.sql(
+                "DELETE FROM surveys WHERE interaction_id = %s ORDER BY survey_id DESC LIMIT 1", identity
+            )
         else:
             self.survey(identity)
 
@@ -244,19 +309,26 @@ class Centre:
         eventually(lambda: utc_now() - self._newest_start > UNCERTAIN)
         choose, mark = self.random.choice, self.random.randrange(1000)
         self.change("teams", choose(self.teams), name=f"Team of {mark}")
-        self.change("agents", choose(self.agents), team_id=choose(self.teams), display_name=f"Ms. {mark} | Ålesund")
+        self.change(
+            "agents", choose(self.agents), team_id=choose(self.teams), display_name=f"Ms. {mark} | Ålesund"
+        )
         self.change("agents", choose(self.agents), team_id=choose(self.teams))
         self.change("queues", choose(self.queues), name=f"Queue of {mark}")
         self.change("queues", choose(self.queues), target_seconds=mark % 40, short_abandon_seconds=mark % 7)
         self.change(
-            "accounts", self.account, name=f"Test {mark}", time_zone=choose(("UTC", "Asia/Kolkata")), tier=choose(("trial", "enterprise"))
+            "accounts",
+            self.account,
+            name=f"Test {mark}",
+            time_zone=choose(("UTC", "Asia/Kolkata")),
+            tier=choose(("trial", "enterprise")),
         )
         mover = choose(self.agents[1:])
         self.meta("DELETE FROM queue_members WHERE agent_id = %s", mover)
         self.join(mover, choose(self.queues))
 
     def stray(self) -> None:
-        """What no source should tell: times that contradict each other, an agent and an end that fit nothing."""
+        """What no source should tell: times that contradict each other, an agent and an end that fit
+        nothing."""
         before, stranger = utc_now() - dt.timedelta(hours=1), self.account * 100 + 77
         early, backwards, answered, strange = (self.contact(self._start()) for _ in range(4))
         self.contact(utc_now() + dt.timedelta(hours=1))
@@ -267,14 +339,30 @@ class Centre:
         self.move(strange, "talking", stranger)
 
     def world(self) -> World:
-        accounts, *others = (self._rows(table, "metadata") for table in ("accounts", "agents", "teams", "queues", "queue_members"))
+        accounts, *others = (
+            self._rows(table, "metadata")
+            for table in ("accounts", "agents", "teams", "queues", "queue_members")
+        )
         agents, teams, queues, members = others
         interactions, segments, surveys, activities = (
-            self._rows(table, self.shard) for table in ("interactions", "interaction_segments", "surveys", "agent_activity")
+            self._rows(table, self.shard)
+            for table in ("interactions", "interaction_segments", "surveys", "agent_activity")
         )
         entered = {identity: moment for identity, (_, _, moment) in self._entered.items()}
         versions = dict(self.versions)
-        return World(accounts, agents, teams, queues, members, interactions, segments, surveys, activities, entered, versions)
+        return World(
+            accounts,
+            agents,
+            teams,
+            queues,
+            members,
+            interactions,
+            segments,
+            surveys,
+            activities,
+            entered,
+            versions,
+        )
 
     def _rows(self, table: str, database: str, condition: str = "TRUE") -> list[Row]:
         with mysql.cursor(self.pipeline.endpoints.mysql[0], database) as cursor:

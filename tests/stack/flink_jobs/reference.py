@@ -1,4 +1,5 @@
-"""The jobs' formulas in plain Python, over the rows that MySQL holds in the end, and the versions that its dimensions have had."""
+"""The jobs' formulas in plain Python, over the rows that MySQL holds in the end, and the versions that its
+dimensions have had."""
 
 from __future__ import annotations
 
@@ -20,8 +21,11 @@ OF_CONTACT = {"talking": "on contact", "wrap": "after-contact work", "ringing": 
 
 @dataclass
 class World:
-    """Every row as it stands. `entered` is when a contact last came into its state with its agent; `versions` are of each row of the
-    metadata, by its table and key, when it became what it was, in that order."""
+    """Every row as it stands.
+
+    `entered` is when a contact last came into its state with its agent; `versions` are of each row of the
+    metadata, by its table and key, when it became what it was, in that order.
+    """
 
     accounts: list[Row]
     agents: list[Row]
@@ -42,11 +46,15 @@ def status(world: World) -> dict[int, tuple[Any, ...]]:
     contacts: dict[int, Counter[str]] = defaultdict(Counter)
     for agent, rows in _by(world.activities, "agent_id").items():
         newest = max(rows, key=lambda row: (_ms(row["occurred_at"]), row["activity_id"]))
-        claims[agent].append((PRECEDENCE[newest["state"]], _ms(newest["occurred_at"]), newest["state"], newest["reason"] or ""))
+        claims[agent].append(
+            (PRECEDENCE[newest["state"]], _ms(newest["occurred_at"]), newest["state"], newest["reason"] or "")
+        )
     for row in world.interactions:
         if row["state"] in OF_CONTACT and row["agent_id"] is not None:
             state = OF_CONTACT[row["state"]]
-            claims[row["agent_id"]].append((PRECEDENCE[state], world.entered[row["interaction_id"]], state, ""))
+            claims[row["agent_id"]].append(
+                (PRECEDENCE[state], world.entered[row["interaction_id"]], state, "")
+            )
             contacts[row["agent_id"]][row["channel"]] += 1
     teams = {row["team_id"]: row["name"] for row in world.teams}
     agents: dict[int, Row] = {row["agent_id"]: row for row in world.agents}
@@ -61,11 +69,16 @@ def status(world: World) -> dict[int, tuple[Any, ...]]:
 
 
 def stats(world: World) -> dict[int, tuple[Any, ...]]:
-    """Queue -> (waiting, oldest waiting since, in service, agents available, busy, offline, name, channel, target)."""
+    """Queue -> (waiting, oldest waiting since, in service, agents available, busy, offline, name, channel,
+    target)."""
     states = {agent: row[2] for agent, row in status(world).items()}
     found = {}
     for queue in world.queues:
-        owned = [row for row in world.interactions if row["queue_id"] == queue["queue_id"] and row["direction"] == "in"]
+        owned = [
+            row
+            for row in world.interactions
+            if row["queue_id"] == queue["queue_id"] and row["direction"] == "in"
+        ]
         waiting = [row["started_at"] for row in owned if row["state"] in ("queued", "ringing")]
         served = sum(row["state"] in ("talking", "wrap") for row in owned)
         agents = [states[row["agent_id"]] for row in world.members if row["queue_id"] == queue["queue_id"]]
@@ -77,21 +90,32 @@ def stats(world: World) -> dict[int, tuple[Any, ...]]:
 
 
 def minutes(world: World) -> dict[tuple[int, dt.datetime], tuple[int, ...]]:
-    """(queue, minute) -> offered, answered, abandoned, short abandons, delay in ms, within target, handled, handle time in ms."""
+    """(queue, minute) -> offered, answered, abandoned, short abandons, delay in ms, within target, handled,
+    handle time in ms."""
     sums: dict[tuple[int, dt.datetime], list[int]] = defaultdict(lambda: [0] * 8)
     queues = {row["queue_id"]: row for row in world.queues}
     handling = {
         identity: sum(row["duration_ms"] for row in rows)
-        for identity, rows in _by((row for row in world.segments if row["kind"] != "wait"), "interaction_id").items()
+        for identity, rows in _by(
+            (row for row in world.segments if row["kind"] != "wait"), "interaction_id"
+        ).items()
     }
     for row in world.interactions:
-        queue, started, answered, ended = row["queue_id"], row["started_at"], row["answered_at"], row["ended_at"]
+        queue, started, answered, ended = (
+            row["queue_id"],
+            row["started_at"],
+            row["answered_at"],
+            row["ended_at"],
+        )
         if row["direction"] != "in" or queue is None:
             continue
         _add(sums[queue, _minute(started)], {0: 1})
         if answered is not None:
             delay = max(0, int((answered - started) / dt.timedelta(milliseconds=1)))
-            _add(sums[queue, _minute(answered)], {1: 1, 4: delay, 5: int(delay <= queues[queue]["target_seconds"] * 1000)})
+            _add(
+                sums[queue, _minute(answered)],
+                {1: 1, 4: delay, 5: int(delay <= queues[queue]["target_seconds"] * 1000)},
+            )
         elif row["is_abandoned"] and ended is not None:
             short = dt.timedelta(seconds=queues[queue]["short_abandon_seconds"])
             _add(sums[queue, _minute(ended)], {2: 1, 3: int(ended < started + short)})
@@ -101,12 +125,15 @@ def minutes(world: World) -> dict[tuple[int, dt.datetime], tuple[int, ...]]:
 
 
 def occupancy(world: World, since: dt.datetime, until: dt.datetime) -> dict[int, float | None]:
-    """Queue -> its agents' time on contact / (on contact + available) between the two moments, by their own activities."""
+    """Queue -> its agents' time on contact / (on contact + available) between the two moments, by their own
+    activities."""
     spent: dict[int, Counter[str]] = defaultdict(Counter)
     for agent, rows in _by(world.activities, "agent_id").items():
         steps = sorted((row["occurred_at"], row["activity_id"], row["state"]) for row in rows)
         for (start, _, state), (end, *_) in itertools.pairwise([*steps, (until, 0, "")]):
-            spent[agent][state] += max(dt.timedelta(), min(end, until) - max(start, since)) // dt.timedelta(milliseconds=1)
+            spent[agent][state] += max(dt.timedelta(), min(end, until) - max(start, since)) // dt.timedelta(
+                milliseconds=1
+            )
     found: dict[int, float | None] = {}
     for queue in world.queues:
         owned = [spent[row["agent_id"]] for row in world.members if row["queue_id"] == queue["queue_id"]]
@@ -117,7 +144,8 @@ def occupancy(world: World, since: dt.datetime, until: dt.datetime) -> dict[int,
 
 
 def structured(world: World) -> dict[int, tuple[Any, ...]]:
-    """Interaction -> (state, queue's name, agent's name, team's name, wait, talk, hold, wrap in ms, score, the others as in the table)."""
+    """Interaction -> (state, queue's name, agent's name, team's name, wait, talk, hold, wrap in ms, score,
+    the others as in the table)."""
     segments, surveys = _by(world.segments, "interaction_id"), _by(world.surveys, "interaction_id")
     found = {}
     for row in world.interactions:
@@ -130,12 +158,19 @@ def structured(world: World) -> dict[int, tuple[Any, ...]]:
         spent = Counter[str]()
         for segment in segments.get(identity, ()):
             spent[segment["kind"]] += segment["duration_ms"]
-        rated = max(surveys.get(identity, ()), key=lambda survey: (survey["answered_at"], survey["survey_id"]), default={"score": None})
+        rated = max(
+            surveys.get(identity, ()),
+            key=lambda survey: (survey["answered_at"], survey["survey_id"]),
+            default={"score": None},
+        )
         found[identity] = (
             *(row["state"], queue.get("name"), agent.get("display_name"), team.get("name")),
             *(spent[kind] for kind in ("wait", "talk", "hold", "wrap")),
             rated["score"],
-            *(row[name] for name in ("account_id", "started_at", "channel", "direction", "queue_id", "agent_id")),
+            *(
+                row[name]
+                for name in ("account_id", "started_at", "channel", "direction", "queue_id", "agent_id")
+            ),
             *(row["answered_at"], row["ended_at"], bool(row["is_abandoned"]), row["cost"]),
             *(agent.get("team_id"), account["name"], account["time_zone"], account["tier"]),
         )
@@ -143,7 +178,8 @@ def structured(world: World) -> dict[int, tuple[Any, ...]]:
 
 
 def sessions(activities: Iterable[Row]) -> dict[tuple[int, dt.datetime], tuple[Any, ...]]:
-    """(agent, log-in) -> (log-out, newest, ms available, on contact, after-contact work, in other states, changes, ms by state)."""
+    """(agent, log-in) -> (log-out, newest, ms available, on contact, after-contact work, in other states,
+    changes, ms by state)."""
     found: dict[tuple[int, dt.datetime], tuple[Any, ...]] = {}
     for agent, rows in _by(activities, "agent_id").items():
         steps = sorted((_ms(row["occurred_at"]), row["activity_id"], row["state"]) for row in rows)

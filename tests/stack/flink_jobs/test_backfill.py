@@ -1,4 +1,5 @@
-"""A result made anew beside the one in force, compared, swapped in, taken back and removed, while the live job goes on."""
+"""A result made anew beside the one in force, compared, swapped in, taken back and removed, while the live
+job goes on."""
 
 from __future__ import annotations
 
@@ -41,7 +42,9 @@ def refusal(pipeline: Pipeline, *words: str) -> str:
 
 
 def reads(pipeline: Pipeline, view: str) -> str:
-    ((query,),) = pipeline.landed(f"SELECT as_select FROM system.tables WHERE concat(database, '.', name) = '{view}'")
+    ((query,),) = pipeline.landed(
+        f"SELECT as_select FROM system.tables WHERE concat(database, '.', name) = '{view}'"
+    )
     return str(query)
 
 
@@ -61,11 +64,17 @@ def test_the_whole_walk(jobs: Flink, centre: Centre) -> None:
     eventually(lambda: pipeline.command("backfill", "diff", "queue_minutes", "--rest", "0").returncode == 0)
     assert f"{utc_now():%Y-%m-%d}" in backfill(pipeline, "diff", "queue_minutes", "--rest", "0")
 
-    pipeline.clickhouse.command("ALTER TABLE landed.queue_minutes__g2 UPDATE offered = offered + 1 WHERE true SETTINGS mutations_sync = 1")
+    pipeline.clickhouse.command(
+        "ALTER TABLE landed.queue_minutes__g2 UPDATE offered = offered + 1 WHERE true SETTINGS "
+        "mutations_sync = 1"
+    )
     differs = pipeline.command("backfill", "diff", "queue_minutes", "--rest", "0")
     assert differs.returncode == 1
     assert "different" in differs.stdout
-    pipeline.clickhouse.command("ALTER TABLE landed.queue_minutes__g2 UPDATE offered = offered - 1 WHERE true SETTINGS mutations_sync = 1")
+    pipeline.clickhouse.command(
+        "ALTER TABLE landed.queue_minutes__g2 UPDATE offered = offered - 1 WHERE true SETTINGS "
+        "mutations_sync = 1"
+    )
 
     backfill(pipeline, "swap", "queue_minutes")
     assert "landed.queue_minutes__g2 FINAL" in reads(pipeline, "realtime.queue_minutes")
@@ -94,7 +103,10 @@ def test_rows_from_before_its_time_are_taken_over(centre: Centre) -> None:
     backfill(pipeline, "plan", "structured_interactions", "--from", since.isoformat())
     backfill(pipeline, "run", "structured_interactions")
     name = "landed.structured_interactions__g2"
-    found = f"SELECT interaction_id, _version = 0 FROM {name} FINAL WHERE account_id = {centre.account} ORDER BY 1"
+    found = (
+        f"SELECT interaction_id, _version = 0 FROM {name} FINAL WHERE account_id = {centre.account} ORDER BY "
+        "1"
+    )
     assert pipeline.landed(found) == [(old, 1), (new, 0)]
     backfill(pipeline, "swap", "structured_interactions")
     becomes(structured, centre, reference.structured(centre.world()))
@@ -109,7 +121,12 @@ def test_killed_at_any_step_it_is_resumed_by_repeating_it(jobs: Flink, centre: C
     for stage in ("create its topic and table", "start its job", "read its topics"):
         killed_at(pipeline, stage, "run", job)
     backfill(pipeline, "run", job)
-    assert len([running for running in jobs.jobs() if running.name == f"{job}.g2" and running.state == "RUNNING"]) == 1
+    assert (
+        len(
+            [running for running in jobs.jobs() if running.name == f"{job}.g2" and running.state == "RUNNING"]
+        )
+        == 1
+    )
     backfill(pipeline, "swap", job)
     cut_off(pipeline, "landed.agent_sessions")
     assert "recreate its view on the active generation, 2" in pipeline.command("plan").stdout
@@ -127,12 +144,19 @@ def test_killed_at_any_step_it_is_resumed_by_repeating_it(jobs: Flink, centre: C
     backfill(pipeline, "drop", job)
     assert sessions(centre) is not None
     assert materialised_generations(pipeline.control)[job] == [1]
-    assert runs(pipeline, job) >= {("backfill run", "RUNNING"), ("backfill run", "COMPLETED"), ("backfill drop", "COMPLETED")}
+    assert runs(pipeline, job) >= {
+        ("backfill run", "RUNNING"),
+        ("backfill run", "COMPLETED"),
+        ("backfill drop", "COMPLETED"),
+    }
 
 
 def cut_off(pipeline: Pipeline, rows: str) -> None:
-    """As a command leaves it that was killed after it had moved the pointer: the view reads what it read before."""
-    pipeline.clickhouse.command(f"CREATE OR REPLACE VIEW structured.agent_sessions AS SELECT * FROM {rows} FINAL")
+    """As a command leaves it that was killed after it had moved the pointer: the view reads what it read
+    before."""
+    pipeline.clickhouse.command(
+        f"CREATE OR REPLACE VIEW structured.agent_sessions AS SELECT * FROM {rows} FINAL"
+    )
 
 
 def runs(pipeline: Pipeline, job: str) -> set[tuple[str, str]]:
@@ -159,7 +183,9 @@ def test_a_topic_says_since_when_it_has_every_record(pipeline: Pipeline, space: 
     sender = producer(kafka)
     days = [utc_now().replace(microsecond=0) - dt.timedelta(days=back) for back in (5, 3, 1)]
     for day in days:
-        sender.produce(topic, value=b"x", partition=0, timestamp=int(day.replace(tzinfo=dt.UTC).timestamp() * 1000))
+        sender.produce(
+            topic, value=b"x", partition=0, timestamp=int(day.replace(tzinfo=dt.UTC).timestamp() * 1000)
+        )
     assert sender.flush(10) == 0
     assert horizon(kafka, [topic]) is None
     purged = TopicPartition(topic, 0, 1)
@@ -171,8 +197,16 @@ def test_a_topic_says_since_when_it_has_every_record(pipeline: Pipeline, space: 
 def killed_at(pipeline: Pipeline, stage: str, *words: str) -> None:
     """Ends the command by SIGKILL as soon as it has told that it is at this stage."""
     command = [sys.executable, "-m", "switchboard", "backfill", *words]
-    environment = {**os.environ, **pipeline.environment, "COLUMNS": "200", "TERM": "xterm", "FORCE_COLOR": "1"}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+    environment = {
+        **os.environ,
+        **pipeline.environment,
+        "COLUMNS": "200",
+        "TERM": "xterm",
+        "FORCE_COLOR": "1",
+    }
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
         assert process.stderr is not None
         reported = ""
         while stage not in reported and (piece := process.stderr.read(1)):
@@ -190,6 +224,8 @@ def killed_at(pipeline: Pipeline, stage: str, *words: str) -> None:
         (("revert", "queue_stats"), "'queue_stats' has no earlier generation"),
     ],
 )
-def test_what_cannot_be_is_refused_in_a_line(jobs: Flink, pipeline: Pipeline, words: tuple[str, ...], line: str) -> None:
+def test_what_cannot_be_is_refused_in_a_line(
+    jobs: Flink, pipeline: Pipeline, words: tuple[str, ...], line: str
+) -> None:
     assert jobs
     assert line in refusal(pipeline, *words)

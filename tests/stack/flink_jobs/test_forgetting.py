@@ -1,4 +1,5 @@
-"""A job forgets contacts that nothing has changed for long, and never who the agents are: everyone is away for a weekend."""
+"""A job forgets contacts that nothing has changed for long, and never who the agents are: everyone is away
+for a weekend."""
 
 from __future__ import annotations
 
@@ -23,7 +24,9 @@ FORGETS_SECONDS = 3
 def forgetful(whole: Whole, pipeline: Pipeline) -> Iterator[Job]:
     """A second job for the result, in a generation of its own, that forgets soon."""
     job = dataclasses.replace(job_named("agent_status"), state_days=FORGETS_SECONDS / 86_400)
-    backfills = Backfills(whole.endpoints, pipeline.settings, load(str(CONTRACTS)), pipeline.control, whole.client)
+    backfills = Backfills(
+        whole.endpoints, pipeline.settings, load(str(CONTRACTS)), pipeline.control, whole.client
+    )
     backfills.plan(job, None)
     try:
         backfills.run(job, lambda *_: None, limit=120)
@@ -32,12 +35,18 @@ def forgetful(whole: Whole, pipeline: Pipeline) -> Iterator[Job]:
         backfills.drop(job)
 
 
-def test_an_agent_who_was_away_for_longer_than_the_state_lives_is_still_known(forgetful: Job, centre: Centre) -> None:
+def test_an_agent_who_was_away_for_longer_than_the_state_lives_is_still_known(
+    forgetful: Job, centre: Centre
+) -> None:
     pipeline, agent, began = centre.pipeline, centre.agents[0], time.monotonic()
-    ((table,),) = pipeline.landed("SELECT name FROM system.tables WHERE database = 'landed' AND name LIKE 'agent_status__g%'")
+    ((table,),) = pipeline.landed(
+        "SELECT name FROM system.tables WHERE database = 'landed' AND name LIKE 'agent_status__g%'"
+    )
 
     def row() -> tuple[str, str, list[int]] | None:
-        for state, name, queues in pipeline.landed(f"SELECT state, name, queues FROM landed.{table} FINAL WHERE agent_id = {agent}"):
+        for state, name, queues in pipeline.landed(
+            f"SELECT state, name, queues FROM landed.{table} FINAL WHERE agent_id = {agent}"
+        ):
             return state, name, json.loads(queues)
         return None
 

@@ -1,4 +1,5 @@
-"""Each job's result equals a plain Python computation of the same formulas, on random traffic with disorder, duplicates and corrections."""
+"""Each job's result equals a plain Python computation of the same formulas, on random traffic with disorder,
+duplicates and corrections."""
 
 from __future__ import annotations
 
@@ -10,7 +11,16 @@ from tests.pipeline import eventually
 from tests.stack.consumers.test_landing import unlogged
 from tests.stack.flink_jobs import reference
 from tests.stack.flink_jobs.centre import Centre, utc_now
-from tests.stack.flink_jobs.results import becomes, minutes, rows, sessions, stats, status, status_of, structured
+from tests.stack.flink_jobs.results import (
+    becomes,
+    minutes,
+    rows,
+    sessions,
+    stats,
+    status,
+    status_of,
+    structured,
+)
 
 OF_SHARDS = ("interactions", "interaction_segments", "surveys", "agent_activity")
 OF_METADATA = ("accounts", "agents", "teams", "queues", "queue_members")
@@ -38,7 +48,14 @@ def read_again(centre: Centre, *tables: str, where: str = "TRUE") -> None:
 
 def comes_again(centre: Centre, table: str, condition: str = "1") -> None:
     eventually(
-        lambda: rows(centre, f"SELECT countIf(_row = 0) > 0 FROM base.{table} WHERE account_id = {{account}} AND {condition}") == [(True,)]
+        lambda: (
+            rows(
+                centre,
+                f"SELECT countIf(_row = 0) > 0 FROM base.{table} WHERE account_id = {{account}} AND "
+                f"{condition}",
+            )
+            == [(True,)]
+        )
     )
 
 
@@ -77,19 +94,30 @@ def test_what_verify_takes_away_goes_from_the_results(centre: Centre) -> None:
 def test_sessions_follow_what_comes_late_is_corrected_and_is_loaded(centre: Centre) -> None:
     begin, (agent, other, loaded, _) = utc_now() - 2 * DAY, centre.agents
     reported = [centre.activity(other, "on contact", begin + dt.timedelta(milliseconds=70))]
-    for number, state in enumerate(("available", "on contact", "after-contact work", "break", "offline", "available")):
+    for number, state in enumerate(
+        ("available", "on contact", "after-contact work", "break", "offline", "available")
+    ):
         reported.append(centre.activity(agent, state, begin + number * DAY / 4))  # over midnight
     reported.append(centre.activity(other, "available", begin + dt.timedelta(milliseconds=30)))
     wanted = reference.sessions(centre.world().activities)
-    assert {login for _, login in wanted} == {begin, begin + 1.25 * DAY, begin + dt.timedelta(milliseconds=30)}
+    assert {login for _, login in wanted} == {
+        begin,
+        begin + 1.25 * DAY,
+        begin + dt.timedelta(milliseconds=30),
+    }
     becomes(sessions, centre, wanted)  # nothing else happens anywhere that time would go on by
     centre.sql("DELETE FROM agent_activity WHERE activity_id = %s", reported[1])
     centre.sql("UPDATE agent_activity SET state = 'break' WHERE activity_id = %s", reported[5])
     centre.sql("UPDATE agent_activity SET agent_id = %s WHERE activity_id = %s", other, reported[3])
     becomes(sessions, centre, reference.sessions(centre.world().activities))
     states = ("available", "on contact", "offline", "available", "offline")
-    values = [(centre.identity(), state, utc_now() - 60 * DAY + number * DAY / 3) for number, state in enumerate(states)]
-    listed = ", ".join(f"({identity}, {centre.account}, {loaded}, '{state}', NULL, '{at}')" for identity, state, at in values)
+    values = [
+        (centre.identity(), state, utc_now() - 60 * DAY + number * DAY / 3)
+        for number, state in enumerate(states)
+    ]
+    listed = ", ".join(
+        f"({identity}, {centre.account}, {loaded}, '{state}', NULL, '{at}')" for identity, state, at in values
+    )
     unlogged(centre.pipeline, centre.shard, f"INSERT INTO agent_activity VALUES {listed}")
     read_again(centre, "agent_activity")
     becomes(sessions, centre, reference.sessions(centre.world().activities))
@@ -103,7 +131,10 @@ def test_a_minute_of_which_nothing_is_left_counts_nothing(centre: Centre) -> Non
     centre.sql("UPDATE interactions SET queue_id = %s WHERE interaction_id = %s", to_queue, moved)
     centre.sql("DELETE FROM interactions WHERE interaction_id = %s", deleted)
     becomes(minutes, centre, reference.minutes(centre.world()))
-    empty = f"SELECT offered FROM realtime.queue_minutes WHERE account_id = {{account}} AND queue_id = {from_queue}"
+    empty = (
+        "SELECT offered FROM realtime.queue_minutes WHERE account_id = {account} AND queue_id = "
+        f"{from_queue}"
+    )
     assert rows(centre, empty) == [(0,), (0,)]
     eventually(lambda: structured(centre).keys() == {moved})
 
@@ -125,7 +156,9 @@ def test_a_contact_that_comes_back_is_with_its_agent_since_it_came_back(centre: 
     agent, now = centre.agents[0], utc_now()
     identity = centre.contact(now - dt.timedelta(minutes=11))
     for state, minutes_ago in (("ringing", 10), ("queued", 7), ("ringing", 5)):
-        centre.move(identity, state, None if state == "queued" else agent, now - dt.timedelta(minutes=minutes_ago))
+        centre.move(
+            identity, state, None if state == "queued" else agent, now - dt.timedelta(minutes=minutes_ago)
+        )
     centre.sql("UPDATE interactions SET notes = 'back' WHERE interaction_id = %s", identity)
     read_again(centre, "interactions")
     comes_again(centre, "interactions")
@@ -148,7 +181,11 @@ def test_a_row_is_as_new_as_all_that_it_shows(centre: Centre) -> None:
     activity = f"base.agent_activity WHERE agent_id = {agent}"
     eventually(lambda: as_new(f"realtime.queue_stats WHERE queue_id = {queue}", activity))
     centre.change("teams", centre.teams[0], name="Renamed")
-    eventually(lambda: as_new(f"realtime.agent_status WHERE agent_id = {agent}", f"base.teams WHERE team_id = {centre.teams[0]}"))
+    eventually(
+        lambda: as_new(
+            f"realtime.agent_status WHERE agent_id = {agent}", f"base.teams WHERE team_id = {centre.teams[0]}"
+        )
+    )
 
 
 def test_an_interaction_has_its_agent_as_the_agent_was_when_it_started(centre: Centre) -> None:
@@ -163,7 +200,12 @@ def test_an_interaction_has_its_agent_as_the_agent_was_when_it_started(centre: C
         cursor.execute("COMMIT")
     later = centre.contact()
     centre.move(later, "ringing", agent)
-    eventually(lambda: {identity: row[2] for identity, row in structured(centre).items()} == {earlier: name, later: "Married Name"})
+    eventually(
+        lambda: (
+            {identity: row[2] for identity, row in structured(centre).items()}
+            == {earlier: name, later: "Married Name"}
+        )
+    )
 
 
 def test_an_agent_without_a_record_is_shown_without_a_name_until_it_has_one(centre: Centre) -> None:
@@ -213,4 +255,9 @@ def test_an_agent_who_moves_to_another_account_leaves_nothing_in_the_one_before(
     centre.meta("DELETE FROM queue_members WHERE agent_id = %s", agent)
     centre.meta("UPDATE agents SET account_id = %s WHERE agent_id = %s", other, agent)
     eventually(lambda: agent not in status(centre))
-    eventually(lambda: rows(centre, f"SELECT state FROM realtime.agent_status WHERE account_id = {other}") == [("offline",)])
+    eventually(
+        lambda: (
+            rows(centre, f"SELECT state FROM realtime.agent_status WHERE account_id = {other}")
+            == [("offline",)]
+        )
+    )

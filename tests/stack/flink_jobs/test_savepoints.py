@@ -32,12 +32,19 @@ JOB = job_named("queue_minutes")
 
 def name(pipeline: Pipeline) -> str:
     """In Flink: of the generation in force."""
-    return JobRun(JOB, result_table(JOB, pipeline.catalog.with_generations(active_versions(pipeline.control)))).name
+    return JobRun(
+        JOB, result_table(JOB, pipeline.catalog.with_generations(active_versions(pipeline.control)))
+    ).name
 
 
 @pytest.fixture
 def submitter(whole: Whole, pipeline: Pipeline) -> Submitter:
-    return Submitter(whole.endpoints, pipeline.catalog.with_generations(active_versions(pipeline.control)), whole.client, pipeline.control)
+    return Submitter(
+        whole.endpoints,
+        pipeline.catalog.with_generations(active_versions(pipeline.control)),
+        whole.client,
+        pipeline.control,
+    )
 
 
 def running_id(pipeline: Pipeline, flink: Flink) -> str:
@@ -60,7 +67,9 @@ def with_sql(monkeypatch: pytest.MonkeyPatch, folder: Path, old: str, new: str) 
     monkeypatch.setattr(known_jobs, "SQL", folder)
 
 
-def test_the_state_of_a_job_fits_whether_it_was_submitted_alone_or_with_others(jobs: Flink, submitter: Submitter) -> None:
+def test_the_state_of_a_job_fits_whether_it_was_submitted_alone_or_with_others(
+    jobs: Flink, submitter: Submitter
+) -> None:
     assert jobs
     assert submitter.incompatibilities(job_named("agent_sessions")) == []
 
@@ -91,7 +100,9 @@ def test_by_commands_a_job_is_shown_stopped_and_restored_and_what_changed_meanwh
     stopped = flink(pipeline, "stop", job).strip()
     assert "FINISHED" in line_of(flink(pipeline, "list"), job)
     assert f"job '{job}' does not run" in pipeline.command("flink", "stop", job).stdout
-    with monkeypatch.context() as forgetful:  # a JobManager that was started anew knows of no job that has ended
+    with (
+        monkeypatch.context() as forgetful
+    ):  # a JobManager that was started anew knows of no job that has ended
         forgetful.setattr(Flink, "newest_state", lambda *_: None)
         assert submitter._checkpoint(job) == stopped
     centre.work(20)
@@ -107,7 +118,9 @@ def test_by_commands_a_job_is_shown_stopped_and_restored_and_what_changed_meanwh
     becomes(minutes, centre, reference.minutes(centre.world()))
 
 
-def test_a_submission_that_is_killed_leaves_no_job_that_nobody_knows_and_never_two(pipeline: Pipeline, jobs: Flink, centre: Centre) -> None:
+def test_a_submission_that_is_killed_leaves_no_job_that_nobody_knows_and_never_two(
+    pipeline: Pipeline, jobs: Flink, centre: Centre
+) -> None:
     def known() -> set[str]:
         with pipeline.control.session() as session:
             return set(session.scalars(select(JobPlan.job_id).where(JobPlan.name == name(pipeline))))
@@ -115,7 +128,9 @@ def test_a_submission_that_is_killed_leaves_no_job_that_nobody_knows_and_never_t
     flink(pipeline, "cancel", name(pipeline))
     before = known()
     command = [sys.executable, "-m", "switchboard", "flink", "submit", JOB.name]
-    with subprocess.Popen(command, env=pipeline.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        command, env=pipeline.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
         eventually(lambda: known() - before)
         process.kill()
     flink(pipeline, "submit", JOB.name)
@@ -126,10 +141,16 @@ def test_a_submission_that_is_killed_leaves_no_job_that_nobody_knows_and_never_t
     becomes(minutes, centre, reference.minutes(centre.world()))
 
 
-def test_a_job_reports_which_of_its_topics_were_recreated_since_it_was_submitted(pipeline: Pipeline, space: Space) -> None:
+def test_a_job_reports_which_of_its_topics_were_recreated_since_it_was_submitted(
+    pipeline: Pipeline, space: Space
+) -> None:
     topic, job = f"cdc.{space.name('anew')}", uuid.uuid4().hex
     with pipeline.control.session() as session:
-        session.add(JobPlan(job_id=job, name=space.name("job"), operators={}, topics={topic: 1, "cdc.interactions": 1}))
+        session.add(
+            JobPlan(
+                job_id=job, name=space.name("job"), operators={}, topics={topic: 1, "cdc.interactions": 1}
+            )
+        )
     assert outdated(pipeline.control, job) == []
     bind(pipeline.control, topic, TopicIdentity("cluster", "first", 4))
     bind(pipeline.control, topic, TopicIdentity("cluster", "second", 4))

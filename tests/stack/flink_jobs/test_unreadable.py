@@ -1,4 +1,5 @@
-"""A record that cannot be read is a dead letter of the lander's; the jobs leave it out, and its neighbours count."""
+"""A record that cannot be read is a dead letter of the lander's; the jobs leave it out, and its neighbours
+count."""
 
 from __future__ import annotations
 
@@ -22,13 +23,29 @@ def left_out(flink: Flink) -> int:
 def test_a_job_leaves_out_what_cannot_be_read_and_goes_on(jobs: Flink, centre: Centre) -> None:
     rated = centre.contact()
     mark = f"unreadable {rated}"
-    centre.sql("INSERT INTO surveys VALUES (%s, %s, %s, 3, NULL, %s, NOW())", centre.identity(), rated, centre.account, mark)
+    centre.sql(
+        "INSERT INTO surveys VALUES (%s, %s, %s, 3, NULL, %s, NOW())",
+        centre.identity(),
+        rated,
+        centre.account,
+        mark,
+    )
     becomes(structured, centre, reference.structured(centre.world()))
     good = newest_value(centre.pipeline, mark.encode())
     before = jobs.running(JOB)
     already = left_out(jobs)
     torn = good[:5] + b"\xff" * 9 + good[5:]
-    send(centre.pipeline, good + b"more", good, good[:-9], b"\x07none", torn, good, confluent.frame(987_654, b"unknown"), good)
+    send(
+        centre.pipeline,
+        good + b"more",
+        good,
+        good[:-9],
+        b"\x07none",
+        torn,
+        good,
+        confluent.frame(987_654, b"unknown"),
+        good,
+    )
     centre.survey(centre.contact())
     becomes(structured, centre, reference.structured(centre.world()))
     assert jobs.running(JOB) == before

@@ -82,7 +82,11 @@ def test_every_change_is_read_with_its_values(whole: Whole, pipeline: Pipeline, 
 
 def shown(column: str) -> str:
     """Times as text: on their way to Python they go through a float, which rounds them."""
-    return f"CAST(`after`.`{column}` AS STRING)" if column.startswith("moment") and column != "moment6" else f"`after`.`{column}`"
+    return (
+        f"CAST(`after`.`{column}` AS STRING)"
+        if column.startswith("moment") and column != "moment6"
+        else f"`after`.`{column}`"
+    )
 
 
 def with_column(table: Table, name: str) -> Table:

@@ -19,7 +19,9 @@ def created(lake: Catalog, namespace: str, contract: Table) -> Schema:
     wanted = Schema.model_validate({**iceberg.schema(contract), "schema-id": 1})
     table = lake.create_table((namespace, iceberg.table_name(contract)), wanted)
     requirement = AssertTableUUID(uuid=table.metadata.table_uuid)
-    lake.commit_table(table, (requirement,), (AddSchemaUpdate(schema_=wanted), SetCurrentSchemaUpdate(schema_id=-1)))
+    lake.commit_table(
+        table, (requirement,), (AddSchemaUpdate(schema_=wanted), SetCurrentSchemaUpdate(schema_id=-1))
+    )
     return lake.load_table((namespace, iceberg.table_name(contract))).schema()
 
 

@@ -14,7 +14,8 @@ from tests.conftest import HOMES, STATE
 
 @pytest.fixture
 def home(stack_home: Path) -> Iterator[Path]:
-    """A stack's folder that has never been used, beside the servers' files that the run's stack has fetched."""
+    """A stack's folder that has never been used, beside the servers' files that the run's stack has
+    fetched."""
     home = STATE / f"{HOMES}refusals"
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)

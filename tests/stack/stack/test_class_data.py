@@ -1,4 +1,5 @@
-"""A JVM's classes are stored once and mapped by later starts; an archive that cannot be used changes nothing."""
+"""A JVM's classes are stored once and mapped by later starts; an archive that cannot be used changes
+nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +15,12 @@ from switchboard.stack.progress import Progress
 from tests.conftest import STATE
 from tests.pipeline import eventually
 
-PROGRAM = 'class Waits { public static void main(String[] words) throws Exception { System.out.println("up"); Thread.sleep(60000); } }'
+PROGRAM = """class Waits {
+    public static void main(String[] words) throws Exception {
+        System.out.println("up");
+        Thread.sleep(60000);
+    }
+}"""
 
 
 @pytest.fixture
@@ -79,7 +85,9 @@ def test_a_jvm_that_has_ended_stores_nothing_and_the_reason_is_reported(runtime:
     assert not archive.exists()
 
 
-def test_other_jars_or_options_have_another_archive(runtime: Path, classes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_jars_or_options_have_another_archive(
+    runtime: Path, classes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def archive(*jars: Path) -> Path:
         return class_data.archive(classes.parent, "waits", runtime, jars)
 

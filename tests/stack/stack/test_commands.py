@@ -40,7 +40,11 @@ def test_endpoints_are_printed_so_that_any_client_can_log_in(pipeline: Pipeline)
     output = json.loads(run_command(pipeline, "endpoints", "--json"))
     assert Endpoints.model_validate(output).clickhouse == pipeline.endpoints.clickhouse
     at = output["clickhouse"]
-    answer = requests.get(f"http://{at['host']}:{at['http_port']}/?query=SELECT+7", auth=(at["user"], at["password"]), timeout=10)
+    answer = requests.get(
+        f"http://{at['host']}:{at['http_port']}/?query=SELECT+7",
+        auth=(at["user"], at["password"]),
+        timeout=10,
+    )
     assert answer.text == "7\n"
 
 

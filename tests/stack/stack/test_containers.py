@@ -1,4 +1,5 @@
-"""Commands that know of the servers what SWITCHBOARD_ENDPOINTS tells them, and nothing of a local stack: as with docker-compose.yml."""
+"""Commands that know of the servers what SWITCHBOARD_ENDPOINTS tells them, and nothing of a local stack: as
+with docker-compose.yml."""
 
 from __future__ import annotations
 
@@ -28,5 +29,10 @@ def test_rows_from_before_and_after_land_and_are_equal(elsewhere: Pipeline, spac
     assert elsewhere.command("apply").returncode == 0
     with elsewhere.lander(), elsewhere.watch():
         elsewhere.sql(LOW, 2, database=shard)
-        assert ConnectPlanner(elsewhere.endpoints, elsewhere.catalog, elsewhere.control).wait_snapshots(limit=120) == []
+        assert (
+            ConnectPlanner(elsewhere.endpoints, elsewhere.catalog, elsewhere.control).wait_snapshots(
+                limit=120
+            )
+            == []
+        )
         eventually(lambda: elsewhere.equal("every_type", shards=(shard,)))

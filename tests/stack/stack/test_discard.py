@@ -1,4 +1,5 @@
-"""`switchboard down --discard`: a stack that nobody wants any more goes at once, and what was fetched for it stays."""
+"""`switchboard down --discard`: a stack that nobody wants any more goes at once, and what was fetched for it
+stays."""
 
 from __future__ import annotations
 
@@ -17,7 +18,9 @@ def test_its_processes_and_data_go_and_the_fetched_files_and_logs_stay(home: Pat
     local_stack.up(home, Progress(), ("mysql",))
     assert (home / "mysql" / "data").exists()
     environment = {**os.environ, "SWITCHBOARD_HOME": str(home)}
-    subprocess.run([sys.executable, "-m", "switchboard", "down", "--discard"], cwd=ROOT, env=environment, check=True)
+    subprocess.run(
+        [sys.executable, "-m", "switchboard", "down", "--discard"], cwd=ROOT, env=environment, check=True
+    )
     assert stack_processes(home) == []
     assert not (home / "mysql").exists()
     assert not (home / "state.json").exists()

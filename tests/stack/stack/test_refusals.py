@@ -1,4 +1,5 @@
-"""What is wrong with the machine or the settings is told in one line with its remedy, and never as a trace."""
+"""What is wrong with the machine or the settings is told in one line with its remedy, and never as a
+trace."""
 
 from __future__ import annotations
 
@@ -24,11 +25,21 @@ from tests.launching import ROOT
 
 
 def refused(home: Path, *arguments: str, **options: Any) -> tuple[str, str]:
-    """(the error's line, its remedy) of a command that must end with status 1 and tell nothing else of the error."""
+    """(the error's line, its remedy) of a command that must end with status 1 and tell nothing else of the
+    error."""
     environment = {**os.environ, "SWITCHBOARD_HOME": str(home), **options.pop("environment", {})}
     if options:
         command = [sys.executable, "-m", "switchboard", *arguments]
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=200, check=False, **options)
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=200,
+            check=False,
+            **options,
+        )
     else:
         done = launching.run(arguments, environment, apart=True)
     assert done.returncode == 1, done.stderr
@@ -64,7 +75,9 @@ def test_a_command_before_the_stack_is_up(home: Path) -> None:
 
 
 @pytest.mark.parametrize("taken", ["clickhouse_http", "supervisor"])
-def test_a_port_that_is_taken_while_the_stack_starts(home: Path, monkeypatch: pytest.MonkeyPatch, taken: str) -> None:
+def test_a_port_that_is_taken_while_the_stack_starts(
+    home: Path, monkeypatch: pytest.MonkeyPatch, taken: str
+) -> None:
     """Another server answers where ours was to: it is not taken for ours."""
     choose, others = state.prepare, list[http.server.ThreadingHTTPServer]()
 
@@ -112,7 +125,9 @@ def programs(folder: Path, *names: str) -> dict[str, str]:
     return {"PATH": str(folder)}
 
 
-@pytest.mark.skipif(shutil.which("mysqld") is not None, reason="this machine has a mysqld, which would be used")
+@pytest.mark.skipif(
+    shutil.which("mysqld") is not None, reason="this machine has a mysqld, which would be used"
+)
 def test_no_mysql_and_nothing_to_fetch_it_with(home: Path) -> None:
     (home / "artefacts" / "mysql").unlink()
     error, remedy = refused(home, "up", environment=programs(home / "bin", "java"))
@@ -121,7 +136,12 @@ def test_no_mysql_and_nothing_to_fetch_it_with(home: Path) -> None:
 
 
 def test_no_java_and_no_network(home: Path) -> None:
-    nowhere = {"PIP_INDEX_URL": "http://127.0.0.1:9/", "PIP_RETRIES": "0", "PIP_CONFIG_FILE": os.devnull, "PIP_NO_CACHE_DIR": "1"}
+    nowhere = {
+        "PIP_INDEX_URL": "http://127.0.0.1:9/",
+        "PIP_RETRIES": "0",
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_NO_CACHE_DIR": "1",
+    }
     error, remedy = refused(home, "up", environment={**programs(home / "bin"), **nowhere})
     assert error.startswith("error: Java cannot be fetched: ")
     assert remedy == "  → install Java 17, or check the network and try again"

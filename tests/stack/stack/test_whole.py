@@ -48,10 +48,16 @@ def test_flink_has_a_free_slot_and_finishes_a_bounded_job(whole: Whole) -> None:
     assert requests.get(f"{whole.flink.url}/overview", timeout=5).json()["slots-available"] > 0
     numbers = (
         "CREATE TABLE numbers (n BIGINT) WITH ('connector' = 'datagen', "
-        "'number-of-rows' = '1000', 'fields.n.kind' = 'sequence', 'fields.n.start' = '1', 'fields.n.end' = '1000')"
+        "'number-of-rows' = '1000', 'fields.n.kind' = 'sequence', 'fields.n.start' = '1', 'fields.n.end' = "
+        "'1000')"
     )
     nowhere = "CREATE TABLE nowhere (n BIGINT) WITH ('connector' = 'blackhole')"
-    statements = [numbers, nowhere, "SELECT COUNT(*), SUM(n) FROM numbers", "INSERT INTO nowhere SELECT n FROM numbers"]
+    statements = [
+        numbers,
+        nowhere,
+        "SELECT COUNT(*), SUM(n) FROM numbers",
+        "INSERT INTO nowhere SELECT n FROM numbers",
+    ]
     answers = whole.client.run(statements, {"execution.runtime-mode": "BATCH"})
     assert answers[2] == {"rows": [[1000, 500_500]]}
     job = f"{whole.flink.url}/jobs/{answers[3]['job']}"

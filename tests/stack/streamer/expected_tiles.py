@@ -17,7 +17,9 @@ NOTHING = "–"
 
 def agree(page: Page, world: World, span: str = "30 min") -> bool:
     read = browser.tiles(page)
-    return all(figures.items() <= read.get(queue, {}).items() for queue, figures in tiles(world, span).items())
+    return all(
+        figures.items() <= read.get(queue, {}).items() for queue, figures in tiles(world, span).items()
+    )
 
 
 def tiles(world: World, span: str = "30 min") -> dict[int, dict[str, str]]:
@@ -27,7 +29,9 @@ def tiles(world: World, span: str = "30 min") -> dict[int, dict[str, str]]:
     found = {}
     for queue, (waiting, _, served, *_) in now.items():
         rows = [sums for (number, minute), sums in minutes.items() if number == queue and minute >= begin]
-        offered, answered, abandoned, short, _, within, *_ = (sum(column) for column in zip([0] * 8, *rows, strict=True))
+        offered, answered, abandoned, short, _, within, *_ = (
+            sum(column) for column in zip([0] * 8, *rows, strict=True)
+        )
         found[queue] = {
             "waiting": str(waiting),
             "in-service": str(served),

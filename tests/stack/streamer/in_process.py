@@ -1,4 +1,5 @@
-"""A streamer's listeners in the test's event loop, without servers unless the test passes them, and calls of both transports."""
+"""A streamer's listeners in the test's event loop, without servers unless the test passes them, and calls of
+both transports."""
 
 from __future__ import annotations
 
@@ -30,14 +31,20 @@ NOWHERE = ClickHouseEndpoint(host="127.0.0.1", http_port=9, tcp_port=9, user="no
 
 
 def settings(**changes: Any) -> StreamerSettings:
-    return SETTINGS.model_copy(update={"port": 0, "grpc_port": 0, "drain_lead_seconds": 0.0, "drain_seconds": 1.0, **changes})
+    return SETTINGS.model_copy(
+        update={"port": 0, "grpc_port": 0, "drain_lead_seconds": 0.0, "drain_seconds": 1.0, **changes}
+    )
 
 
 @contextlib.asynccontextmanager
-async def listening(chosen: StreamerSettings, hub: Hub | None = None, analytics: Analytics | None = None) -> AsyncIterator[Listeners]:
+async def listening(
+    chosen: StreamerSettings, hub: Hub | None = None, analytics: Analytics | None = None
+) -> AsyncIterator[Listeners]:
     """Ends within `drain_seconds`, whatever the calls do."""
     used_hub, used_analytics = hub or Hub(State()), analytics or Analytics(NOWHERE, Catalog(()), chosen)
-    listeners = Listeners(chosen, Authenticator(chosen), Supervisor(used_hub, TimelineReader(NOWHERE)), used_analytics)
+    listeners = Listeners(
+        chosen, Authenticator(chosen), Supervisor(used_hub, TimelineReader(NOWHERE)), used_analytics
+    )
     listeners.bind()
     await listeners.start()
     flushing = asyncio.create_task(used_hub.run())
@@ -49,7 +56,14 @@ async def listening(chosen: StreamerSettings, hub: Hub | None = None, analytics:
         flushing.cancel()
 
 
-def stream(channel: grpc.aio.Channel, method: str, request: Message, bearer: str, answer: type[Message], limit: float | None = None) -> Any:
+def stream(
+    channel: grpc.aio.Channel,
+    method: str,
+    request: Message,
+    bearer: str,
+    answer: type[Message],
+    limit: float | None = None,
+) -> Any:
     call = channel.unary_stream(
         f"/switchboard.v1.{method}",
         request_serializer=lambda message: message.SerializeToString(),
@@ -59,7 +73,8 @@ def stream(channel: grpc.aio.Channel, method: str, request: Message, bearer: str
 
 
 class Browser:
-    """A stream over the Connect protocol, of which a test sees each message, and which it may leave at any moment."""
+    """A stream over the Connect protocol, of which a test sees each message, and which it may leave at any
+    moment."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
@@ -70,7 +85,12 @@ class Browser:
         reader, writer = await asyncio.open_connection(host, int(port), limit=4 << 20)
         data = request.SerializeToString()
         body = struct.pack(">BI", 0, len(data)) + data
-        defaults = {"Host": host, "Content-Type": "application/connect+proto", "Content-Length": str(len(body)), "Authorization": bearer}
+        defaults = {
+            "Host": host,
+            "Content-Type": "application/connect+proto",
+            "Content-Length": str(len(body)),
+            "Authorization": bearer,
+        }
         head = "".join(f"{name}: {value}\r\n" for name, value in (defaults | headers).items())
         writer.write(f"POST /switchboard.v1.{method} HTTP/1.1\r\n{head}\r\n".encode() + body)
         return cls(reader, writer)

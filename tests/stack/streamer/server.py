@@ -44,7 +44,12 @@ def streaming(pipeline: Pipeline, port: int = 0) -> Iterator[Server]:
 
     try:
         serving = eventually(lambda: event_of("serving"))
-        yield Server(serving["page"], serving["grpc"], f"http://127.0.0.1:{event_of('metrics')['port']}/metrics", process)
+        yield Server(
+            serving["page"],
+            serving["grpc"],
+            f"http://127.0.0.1:{event_of('metrics')['port']}/metrics",
+            process,
+        )
     finally:
         if process.poll() is None:
             assert end(process) == 0
@@ -56,8 +61,16 @@ def metric_value(server: Server, metric: str) -> float:
     return next((float(line.rpartition(" ")[2]) for line in lines if line.rpartition(" ")[0] == metric), 0.0)
 
 
-def token(tenant: int, teams: list[int] | None = None, minutes: float = 10, scope: str = "", privacy: Privacy = "public") -> str:
-    return "Bearer " + mint(SETTINGS, tenant, teams, dt.timedelta(minutes=minutes), scope=scope, privacy=privacy)
+def token(
+    tenant: int,
+    teams: list[int] | None = None,
+    minutes: float = 10,
+    scope: str = "",
+    privacy: Privacy = "public",
+) -> str:
+    return "Bearer " + mint(
+        SETTINGS, tenant, teams, dt.timedelta(minutes=minutes), scope=scope, privacy=privacy
+    )
 
 
 def watch(server: Server, authorization: str, limit: float = 60) -> Iterator[pb.WatchResponse]:

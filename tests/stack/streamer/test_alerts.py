@@ -1,4 +1,5 @@
-"""An alert is raised, acknowledged and cleared; it is stored in ClickHouse, and a streamer that starts loads it."""
+"""An alert is raised, acknowledged and cleared; it is stored in ClickHouse, and a streamer that starts loads
+it."""
 
 from __future__ import annotations
 
@@ -24,7 +25,9 @@ def acknowledge(server: Server, authorization: str, identity: str) -> pb.Alert:
             request_serializer=lambda request: request.SerializeToString(),
             response_deserializer=pb.AcknowledgeResponse.FromString,
         )
-        found: pb.Alert = call(pb.AcknowledgeRequest(alert_id=identity), metadata=(("authorization", authorization),), timeout=30).alert
+        found: pb.Alert = call(
+            pb.AcknowledgeRequest(alert_id=identity), metadata=(("authorization", authorization),), timeout=30
+        ).alert
         return found
 
 
@@ -38,7 +41,9 @@ def first_alert(messages: Iterator[pb.WatchResponse]) -> pb.Alert:
 
 def stored(centre: Centre) -> list[tuple[Any, ...]]:
     columns = "alert_id, level, acknowledged_by, cleared_at IS NULL"
-    return centre.pipeline.landed(f"SELECT {columns} FROM realtime.alerts WHERE account_id = {centre.account} AND metric = '{METRIC}'")
+    return centre.pipeline.landed(
+        f"SELECT {columns} FROM realtime.alerts WHERE account_id = {centre.account} AND metric = '{METRIC}'"
+    )
 
 
 def test_it_outlives_the_streamer_that_raised_it(server: Server, centre: Centre, pipeline: Pipeline) -> None:

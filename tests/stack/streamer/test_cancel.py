@@ -25,7 +25,9 @@ from tests.stack.streamer.server import token
 SLEEP = "(SELECT toString(sleepEachRow(0.5)) AS text FROM numbers(1000) SETTINGS max_block_size = 1)"
 SLOW = {
     "silent.rows": f"{SLEEP} WHERE {{tenant:UInt64}} > 0",
-    "stalling.rows": f"(SELECT repeat('x', 1000) AS text FROM numbers(5000) UNION ALL {SLEEP}) WHERE {{tenant:UInt64}} > 0",
+    "stalling.rows": (
+        f"(SELECT repeat('x', 1000) AS text FROM numbers(5000) UNION ALL {SLEEP}) WHERE {{tenant:UInt64}} > 0"
+    ),
 }
 
 
@@ -36,7 +38,9 @@ class Running:
         self._endpoint = endpoints.clickhouse
 
     def count(self) -> int:
-        found = clickhouse.connect(self._endpoint).query("SELECT count() FROM system.processes WHERE query_id LIKE 'switchboard-%'")
+        found = clickhouse.connect(self._endpoint).query(
+            "SELECT count() FROM system.processes WHERE query_id LIKE 'switchboard-%'"
+        )
         return int(found.result_rows[0][0])
 
     async def becomes(self, number: int) -> None:
@@ -48,7 +52,10 @@ async def serving(endpoints: Endpoints, **changes: Any) -> AsyncIterator[tuple[L
     chosen = settings(**changes)
     analytics = Analytics(endpoints.clickhouse, Catalog(()), chosen)
     analytics._queries = {name: Query("text", "text", rows, None, "", {}) for name, rows in SLOW.items()}
-    async with listening(chosen, analytics=analytics) as listeners, grpc.aio.insecure_channel(listeners.grpc) as channel:
+    async with (
+        listening(chosen, analytics=analytics) as listeners,
+        grpc.aio.insecure_channel(listeners.grpc) as channel,
+    ):
         yield listeners, channel
 
 
@@ -71,15 +78,21 @@ class GrpcQuery:
         self._call.cancel()
 
 
-async def opened(transport: str, listeners: Listeners, channel: grpc.aio.Channel, name: str) -> Browser | GrpcQuery:
+async def opened(
+    transport: str, listeners: Listeners, channel: grpc.aio.Channel, name: str
+) -> Browser | GrpcQuery:
     if transport == "gRPC":
         return GrpcQuery(query(channel, name))
-    return await Browser.opened(listeners.page, "Analytics/Query", pb.QueryRequest(name=name), token(1, scope="analytics"))
+    return await Browser.opened(
+        listeners.page, "Analytics/Query", pb.QueryRequest(name=name), token(1, scope="analytics")
+    )
 
 
 @pytest.mark.parametrize("transport", ["gRPC", "Connect"])
 @pytest.mark.parametrize("name", list(SLOW))
-def test_a_query_ends_when_its_reader_leaves_and_other_calls_are_answered_meanwhile(stack: Endpoints, transport: str, name: str) -> None:
+def test_a_query_ends_when_its_reader_leaves_and_other_calls_are_answered_meanwhile(
+    stack: Endpoints, transport: str, name: str
+) -> None:
     """The reader leaves before the first byte, or while it waits for further ones."""
     running = Running(stack)
 
@@ -122,7 +135,10 @@ def test_a_tenant_s_slow_queries_take_no_slots_of_other_tenants(stack: Endpoints
             )
             other = query(channel, "stalling.rows", tenant=2)
             assert (await other.read()).chunk
-            full = grpc.StatusCode.RESOURCE_EXHAUSTED, "the server's limit of concurrent queries is reached; retry later"
+            full = (
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                "the server's limit of concurrent queries is reached; retry later",
+            )
             assert await code_of(query(channel, "stalling.rows", tenant=3)) == full
             for call in (*slow, other):
                 call.cancel()
@@ -151,8 +167,14 @@ def test_an_error_of_clickhouse_is_reported_without_its_cause(stack: Endpoints) 
             "refused.rows": Query("text", "text", rows, None, "", {}),
             "broken.rows": Query("*", "*", late("throwIf(number = 3, 'a secret')"), None, "", {}),
         }
-        async with listening(chosen, analytics=analytics) as listeners, grpc.aio.insecure_channel(listeners.grpc) as channel:
-            for name, message in (("refused.rows", "refuses the query"), ("broken.rows", "ended before its last row")):
+        async with (
+            listening(chosen, analytics=analytics) as listeners,
+            grpc.aio.insecure_channel(listeners.grpc) as channel,
+        ):
+            for name, message in (
+                ("refused.rows", "refuses the query"),
+                ("broken.rows", "ended before its last row"),
+            ):
                 code, text = await code_of(query(channel, name))
                 assert (name, code, message in text) == (name, grpc.StatusCode.UNAVAILABLE, True)
 
@@ -161,8 +183,14 @@ def test_an_error_of_clickhouse_is_reported_without_its_cause(stack: Endpoints) 
 
 def late(expression: str) -> str:
     """Enough rows to be sent, then one that fails."""
-    slow = f"SELECT toString({expression} + sleepEachRow(0.3)) AS text FROM numbers(10) SETTINGS max_block_size = 1"
-    return f"(SELECT repeat('x', 1000) AS text FROM numbers(5000) UNION ALL ({slow})) WHERE {{tenant:UInt64}} > 0"
+    slow = (
+        f"SELECT toString({expression} + sleepEachRow(0.3)) AS text FROM numbers(10) SETTINGS max_block_size "
+        "= 1"
+    )
+    return (
+        f"(SELECT repeat('x', 1000) AS text FROM numbers(5000) UNION ALL ({slow})) WHERE {{tenant:UInt64}} > "
+        "0"
+    )
 
 
 def test_a_streamer_ends_while_a_query_waits(stack: Endpoints) -> None:

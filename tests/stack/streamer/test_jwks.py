@@ -1,4 +1,5 @@
-"""In production tokens are the identity provider's: its keys are fetched by JWKS, and nobody else's are believed."""
+"""In production tokens are the identity provider's: its keys are fetched by JWKS, and nobody else's are
+believed."""
 
 from __future__ import annotations
 
@@ -32,7 +33,8 @@ def key() -> rsa.RSAPrivateKey:
 
 
 class Provider:
-    """Serves the public halves of its keys, by id; `body` in their place, where there is one; and only when it is `ready`."""
+    """Serves the public halves of its keys, by id; `body` in their place, where there is one; and only when
+    it is `ready`."""
 
     def __init__(self) -> None:
         self.keys = {"first": key()}
@@ -59,14 +61,21 @@ class Provider:
 
     def published(self) -> bytes:
         keys = [
-            {**RSAAlgorithm.to_jwk(held.public_key(), as_dict=True), "kid": name, "use": "sig", "alg": "RS256"}
+            {
+                **RSAAlgorithm.to_jwk(held.public_key(), as_dict=True),
+                "kid": name,
+                "use": "sig",
+                "alg": "RS256",
+            }
             for name, held in self.keys.items()
         ]
         keys.append({**ECAlgorithm.to_jwk(self.elliptic.public_key(), as_dict=True), "kid": "elliptic"})
         return json.dumps({"keys": keys}).encode()
 
     def token(self, name: str, signed_by: rsa.RSAPrivateKey | None = None, algorithm: str = "RS256") -> str:
-        return "Bearer " + jwt.encode(CLAIMS, signed_by or self.keys[name], algorithm=algorithm, headers={"kid": name})
+        return "Bearer " + jwt.encode(
+            CLAIMS, signed_by or self.keys[name], algorithm=algorithm, headers={"kid": name}
+        )
 
 
 @pytest.fixture
@@ -108,20 +117,26 @@ def refusal(authenticator: Authenticator, token: str) -> RpcError:
     return caught.value
 
 
-def test_a_token_of_a_published_key_is_taken_and_the_keys_are_asked_for_once(provider: Provider, authenticator: Authenticator) -> None:
+def test_a_token_of_a_published_key_is_taken_and_the_keys_are_asked_for_once(
+    provider: Provider, authenticator: Authenticator
+) -> None:
     for _ in range(3):
         assert admitted(authenticator, provider.token("first")).tenant == 7
     assert provider.asked == 1
 
 
-def test_a_key_that_is_published_later_is_found(provider: Provider, authenticator: Authenticator, clock: Clock) -> None:
+def test_a_key_that_is_published_later_is_found(
+    provider: Provider, authenticator: Authenticator, clock: Clock
+) -> None:
     admitted(authenticator, provider.token("first"))
     provider.keys["second"] = key()
     clock.now += jwks.UNKNOWN_SECONDS
     assert admitted(authenticator, provider.token("second")).name == "ada"
 
 
-def test_a_key_that_is_withdrawn_is_refused(provider: Provider, authenticator: Authenticator, clock: Clock) -> None:
+def test_a_key_that_is_withdrawn_is_refused(
+    provider: Provider, authenticator: Authenticator, clock: Clock
+) -> None:
     token = provider.token("first")
     admitted(authenticator, token)
     provider.keys = {"second": key()}
@@ -130,24 +145,41 @@ def test_a_key_that_is_withdrawn_is_refused(provider: Provider, authenticator: A
     assert refusal(authenticator, token).code == "unauthenticated"
 
 
-def test_another_key_under_a_published_name_is_refused(provider: Provider, authenticator: Authenticator) -> None:
-    assert str(refusal(authenticator, provider.token("first", signed_by=key()))) == "the token is refused: InvalidSignature"
+def test_another_key_under_a_published_name_is_refused(
+    provider: Provider, authenticator: Authenticator
+) -> None:
+    assert (
+        str(refusal(authenticator, provider.token("first", signed_by=key())))
+        == "the token is refused: InvalidSignature"
+    )
 
 
-def test_a_key_of_another_kind_under_a_published_name_is_refused(provider: Provider, authenticator: Authenticator) -> None:
-    assert str(refusal(authenticator, provider.token("elliptic", signed_by=key()))) == "the token is refused: InvalidAlgorithm"
+def test_a_key_of_another_kind_under_a_published_name_is_refused(
+    provider: Provider, authenticator: Authenticator
+) -> None:
+    assert (
+        str(refusal(authenticator, provider.token("elliptic", signed_by=key())))
+        == "the token is refused: InvalidAlgorithm"
+    )
 
 
-def test_keys_that_nobody_publishes_are_refused_and_asked_for_once(provider: Provider, authenticator: Authenticator) -> None:
+def test_keys_that_nobody_publishes_are_refused_and_asked_for_once(
+    provider: Provider, authenticator: Authenticator
+) -> None:
     for number in range(5):
         error = refusal(authenticator, provider.token(f"stranger {number}", signed_by=key()))
-        assert (error.code, "the identity provider has no such key" in str(error)) == ("unauthenticated", True)
+        assert (error.code, "the identity provider has no such key" in str(error)) == (
+            "unauthenticated",
+            True,
+        )
     assert provider.asked == 1
 
 
 def test_the_public_key_is_no_shared_secret(provider: Provider, authenticator: Authenticator) -> None:
     public = provider.keys["first"].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    signed = ".".join(encoded(part) for part in (b'{"alg":"HS256","kid":"first"}', json.dumps(CLAIMS).encode()))
+    signed = ".".join(
+        encoded(part) for part in (b'{"alg":"HS256","kid":"first"}', json.dumps(CLAIMS).encode())
+    )
     forged = f"{signed}.{encoded(hmac.digest(public, signed.encode(), 'sha256'))}"
     assert "InvalidAlgorithm" in str(refusal(authenticator, f"Bearer {forged}"))
 
@@ -156,14 +188,19 @@ def encoded(part: bytes) -> str:
     return urlsafe_b64encode(part).rstrip(b"=").decode()
 
 
-@pytest.mark.parametrize("body", [b"<html>Back at noon</html>", b"[]", b'{"keys": [{"kid": 3}]}', b'{"keys": []}', b"\xff"])
+@pytest.mark.parametrize(
+    "body", [b"<html>Back at noon</html>", b"[]", b'{"keys": [{"kid": 3}]}', b'{"keys": []}', b"\xff"]
+)
 def test_a_provider_that_is_away_is_no_fault_of_the_token(
     provider: Provider, authenticator: Authenticator, clock: Clock, body: bytes
 ) -> None:
     provider.body = body
     for _ in range(3):
         error = refusal(authenticator, provider.token("first"))
-        assert (error.code, str(error)) == ("unavailable", "the identity provider's keys cannot be fetched; retry")
+        assert (error.code, str(error)) == (
+            "unavailable",
+            "the identity provider's keys cannot be fetched; retry",
+        )
     assert provider.asked == 1
     provider.body = b""
     clock.now += jwks.FAILED_SECONDS
@@ -182,7 +219,10 @@ def test_whose_key_is_known_does_not_wait_for_a_provider_that_is_asked_for_other
         await authenticator.admit(provider.token("first"))
         clock.now += jwks.UNKNOWN_SECONDS
         provider.ready.clear()
-        strangers = [asyncio.create_task(authenticator.admit(provider.token(f"{number}", signed_by=stranger))) for number in range(5)]
+        strangers = [
+            asyncio.create_task(authenticator.admit(provider.token(f"{number}", signed_by=stranger)))
+            for number in range(5)
+        ]
         await asyncio.to_thread(eventually, lambda: provider.asked == 2)
         assert (await authenticator.admit(provider.token("first"))).tenant == 7
         assert not any(task.done() for task in strangers)

@@ -39,13 +39,18 @@ STREAMS = 1000
 
 def certificate(folder: Path, name: str = "server") -> dict[str, Path]:
     """A self-signed certificate and its key, as settings."""
-    key, subject = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    key, subject = (
+        ec.generate_private_key(ec.SECP256R1()),
+        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")]),
+    )
     now = dt.datetime.now(dt.UTC)
     listeners = (
         x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
         .not_valid_before(now - dt.timedelta(hours=1))
         .not_valid_after(now + dt.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
+        )
         .sign(key, hashes.SHA256())
     )
     tls = {"tls_certificate": folder / f"{name}.pem", "tls_key": folder / f"{name}.key"}
@@ -88,9 +93,13 @@ def test_both_ports_use_the_certificate(tmp_path: Path) -> None:
 
     async def check() -> None:
         async with listening(settings(host="0.0.0.0", **tls)) as listeners:
-            page = await get(listeners.page.replace("0.0.0.0", "127.0.0.1"), verify=str(tls["tls_certificate"]))
+            page = await get(
+                listeners.page.replace("0.0.0.0", "127.0.0.1"), verify=str(tls["tls_certificate"])
+            )
             assert (page.status_code, page.headers["strict-transport-security"]) == (200, "max-age=31536000")
-            async with grpc.aio.secure_channel(listeners.grpc.replace("0.0.0.0", "127.0.0.1"), trusted) as channel:
+            async with grpc.aio.secure_channel(
+                listeners.grpc.replace("0.0.0.0", "127.0.0.1"), trusted
+            ) as channel:
                 assert (await watching(channel, token(1)).read()).snapshot
 
     asyncio.run(check())
@@ -119,12 +128,20 @@ def test_a_taken_port_is_an_error_of_one_line(which: str) -> None:
 def test_health_and_reflection_are_served_and_health_ends_before_the_streams() -> None:
     async def check() -> None:
         serving, ending = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
-        async with listening(settings(drain_lead_seconds=1.0)) as listeners, grpc.aio.insecure_channel(listeners.grpc) as channel:
+        async with (
+            listening(settings(drain_lead_seconds=1.0)) as listeners,
+            grpc.aio.insecure_channel(listeners.grpc) as channel,
+        ):
             health = health_pb2_grpc.HealthStub(channel)
             for service in ("", "switchboard.v1.Supervisor", "switchboard.v1.Analytics"):
                 assert (await health.Check(health_pb2.HealthCheckRequest(service=service))).status == serving
             ask = reflection_pb2.ServerReflectionRequest(list_services="")
-            found = [answer async for answer in reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(iter([ask]))]
+            found = [
+                answer
+                async for answer in reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(
+                    iter([ask])
+                )
+            ]
             names = {service.name for service in found[0].list_services_response.service}
             assert {"switchboard.v1.Supervisor", "switchboard.v1.Analytics", "grpc.health.v1.Health"} <= names
             watch = health.Watch(health_pb2.HealthCheckRequest(service="switchboard.v1.Supervisor"))
@@ -134,7 +151,10 @@ def test_health_and_reflection_are_served_and_health_ends_before_the_streams() -
             stopping = asyncio.create_task(listeners.stop())
             assert (await watch.read()).status == ending
             assert not call.done()
-            assert await code_of(call) == (grpc.StatusCode.UNAVAILABLE, "the server is shutting down; reconnect")
+            assert await code_of(call) == (
+                grpc.StatusCode.UNAVAILABLE,
+                "the server is shutting down; reconnect",
+            )
             await stopping
 
     asyncio.run(check())
@@ -144,8 +164,13 @@ def test_a_deadline_ends_a_stream_and_leaves_nothing_behind() -> None:
     hub = Hub(State())
 
     async def check() -> None:
-        async with listening(settings(), hub) as listeners, grpc.aio.insecure_channel(listeners.grpc) as channel:
-            assert (await code_of(watching(channel, token(1), limit=0.5)))[0] == grpc.StatusCode.DEADLINE_EXCEEDED
+        async with (
+            listening(settings(), hub) as listeners,
+            grpc.aio.insecure_channel(listeners.grpc) as channel,
+        ):
+            assert (await code_of(watching(channel, token(1), limit=0.5)))[
+                0
+            ] == grpc.StatusCode.DEADLINE_EXCEEDED
             await no_watchers(hub)
             browser = await Browser.opened(
                 listeners.page,
@@ -171,7 +196,10 @@ def test_a_thousand_streams_are_served_and_those_above_the_limit_refused() -> No
     hub = Hub(State())
 
     async def check() -> None:
-        async with listening(settings(max_streams=STREAMS), hub) as listeners, grpc.aio.insecure_channel(listeners.grpc) as channel:
+        async with (
+            listening(settings(max_streams=STREAMS), hub) as listeners,
+            grpc.aio.insecure_channel(listeners.grpc) as channel,
+        ):
             calls = [watching(channel, token(number)) for number in range(STREAMS)]
             assert all([(await call.read()).snapshot for call in calls])
             assert hub.watchers == STREAMS
@@ -186,7 +214,10 @@ def test_a_thousand_streams_are_served_and_those_above_the_limit_refused() -> No
 def test_a_request_that_is_too_large_is_refused_before_its_token_is_checked() -> None:
     async def check() -> None:
         async with listening(settings()) as listeners:
-            url, large = f"{listeners.page}switchboard.v1.Supervisor/Acknowledge", {"alertId": "x" * (65 << 10)}
+            url, large = (
+                f"{listeners.page}switchboard.v1.Supervisor/Acknowledge",
+                {"alertId": "x" * (65 << 10)},
+            )
             answer = await asyncio.to_thread(lambda: requests.post(url, json=large, timeout=10))
             assert answer.json()["code"] == "resource_exhausted"
             async with grpc.aio.insecure_channel(listeners.grpc) as channel:
@@ -211,19 +242,33 @@ class Seeing(Hub):
     ("hub", "code", "message", "reason"),
     [
         (Broken, "internal", "internal error; see the server's log", "a secret"),
-        (Seeing, "unavailable", "a server that this call needs does not answer; retry", "ClickHouse at 127.0.0.1:9"),
+        (
+            Seeing,
+            "unavailable",
+            "a server that this call needs does not answer; retry",
+            "ClickHouse at 127.0.0.1:9",
+        ),
     ],
 )
-def test_the_cause_of_a_failure_is_only_in_the_log(hub: type[Hub], code: str, message: str, reason: str) -> None:
+def test_the_cause_of_a_failure_is_only_in_the_log(
+    hub: type[Hub], code: str, message: str, reason: str
+) -> None:
     bearer = token(7)
 
     async def check() -> None:
-        async with listening(settings(), hub(State())) as listeners, grpc.aio.insecure_channel(listeners.grpc) as channel:
+        async with (
+            listening(settings(), hub(State())) as listeners,
+            grpc.aio.insecure_channel(listeners.grpc) as channel,
+        ):
             url, headers = f"{listeners.page}switchboard.v1.Supervisor/Timeline", {"Authorization": bearer}
-            answer = await asyncio.to_thread(lambda: requests.post(url, json={"agentId": 1}, headers=headers, timeout=30))
+            answer = await asyncio.to_thread(
+                lambda: requests.post(url, json={"agentId": 1}, headers=headers, timeout=30)
+            )
             assert answer.json() == {"code": code, "message": message}
             method = channel.unary_unary(
-                "/switchboard.v1.Supervisor/Timeline", pb.TimelineRequest.SerializeToString, pb.TimelineResponse.FromString
+                "/switchboard.v1.Supervisor/Timeline",
+                pb.TimelineRequest.SerializeToString,
+                pb.TimelineResponse.FromString,
             )
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await method(pb.TimelineRequest(agent_id=1), metadata=(("authorization", bearer),))
@@ -280,7 +325,10 @@ async def unavailable() -> AsyncIterator[ClickHouseEndpoint]:
 
 @pytest.mark.parametrize(
     ("clickhouse", "first", "message"),
-    [(dying, b"Arrow", "the query ended before its last row; retry"), (unavailable, b"", "ClickHouse does not answer; retry")],
+    [
+        (dying, b"Arrow", "the query ended before its last row; retry"),
+        (unavailable, b"", "ClickHouse does not answer; retry"),
+    ],
 )
 def test_a_query_that_clickhouse_breaks_off_or_cannot_take_is_an_error_and_releases_its_slot(
     clickhouse: Any, first: bytes, message: str
@@ -290,10 +338,19 @@ def test_a_query_that_clickhouse_breaks_off_or_cannot_take_is_an_error_and_relea
         async with clickhouse() as endpoint:
             analytics = Analytics(endpoint, Catalog(()), chosen)
             analytics._queries = {"some.rows": Query("text", "text", "somewhere", None, "", {})}
-            async with listening(chosen, analytics=analytics) as listeners, grpc.aio.insecure_channel(listeners.grpc) as channel:
+            async with (
+                listening(chosen, analytics=analytics) as listeners,
+                grpc.aio.insecure_channel(listeners.grpc) as channel,
+            ):
                 bearer = token(1, scope="analytics")
                 for _ in range(2):
-                    call = stream(channel, "Analytics/Query", pb.QueryRequest(name="some.rows"), bearer, pb.QueryResponse)
+                    call = stream(
+                        channel,
+                        "Analytics/Query",
+                        pb.QueryRequest(name="some.rows"),
+                        bearer,
+                        pb.QueryResponse,
+                    )
                     if first:
                         assert (await call.read()).chunk == first
                     assert await code_of(call) == (grpc.StatusCode.UNAVAILABLE, message)

@@ -54,7 +54,9 @@ async def reconnect(server: Server, bearer: str, times: int) -> None:
         await asyncio.gather(*(once() for _ in range(times)))
 
 
-def test_a_client_that_stops_reading_delays_nobody_and_then_receives_the_newest_state(server: Server, centre: Centre) -> None:
+def test_a_client_that_stops_reading_delays_nobody_and_then_receives_the_newest_state(
+    server: Server, centre: Centre
+) -> None:
     bearer, agent = token(centre.account), centre.agents[0]
     slow = watch(server, bearer)
     first = Page()

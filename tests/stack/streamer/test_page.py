@@ -1,4 +1,5 @@
-"""The supervisor's page in a real browser: what changes is shown, what stands still says so, and a keyboard is enough."""
+"""The supervisor's page in a real browser: what changes is shown, what stands still says so, and a keyboard
+is enough."""
 
 from __future__ import annotations
 
@@ -32,12 +33,14 @@ SEEN = """seen => {
 SLEEP = """() => {
   const badge = document.querySelector("[data-testid=badge]"), wall = Date.now;
   window.badges = [];
-  new MutationObserver(() => window.badges.push(badge.dataset.state)).observe(badge, { attributes: true, attributeFilter: ["data-state"] });
+  const observer = new MutationObserver(() => window.badges.push(badge.dataset.state));
+  observer.observe(badge, { attributes: true, attributeFilter: ["data-state"] });
   Date.now = () => wall() + 3600e3;
 }"""
 READABLE = 4.5
 """The contrast that WCAG 2.2 asks of text, success criterion 1.4.3."""
-# The least contrast of any text with what stands behind it: (lighter + 0.05) / (darker + 0.05) of the relative luminances.
+# The least contrast of any text with what stands behind it: (lighter + 0.05) / (darker + 0.05) of the
+# relative luminances.
 CONTRAST = """() => {
   const pixel = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
   const over = (colours) => {
@@ -45,15 +48,19 @@ CONTRAST = """() => {
     for (const colour of colours) { pixel.fillStyle = colour; pixel.fillRect(0, 0, 1, 1); }
     return [...pixel.getImageData(0, 0, 1, 1).data].slice(0, 3);
   };
-  const part = (value) => value / 255 <= 0.04045 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4;
+  const linear = (part) => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+  const part = (value) => linear(value / 255);
   const luminance = ([r, g, b]) => 0.2126 * part(r) + 0.7152 * part(g) + 0.0722 * part(b);
-  const behind = (node) => node ? [...behind(node.parentElement), getComputedStyle(node).backgroundColor] : ["white"];
-  const own = (node) => [...node.childNodes].some((child) => child.nodeType === Node.TEXT_NODE && child.textContent.trim());
+  const behind = (node) =>
+    node ? [...behind(node.parentElement), getComputedStyle(node).backgroundColor] : ["white"];
+  const hasText = (child) => child.nodeType === Node.TEXT_NODE && child.textContent.trim();
+  const own = (node) => [...node.childNodes].some(hasText);
   const seen = (node) => own(node) && node.checkVisibility() && !node.closest("[disabled]");
   const texts = [...document.querySelectorAll("body *")].filter(seen);
   return texts.map((node) => {
     const ground = behind(node);
-    const lights = [luminance(over(ground)), luminance(over([...ground, getComputedStyle(node).color]))].sort((a, b) => b - a);
+    const text = [...ground, getComputedStyle(node).color];
+    const lights = [luminance(over(ground)), luminance(over(text))].sort((a, b) => b - a);
     return { text: node.textContent.trim().slice(0, 30), ratio: (lights[0] + 0.05) / (lights[1] + 0.05) };
   }).sort((a, b) => a.ratio - b.ratio)[0];
 }"""
@@ -76,13 +83,17 @@ def test_a_change_of_state_is_shown(page: Page, server: Server, centre: Centre) 
     assert "token" not in page.url
 
 
-def test_what_a_supervisor_sees_and_does_in_a_lively_centre(page: Page, server: Server, working_day: WorkingDayCentre) -> None:
+def test_what_a_supervisor_sees_and_does_in_a_lively_centre(
+    page: Page, server: Server, working_day: WorkingDayCentre
+) -> None:
     opened(page, server.page, token(working_day.account))
     expect(page.locator("[data-agent-id]")).to_have_count(len(AGENTS))
     world = working_day.world()
     figures_are_right(page, world)
     expect(page.locator("[data-queue-id] svg path.answered")).to_have_count(len(QUEUES))
-    expect(page.get_by_test_id("alert-counts")).to_contain_text(re.compile(r"[1-9]\d* critical.*[1-9]\d* warning"))
+    expect(page.get_by_test_id("alert-counts")).to_contain_text(
+        re.compile(r"[1-9]\d* critical.*[1-9]\d* warning")
+    )
     somebody_minds_an_alert(page)
     page.get_by_role("button", name="60 min").click()
     thresholds_mark_who_is_long_in_a_state(page, working_day)
@@ -143,17 +154,27 @@ def a_timeline_agrees_with_the_grid(page: Page, working_day: WorkingDayCentre) -
     page.locator(f"[data-agent-id='{ringing}']").click()
     newest = page.get_by_test_id("timeline-states").locator("li").first
     expect(newest).to_have_attribute("data-state", "incoming")
-    expect(page.get_by_test_id("timeline-contacts").locator("li").filter(has_text=QUEUES[3][0]).first).to_contain_text("not answered yet")
+    expect(
+        page.get_by_test_id("timeline-contacts").locator("li").filter(has_text=QUEUES[3][0]).first
+    ).to_contain_text("not answered yet")
     keep(page, "timeline.png")
-    working_day.sql("UPDATE interactions SET state = 'closed', ended_at = NOW(3) WHERE agent_id = %s AND state = 'ringing'", ringing)
+    working_day.sql(
+        "UPDATE interactions SET state = 'closed', ended_at = NOW(3) WHERE agent_id = %s AND state = "
+        "'ringing'",
+        ringing,
+    )
     for state in ("break", "available"):
         working_day.activity(ringing, state)
     shows(page, ringing, "available")
     expect(newest).to_have_attribute("data-state", "available")
-    expect(page.get_by_test_id("timeline-states").locator("li").nth(1)).to_have_attribute("data-state", "break")
+    expect(page.get_by_test_id("timeline-states").locator("li").nth(1)).to_have_attribute(
+        "data-state", "break"
+    )
 
 
-def test_seven_tabs_of_one_browser_are_served_as_six_are_not_seen(browser: Browser, server: Server, centre: Centre) -> None:
+def test_seven_tabs_of_one_browser_are_served_as_six_are_not_seen(
+    browser: Browser, server: Server, centre: Centre
+) -> None:
     context = browser.new_context()
     tabs = [opened(context.new_page(), server.page, token(centre.account)) for _ in range(6)]
     for tab in tabs:
@@ -170,7 +191,9 @@ def test_seven_tabs_of_one_browser_are_served_as_six_are_not_seen(browser: Brows
     context.close()
 
 
-def test_after_a_sleep_it_is_not_called_live_before_it_has_heard_again(page: Page, server: Server, centre: Centre) -> None:
+def test_after_a_sleep_it_is_not_called_live_before_it_has_heard_again(
+    page: Page, server: Server, centre: Centre
+) -> None:
     opened(page, server.page, token(centre.account))
     centre.activity(centre.agents[0], "break")
     badge(page, "live")
@@ -207,7 +230,9 @@ def test_it_fits_a_phone(page: Page, server: Server, working_day: WorkingDayCent
     keep(page, "phone.png")
 
 
-def test_an_idle_view_turns_stale_and_becomes_live_again(page: Page, server: Server, working_day: WorkingDayCentre) -> None:
+def test_an_idle_view_turns_stale_and_becomes_live_again(
+    page: Page, server: Server, working_day: WorkingDayCentre
+) -> None:
     opened(page, server.page, token(working_day.account))
     expect(page.locator("[data-agent-id]")).to_have_count(len(AGENTS))
     eventually(partial(expected_tiles.agree, page, working_day.world()))

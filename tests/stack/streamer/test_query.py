@@ -36,7 +36,10 @@ def chunks(server: Server, authorization: str, name: str, **parameters: str) -> 
 
 def day() -> dict[str, str]:
     now = utc_now()
-    return {"from": (now - dt.timedelta(hours=1)).isoformat(), "until": (now + dt.timedelta(hours=1)).isoformat() + "Z"}
+    return {
+        "from": (now - dt.timedelta(hours=1)).isoformat(),
+        "until": (now + dt.timedelta(hours=1)).isoformat() + "Z",
+    }
 
 
 def rows(server: Server, authorization: str, name: str, **parameters: str) -> pa.Table:
@@ -46,7 +49,12 @@ def rows(server: Server, authorization: str, name: str, **parameters: str) -> pa
 def test_rows_come_as_arrow_of_the_token_s_tenant_alone(server: Server, centre: Centre) -> None:
     wanted = {centre.contact() for _ in range(5)}
     tenant_token, other = analyst(centre.account), analyst(centre.account + 500_000)
-    eventually(lambda: set(rows(server, tenant_token, "interactions.rows", **day()).column("interaction_id").to_pylist()) == wanted)
+    eventually(
+        lambda: (
+            set(rows(server, tenant_token, "interactions.rows", **day()).column("interaction_id").to_pylist())
+            == wanted
+        )
+    )
     assert rows(server, other, "interactions.rows", **day()).num_rows == 0
     assert rows(server, tenant_token, "interactions.by_day", **day()).column("rows").to_pylist() == [5]
 
@@ -56,17 +64,27 @@ def test_a_browser_is_sent_the_same_bytes(server: Server, centre: Centre) -> Non
     tenant_token = analyst(centre.account)
     eventually(lambda: rows(server, tenant_token, "interactions.rows", **day()).num_rows == 1)
     request = pb.QueryRequest(name="interactions.rows", parameters=day()).SerializeToString()
-    headers = {"Content-Type": "application/connect+proto", "Connect-Protocol-Version": "1", "Authorization": tenant_token}
+    headers = {
+        "Content-Type": "application/connect+proto",
+        "Connect-Protocol-Version": "1",
+        "Authorization": tenant_token,
+    }
     answer = requests.post(
-        f"{server.page}switchboard.v1.Analytics/Query", data=struct.pack(">BI", 0, len(request)) + request, headers=headers, timeout=60
+        f"{server.page}switchboard.v1.Analytics/Query",
+        data=struct.pack(">BI", 0, len(request)) + request,
+        headers=headers,
+        timeout=60,
     )
     stream, end = enveloped(answer.content)
-    assert pa.ipc.open_stream(stream).read_all().equals(rows(server, tenant_token, "interactions.rows", **day()))
+    assert (
+        pa.ipc.open_stream(stream).read_all().equals(rows(server, tenant_token, "interactions.rows", **day()))
+    )
     assert b"error" not in end
 
 
 def enveloped(body: bytes) -> tuple[bytes, bytes]:
-    """The chunks end to end, and the last message: Connect's frames are a flag, a length, and so many bytes."""
+    """The chunks end to end, and the last message: Connect's frames are a flag, a length, and so many
+    bytes."""
     stream = b""
     while True:
         flag, length = struct.unpack(">BI", body[:5])
@@ -81,18 +99,26 @@ def enveloped(body: bytes) -> tuple[bytes, bytes]:
     [
         ("secrets.rows", {}, "there is no query 'secrets.rows'"),
         ("interactions.rows", {}, "has the parameters from, until, not none"),
-        ("interactions.rows", {"tenant": "7", "from": "2026-01-01", "until": "2026-02-01"}, "not from, tenant, until"),
+        (
+            "interactions.rows",
+            {"tenant": "7", "from": "2026-01-01", "until": "2026-02-01"},
+            "not from, tenant, until",
+        ),
         ("interactions.rows", {"from": "1 OR 1=1", "until": "2026-02-01"}, "parameter 'from' is '1 OR 1=1'"),
     ],
 )
-def test_what_is_not_known_is_refused_in_one_line(server: Server, name: str, parameters: dict[str, str], message: str) -> None:
+def test_what_is_not_known_is_refused_in_one_line(
+    server: Server, name: str, parameters: dict[str, str], message: str
+) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         list(chunks(server, analyst(1), name, **parameters))
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert message in str(caught.value.details())
 
 
-def test_a_query_that_nobody_reads_any_more_is_stopped(server: Server, centre: Centre, pipeline: Pipeline) -> None:
+def test_a_query_that_nobody_reads_any_more_is_stopped(
+    server: Server, centre: Centre, pipeline: Pipeline
+) -> None:
     running = "SELECT count() FROM system.processes WHERE query_id LIKE 'switchboard-%'"
     pipeline.clickhouse.command(
         "INSERT INTO landed.queue_members (queue_id, agent_id, account_id, _shard) "

@@ -1,4 +1,5 @@
-"""Random tokens and random requests, narrowed and forged: nobody is shown a row or a column that is not the token's."""
+"""Random tokens and random requests, narrowed and forged: nobody is shown a row or a column that is not the
+token's."""
 
 from __future__ import annotations
 
@@ -28,11 +29,20 @@ REQUESTS = scaled(400, 10_000)
 WATCHES = scaled(100, 2000)
 FOREIGN = 500_000
 """What another tenant's account is above ours; it has a copy of each of our rows."""
-TABLES = {"interactions": "interaction_id", "agent_activity": "activity_id", "agents": "team_id", "teams": "team_id"}
+TABLES = {
+    "interactions": "interaction_id",
+    "agent_activity": "activity_id",
+    "agents": "team_id",
+    "teams": "team_id",
+}
 """Table -> the public column by which the test knows its rows."""
 OF_TIME = ("interactions", "agent_activity")
 SMUGGLED = ("tenant", "teams", "account_id", "param_tenant", "query", "database", "team_id")
-REFUSED = (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
+REFUSED = (
+    grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.UNAUTHENTICATED,
+    grpc.StatusCode.PERMISSION_DENIED,
+)
 
 
 @dataclass(frozen=True)
@@ -60,11 +70,22 @@ class Attacker:
         teams = choose((None, None, (), (first,), (second,), (first, second), (first, 7), (7,)))
         privacy: Privacy = choose(("public", "public", "clear"))
         parameters = day() if table in OF_TIME else {}
-        authorization = own = token(tenant, None if teams is None else list(teams), scope="analytics", privacy=privacy)
+        authorization = own = token(
+            tenant, None if teams is None else list(teams), scope="analytics", privacy=privacy
+        )
         forged = self._random.random() < 0.3
         if forged:
             parameters, authorization = self._forge(parameters, authorization)
-        return Asked(table, tenant, teams, privacy, parameters, authorization, forged, forged_token=authorization != own)
+        return Asked(
+            table,
+            tenant,
+            teams,
+            privacy,
+            parameters,
+            authorization,
+            forged,
+            forged_token=authorization != own,
+        )
 
     def one_of(self, agents: Sequence[int]) -> int:
         return self._random.choice(agents)
@@ -75,7 +96,9 @@ class Attacker:
             value = choose((str(self._centre.account), "[1]", "1 OR 1=1", "x' OR '1'='1"))
             return {**parameters, choose(SMUGGLED): value}, authorization
         header, payload, signature = authorization.removeprefix("Bearer ").split(".")
-        claims = decoded(payload) | choose(({"tenant": self._centre.account}, {"teams": None}, {"privacy": "clear"}, {"exp": 1 << 33}))
+        claims = decoded(payload) | choose(
+            ({"tenant": self._centre.account}, {"teams": None}, {"privacy": "clear"}, {"exp": 1 << 33})
+        )
         if choose((True, False)):
             header, signature = encoded({"alg": "none", "typ": "JWT"}), ""
         return parameters, f"Bearer {header}.{encoded(claims | {'sub': 'eve'})}.{signature}"
@@ -93,7 +116,10 @@ def encoded(claims: Mapping[str, Any]) -> str:
 def filled(centre: Centre, pipeline: Pipeline) -> Iterator[dict[str, set[tuple[int, int]]]]:
     """Table -> (row, team) of our tenant; another tenant has a copy of each row."""
     team_of = {agent: centre.teams[agent % 2] for agent in centre.agents}
-    rows: dict[str, set[tuple[int, int]]] = {"agents": {(team, team) for team in team_of.values()}, "interactions": set()}
+    rows: dict[str, set[tuple[int, int]]] = {
+        "agents": {(team, team) for team in team_of.values()},
+        "interactions": set(),
+    }
     rows["teams"] = rows["agents"]
     rows["agent_activity"] = {(centre.activity(agent, "break"), team) for agent, team in team_of.items()}
     for agent, team in team_of.items():
@@ -106,17 +132,25 @@ def filled(centre: Centre, pipeline: Pipeline) -> Iterator[dict[str, set[tuple[i
     for table in TABLES:
         table_name = storage_table(pipeline.catalog[table])
         ours = f"SELECT * FROM {table_name} FINAL WHERE account_id = {centre.account}"
-        copied = f"SELECT * REPLACE (toUInt32(account_id + {FOREIGN}) AS account_id, 'foreign' AS _shard) FROM ({ours})"
+        copied = (
+            f"SELECT * REPLACE (toUInt32(account_id + {FOREIGN}) AS account_id, 'foreign' AS _shard) FROM "
+            f"({ours})"
+        )
         pipeline.clickhouse.command(f"INSERT INTO {table_name} {copied}")
     yield rows
     for table in TABLES:
-        pipeline.clickhouse.command(f"ALTER TABLE {storage_table(pipeline.catalog[table])} DELETE WHERE _shard = 'foreign'")
+        pipeline.clickhouse.command(
+            f"ALTER TABLE {storage_table(pipeline.catalog[table])} DELETE WHERE _shard = 'foreign'"
+        )
 
 
 def answered(call: Any, asked: Asked) -> pa.Table | grpc.StatusCode:
     request = pb.QueryRequest(name=f"{asked.table}.rows", parameters=asked.parameters)
     try:
-        chunks = [answer.chunk for answer in call(request, metadata=(("authorization", asked.authorization),), timeout=60)]
+        chunks = [
+            answer.chunk
+            for answer in call(request, metadata=(("authorization", asked.authorization),), timeout=60)
+        ]
     except grpc.RpcError as error:
         code: grpc.StatusCode = error.code()
         return code
@@ -146,7 +180,9 @@ def test_nobody_is_shown_what_is_not_the_token_s(
             assert set(answer.column("account_id").to_pylist()) <= {asked.tenant}, asked
             found = set(answer.column(TABLES[asked.table]).to_pylist())
             if asked.tenant == centre.account or asked.teams is None:
-                assert found == {row for row, team in filled[asked.table] if asked.teams is None or team in asked.teams}, asked
+                assert found == {
+                    row for row, team in filled[asked.table] if asked.teams is None or team in asked.teams
+                }, asked
     assert seen > REQUESTS / 4
     assert to_rpc_error > REQUESTS / 5
 
@@ -164,15 +200,25 @@ def watched(server: Server, asked: Asked) -> set[int] | grpc.StatusCode:
 
 def remembered(server: Server, asked: Asked, agent: int) -> bool:
     """Whether the token is told this agent's past."""
-    table_name, headers = server.page + "switchboard.v1.Supervisor/Timeline", {"Authorization": asked.authorization}
+    table_name, headers = (
+        server.page + "switchboard.v1.Supervisor/Timeline",
+        {"Authorization": asked.authorization},
+    )
     answer = requests.post(table_name, json={"agentId": agent}, headers=headers, timeout=10)
     assert answer.ok or answer.json()["code"] in ("not_found", "unauthenticated"), answer.text
     return answer.ok
 
 
-def test_nobody_watches_agents_of_other_teams_or_tenants(server: Server, centre: Centre, filled: dict[str, set[tuple[int, int]]]) -> None:
+def test_nobody_watches_agents_of_other_teams_or_tenants(
+    server: Server, centre: Centre, filled: dict[str, set[tuple[int, int]]]
+) -> None:
     assert filled
-    eventually(lambda: {agent.agent_id for agent in next(watch(server, token(centre.account))).agents} == set(centre.agents))
+    eventually(
+        lambda: (
+            {agent.agent_id for agent in next(watch(server, token(centre.account))).agents}
+            == set(centre.agents)
+        )
+    )
     team_of = {agent: centre.teams[agent % 2] for agent in centre.agents}
     attacker, seen, to_rpc_error = Attacker(centre, centre.account), 0, 0
     for _ in range(WATCHES):

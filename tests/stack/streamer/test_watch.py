@@ -19,20 +19,28 @@ def test_a_change_reaches_present_and_later_subscribers(server: Server, centre: 
     messages = watch(server, token(centre.account))
     page = Page().until(messages, lambda page: len(page.agents) == len(centre.agents))
     centre.activity(agent, "break")
-    assert page.until(messages, lambda page: states(page)[agent] == "break").agents[agent].name == f"Agent {agent} 🦊"
+    assert (
+        page.until(messages, lambda page: states(page)[agent] == "break").agents[agent].name
+        == f"Agent {agent} 🦊"
+    )
     later = Page()
     later.take(next(watch(server, token(centre.account))))
     assert states(later) == states(page)
 
 
-def test_figures_match_the_formulas_after_traffic_and_a_kill(server: Server, centre: Centre, pipeline: Pipeline) -> None:
+def test_figures_match_the_formulas_after_traffic_and_a_kill(
+    server: Server, centre: Centre, pipeline: Pipeline
+) -> None:
     centre.work(80)
     world = centre.world()
     wanted = {identity: row[2] for identity, row in reference.status(world).items()}
     offered = sum(row[0] for row in reference.minutes(world).values())
 
     def right(page: Page) -> bool:
-        return states(page) == wanted and sum(queue.windows[2].offered for queue in page.queues.values()) == offered
+        return (
+            states(page) == wanted
+            and sum(queue.windows[2].offered for queue in page.queues.values()) == offered
+        )
 
     Page().until(watch(server, token(centre.account)), right)
     with streaming(pipeline) as other:
@@ -43,12 +51,16 @@ def test_figures_match_the_formulas_after_traffic_and_a_kill(server: Server, cen
         Page().until(watch(again, token(centre.account)), right)
 
 
-def test_occupancy_is_computed_from_activities_and_equal_after_a_restart(server: Server, centre: Centre, pipeline: Pipeline) -> None:
+def test_occupancy_is_computed_from_activities_and_equal_after_a_restart(
+    server: Server, centre: Centre, pipeline: Pipeline
+) -> None:
     begin = utc_now() - dt.timedelta(minutes=20)
     for agent in centre.agents:
         for minute in centre.random.sample(range(15), 8):  # in no order
             centre.activity(agent, centre.random.choice(STATES), begin + dt.timedelta(minutes=minute))
-        centre.activity(agent, "offline", begin + dt.timedelta(minutes=15))  # so that time alone changes nothing
+        centre.activity(
+            agent, "offline", begin + dt.timedelta(minutes=15)
+        )  # so that time alone changes nothing
     wanted = reference.occupancy(centre.world(), begin, utc_now())
     assert all(value is not None and 0 < value < 1 for value in wanted.values())
 

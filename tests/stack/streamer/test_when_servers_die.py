@@ -1,4 +1,5 @@
-"""What a supervisor sees after a server was killed: the page recovers by itself and shows what Python computes from MySQL."""
+"""What a supervisor sees after a server was killed: the page recovers by itself and shows what Python
+computes from MySQL."""
 
 from __future__ import annotations
 

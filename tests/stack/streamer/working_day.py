@@ -31,7 +31,16 @@ DAY = dt.timedelta(hours=7, minutes=30)
 SECOND = dt.timedelta(seconds=1)
 # What an agent does, over and over: for so many seconds at least and at most.
 ROUND = (("available", 20, 300), ("on contact", 120, 600), ("after-contact work", 20, 120))
-NOW = ("on contact",) * 4 + ("after-contact work", "available", "break", "break", "on contact", "available", "offline", "available")
+NOW = ("on contact",) * 4 + (
+    "after-contact work",
+    "available",
+    "break",
+    "break",
+    "on contact",
+    "available",
+    "offline",
+    "available",
+)
 LONG_BREAK = 22
 """Minutes: longer than the page's usual threshold."""
 
@@ -52,10 +61,17 @@ class WorkingDayCentre(Centre):
     def _name(self) -> None:
         teams = sorted({team for _, team in AGENTS})
         for number, team in enumerate(teams):
-            self.meta("REPLACE INTO teams (team_id, account_id, name) VALUES (%s, %s, %s)", self.account * 10 + number, self.account, team)
+            self.meta(
+                "REPLACE INTO teams (team_id, account_id, name) VALUES (%s, %s, %s)",
+                self.account * 10 + number,
+                self.account,
+                team,
+            )
         for agent, (name, team) in zip(self.agents, AGENTS, strict=True):
             team_id = self.account * 10 + teams.index(team)
-            self.meta("UPDATE agents SET display_name = %s, team_id = %s WHERE agent_id = %s", name, team_id, agent)
+            self.meta(
+                "UPDATE agents SET display_name = %s, team_id = %s WHERE agent_id = %s", name, team_id, agent
+            )
         for queue, (name, channel) in zip(self.queues, QUEUES, strict=True):
             self.meta("UPDATE queues SET name = %s, channel = %s WHERE queue_id = %s", name, channel, queue)
 
@@ -72,7 +88,8 @@ class WorkingDayCentre(Centre):
         contacts += self._abandoned(now)
         self._write("agent_activity VALUES (%s, %s, %s, %s, %s, %s)", activities)
         names = (
-            "interaction_id, account_id, channel, state, queue_id, agent_id, started_at, answered_at, ended_at, is_abandoned, updated_at"
+            "interaction_id, account_id, channel, state, queue_id, agent_id, started_at, answered_at, "
+            "ended_at, is_abandoned, updated_at"
         )
         self._write(f"interactions ({names}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)", contacts)
         self._write("interaction_segments VALUES (%s, %s, %s, %s, %s, %s, %s)", segments)
@@ -90,11 +107,18 @@ class WorkingDayCentre(Centre):
                 moment = end
         yield Spell(last, began_last, now)
 
-    def _handled(self, agent: int, spell: Spell, contacts: list[tuple[Any, ...]], segments: list[tuple[Any, ...]]) -> None:
-        identity, waited = self.identity(), self.random.choice((3, 5, 6, 8, 9, 11, 12, 13, 15, 17, 18, 34)) * SECOND
+    def _handled(
+        self, agent: int, spell: Spell, contacts: list[tuple[Any, ...]], segments: list[tuple[Any, ...]]
+    ) -> None:
+        identity, waited = (
+            self.identity(),
+            self.random.choice((3, 5, 6, 8, 9, 11, 12, 13, 15, 17, 18, 34)) * SECOND,
+        )
         queue, channel = self._queue()
         began, ended = spell.begin - waited, spell.end
-        contacts.append((identity, self.account, channel, "closed", queue, agent, began, spell.begin, ended, False, ended))
+        contacts.append(
+            (identity, self.account, channel, "closed", queue, agent, began, spell.begin, ended, False, ended)
+        )
         talked = (ended - spell.begin) // dt.timedelta(milliseconds=1)
         segments.append((identity, 0, self.account, "talk", agent, spell.begin, talked))
 
@@ -102,10 +126,23 @@ class WorkingDayCentre(Centre):
         for minute in self.random.sample(range(2, int(DAY.total_seconds() // 60)), 30):
             began, waited = now - minute * 60 * SECOND, self.random.choice((3, 20, 45, 80)) * SECOND
             queue, channel = self._queue()
-            yield (self.identity(), self.account, channel, "abandoned", queue, None, began, None, began + waited, True, began + waited)
+            yield (
+                self.identity(),
+                self.account,
+                channel,
+                "abandoned",
+                queue,
+                None,
+                began,
+                None,
+                began + waited,
+                True,
+                began + waited,
+            )
 
     def _write_open_contacts(self, now: dt.datetime) -> None:
-        """Contacts that are talked with, ring and wait: at the first queue for too long, at the second too many."""
+        """Contacts that are talked with, ring and wait: at the first queue for too long, at the second too
+        many."""
         for agent, state in zip(self.agents, NOW, strict=True):
             if state == "on contact":
                 began = now - self.random.randrange(60, 240) * SECOND
@@ -118,7 +155,12 @@ class WorkingDayCentre(Centre):
 
     def _contact(self, started: dt.datetime, queue: int, channel: str) -> int:
         identity = self.contact(started)
-        self.sql("UPDATE interactions SET queue_id = %s, channel = %s WHERE interaction_id = %s", queue, channel, identity)
+        self.sql(
+            "UPDATE interactions SET queue_id = %s, channel = %s WHERE interaction_id = %s",
+            queue,
+            channel,
+            identity,
+        )
         return identity
 
     def _queue(self) -> tuple[int, str]:

@@ -22,14 +22,24 @@ TYPES: tuple[tuple[str, str, t.Type, list[tuple[str, str]]], ...] = (
     ("big", "BIGINT", t.Int(64), [("-9223372036854775808", "-9223372036854775808"), ("1", "1")]),
     ("ubig", "BIGINT UNSIGNED", t.UInt(64), [("18446744073709551615", "18446744073709551615"), ("0", "0")]),
     ("zero_filled", "INT(8) UNSIGNED ZEROFILL", t.UInt(32), [("42", "42"), ("4294967295", "4294967295")]),
-    ("amount", "DECIMAL(18,4)", t.Decimal(18, 4), [("-0.5", "-0.5"), ("99999999999999.9999", "'99999999999999.9999'")]),
+    (
+        "amount",
+        "DECIMAL(18,4)",
+        t.Decimal(18, 4),
+        [("-0.5", "-0.5"), ("99999999999999.9999", "'99999999999999.9999'")],
+    ),
     (
         "widest",
         "DECIMAL(65,30)",
         t.Decimal(65, 30),
         [("-12345678901234567890123456789012345.000000000000000000000000000001",) * 2, ("0", "0")],
     ),
-    ("single", "FLOAT", t.Float(32), [("3.14159274", "3.14159274"), ("-1.5e-20", "-1.5e-20"), ("16777216", "16777216")]),
+    (
+        "single",
+        "FLOAT",
+        t.Float(32),
+        [("3.14159274", "3.14159274"), ("-1.5e-20", "-1.5e-20"), ("16777216", "16777216")],
+    ),
     (
         "read_again",
         "FLOAT",
@@ -37,7 +47,12 @@ TYPES: tuple[tuple[str, str, t.Type, list[tuple[str, str]]], ...] = (
         [("1e0 / 3", "0.333333"), ("605410.5", "605410"), ("605411.5", "605412")],
     ),
     ("money", "FLOAT(10, 2)", t.Float(32), [("123456.789", "123457"), ("1.5", "1.5")]),
-    ("double_one", "DOUBLE", t.Float(64), [("0.1", "0.1"), ("1e300", "1e300"), ("123456789012345678", "123456789012345678")]),
+    (
+        "double_one",
+        "DOUBLE",
+        t.Float(64),
+        [("0.1", "0.1"), ("1e300", "1e300"), ("123456789012345678", "123456789012345678")],
+    ),
     ("flag", "TINYINT(1)", t.Bool(), [("1", "1"), ("0", "0"), ("-1", "-1")]),
     ("day", "DATE", t.Date(), [("'1000-01-01'", "-354285::Int32"), ("'9999-12-31'", "2932896::Int32")]),
     ("span", "TIME(6)", t.Time(6), [("'-838:59:58.999999'", "-3020398999999"), ("'00:00:00.000001'", "1")]),
@@ -52,14 +67,27 @@ TYPES: tuple[tuple[str, str, t.Type, list[tuple[str, str]]], ...] = (
             ("'1000-01-01 00:00:00.000001'", "fromUnixTimestamp64Micro(-30610223999999999, 'UTC')"),
         ],
     ),
-    ("wall0", "DATETIME", t.DateTime(0), [("'9999-12-31 23:59:59'", "fromUnixTimestamp64Milli(253402300799000, 'UTC')")]),
+    (
+        "wall0",
+        "DATETIME",
+        t.DateTime(0),
+        [("'9999-12-31 23:59:59'", "fromUnixTimestamp64Milli(253402300799000, 'UTC')")],
+    ),
     (
         "instant",
         "TIMESTAMP(3) NULL",
         t.Timestamp(3),
-        [("'1970-01-01 00:00:01.5'", "fromUnixTimestamp64Milli(1500, 'UTC')"), ("'2038-01-19 03:14:07'", "'2038-01-19 03:14:07'")],
+        [
+            ("'1970-01-01 00:00:01.5'", "fromUnixTimestamp64Milli(1500, 'UTC')"),
+            ("'2038-01-19 03:14:07'", "'2038-01-19 03:14:07'"),
+        ],
     ),
-    ("text", "LONGTEXT", t.Text(), [("'📞 ‘x’'", "'📞 ‘x’'"), ("''", "''"), ("REPEAT('ü', 3000)", "repeat('ü', 3000)")]),
+    (
+        "text",
+        "LONGTEXT",
+        t.Text(),
+        [("'📞 ‘x’'", "'📞 ‘x’'"), ("''", "''"), ("REPEAT('ü', 3000)", "repeat('ü', 3000)")],
+    ),
     ("fixed", "CHAR(10)", t.Text(), [("'ab'", "'ab'"), ("'N'", "'N'")]),
     ("old", "VARCHAR(10) CHARACTER SET latin1", t.Text(), [("'é€'", "'é€'")]),
     ("state", "ENUM('on','o''ff','')", t.Enum(), [("'o''ff'", "'o\\'ff'"), ("''", "''")]),
@@ -111,7 +139,9 @@ def fill(bench: Bench) -> int:
         column = NAMES.get(name, name)
         for source, target in values:
             identity += 1
-            bench.mysql(f"INSERT INTO {bench.mysql_table} (id, {mysql_name(column)}) VALUES ({identity}, {source})")
+            bench.mysql(
+                f"INSERT INTO {bench.mysql_table} (id, {mysql_name(column)}) VALUES ({identity}, {source})"
+            )
             kind = next(c for c in bench.table.columns if c.name == column)
             bench.land({"id": str(identity), column: _typed(kind, target)})
     return identity + 1
@@ -194,8 +224,10 @@ def test_text_keys_are_chunked_by_hash_and_values_are_masked(keyed_by_text: Benc
     rows = ", ".join(f"('k{n}', '2024-01-0{n % 9 + 1}', 'name {n}')" for n in range(count))
     bench.mysql(f"INSERT INTO {bench.mysql_table} VALUES {rows}")
     bench.clickhouse(
-        f"INSERT INTO {storage_table(bench.table)} (code, day, name, _shard, _version) SELECT concat('k', toString(number)), "
-        f"toDate32('2024-01-01') + number % 9, concat('name ', toString(number)), '{bench.shard}', 2 FROM numbers({count})"
+        f"INSERT INTO {storage_table(bench.table)} (code, day, name, _shard, _version) SELECT concat('k', "
+        "toString(number)), "
+        f"toDate32('2024-01-01') + number % 9, concat('name ', toString(number)), '{bench.shard}', 2 FROM "
+        f"numbers({count})"
     )
     options = Options(chunk_rows=20, row_level_rows=2)
     assert bench.verify(options).answer == "equal"
@@ -215,12 +247,21 @@ def test_text_keys_are_chunked_by_hash_and_values_are_masked(keyed_by_text: Benc
 @pytest.fixture
 def keyless(stack: Endpoints, space: Space) -> Iterator[Bench]:
     columns = (optional(1, "text", t.Text(), p.PUBLIC), optional(2, "number", t.Int(64), p.PUBLIC))
-    table = Table(space.name("vt_keyless"), Shards("vt_*"), ("text", "number"), Latest(), columns, keyed_by_all_columns=True)
+    table = Table(
+        space.name("vt_keyless"),
+        Shards("vt_*"),
+        ("text", "number"),
+        Latest(),
+        columns,
+        keyed_by_all_columns=True,
+    )
     yield from make(stack, space, table, "text TEXT, number BIGINT")
 
 
 def test_equal_rows_without_a_key_count_once(keyless: Bench) -> None:
-    keyless.mysql(f"INSERT INTO {keyless.mysql_table} VALUES ('a', 1), ('a', 1), (NULL, NULL), (NULL, NULL), ('', 2)")
+    keyless.mysql(
+        f"INSERT INTO {keyless.mysql_table} VALUES ('a', 1), ('a', 1), (NULL, NULL), (NULL, NULL), ('', 2)"
+    )
     for text, number in (("'a'", "1"), ("NULL", "NULL"), ("''", "2")):
         keyless.land({"text": text, "number": number})
     result = keyless.verify()
@@ -270,7 +311,14 @@ def encoded(stack: Endpoints, space: Space) -> Iterator[Bench]:
         optional(3, "doc", t.Json(), p.PUBLIC),
         immutable(4, "day", t.Date(), p.PUBLIC),
     )
-    table = Table(space.name("vt_encoded"), Shards("vt_*"), ("id",), Latest(), columns, clickhouse=ClickHouse(order_by=("day", "id")))
+    table = Table(
+        space.name("vt_encoded"),
+        Shards("vt_*"),
+        ("id",),
+        Latest(),
+        columns,
+        clickhouse=ClickHouse(order_by=("day", "id")),
+    )
     yield from make(stack, space, table, "id BIGINT PRIMARY KEY, number DOUBLE, doc JSON, day DATE")
 
 

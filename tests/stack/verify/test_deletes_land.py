@@ -1,4 +1,5 @@
-"""A compare-and-delete, landed by the landing query itself, removes the row that was observed and nothing newer."""
+"""A compare-and-delete, landed by the landing query itself, removes the row that was observed and nothing
+newer."""
 
 from __future__ import annotations
 
@@ -76,10 +77,16 @@ def land(bench: Bench, value: bytes) -> None:
 
 def test_only_the_observed_version_goes(events: Bench) -> None:
     for identity in ("18446744073709551615", "7"):
-        events.land({"id": identity, "at": "toDateTime64('2026-01-02 03:04:05.000006', 6, 'UTC')", "note": "'x'"}, version=10)
+        events.land(
+            {"id": identity, "at": "toDateTime64('2026-01-02 03:04:05.000006', 6, 'UTC')", "note": "'x'"},
+            version=10,
+        )
     seen = events.verify()
     assert [row.kind for row in seen.differences] == ["extra in ClickHouse"] * 2
-    events.land({"id": "7", "at": "toDateTime64('2026-01-02 03:04:05.000006', 6, 'UTC')", "note": "'newer'"}, version=12)
+    events.land(
+        {"id": "7", "at": "toDateTime64('2026-01-02 03:04:05.000006', 6, 'UTC')", "note": "'newer'"},
+        version=12,
+    )
     for row in seen.differences:
         assert row.clickhouse is not None
         assert row.version == 10

@@ -27,7 +27,9 @@ def only(pipeline: Pipeline, shard: str) -> TableResult:
 
 def repair(pipeline: Pipeline, found: TableResult) -> TableResult:
     tracker, group = SnapshotTracker(pipeline.endpoints, pipeline.control), pipeline.settings.landing.group
-    return repair_until_equal(pipeline.endpoints, tracker, group, pipeline.catalog["interactions"], found, wait=60)
+    return repair_until_equal(
+        pipeline.endpoints, tracker, group, pipeline.catalog["interactions"], found, wait=60
+    )
 
 
 def test_missing_extra_and_differing_rows_are_found_and_repaired(pipeline: Pipeline, space: Space) -> None:
@@ -42,7 +44,12 @@ def test_missing_extra_and_differing_rows_are_found_and_repaired(pipeline: Pipel
     tamper(pipeline, shard, 4, "started_at + INTERVAL 1 DAY AS started_at")
     report = json.loads(pipeline.command("verify", "interactions", "--json", "--show", "2").stdout)
     (shown,) = [result for result in report["shards"] if result["shard"] == shard]
-    assert (report["answer"], shown["answer"], shown["differing_rows"], len(shown["differences"])) == ("different", "different", 4, 2)
+    assert (report["answer"], shown["answer"], shown["differing_rows"], len(shown["differences"])) == (
+        "different",
+        "different",
+        4,
+        2,
+    )
     found = only(pipeline, shard)
     assert found.answer == "different"
     assert {(row.kind, row.key[0][1]) for row in found.differences} == {
@@ -51,7 +58,9 @@ def test_missing_extra_and_differing_rows_are_found_and_repaired(pipeline: Pipel
         ("extra in ClickHouse", "1000"),
         ("extra in ClickHouse", "4"),
     }
-    assert [column.name for row in found.differences for column in row.columns if row.kind == "differs"] == ["cost"]
+    assert [column.name for row in found.differences for column in row.columns if row.kind == "differs"] == [
+        "cost"
+    ]
     repaired = repair(pipeline, found)
     assert repaired.answer == "equal", repaired
     assert landed_count(pipeline, "interactions", shard, 50)

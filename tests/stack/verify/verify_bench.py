@@ -63,7 +63,9 @@ class Bench:
     def land(self, values: dict[str, str], version: int = 2, deleted: int = 0) -> None:
         names = ", ".join(map(ch_name, [*values, "_shard", "_version", "_deleted"]))
         rest = f"{ch_string(self.shard)}, {version}, {deleted}"
-        self.clickhouse(f"INSERT INTO {storage_table(self.table)} ({names}) SELECT {', '.join(values.values())}, {rest}")
+        self.clickhouse(
+            f"INSERT INTO {storage_table(self.table)} ({names}) SELECT {', '.join(values.values())}, {rest}"
+        )
 
 
 def make(stack: Endpoints, space: Space, table: Table, columns: str) -> Iterator[Bench]:

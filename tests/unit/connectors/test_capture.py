@@ -25,7 +25,9 @@ def test_a_table_is_taken_as_its_pattern_says() -> None:
 
 
 def test_what_is_no_longer_taken_has_left() -> None:
-    assert capture_changes(config(CALLS, ODD), config(CALLS), TABLES_THERE, LOADED) == CaptureChanges(stopped=(("crm", "a,b"),))
+    assert capture_changes(config(CALLS, ODD), config(CALLS), TABLES_THERE, LOADED) == CaptureChanges(
+        stopped=(("crm", "a,b"),)
+    )
     narrower = capture_changes(config(CALLS), config(r"acc_1\.calls"), TABLES_THERE, LOADED)
     assert narrower == CaptureChanges(stopped=(("acc_2", "calls"),))
 
@@ -42,4 +44,6 @@ def test_another_spelling_of_the_same_tables_moves_nothing() -> None:
 
 def test_a_first_connector_moves_nothing_and_a_dropped_table_has_not_left() -> None:
     assert capture_changes(None, config(CALLS), TABLES_THERE, LOADED) == CaptureChanges()
-    assert capture_changes(config(CALLS, NOTES), config(CALLS), [("acc_1", "calls")], LOADED) == CaptureChanges()
+    assert (
+        capture_changes(config(CALLS, NOTES), config(CALLS), [("acc_1", "calls")], LOADED) == CaptureChanges()
+    )

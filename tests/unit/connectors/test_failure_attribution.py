@@ -11,9 +11,11 @@ COLLECTIONS = ("acc_1.calls", "acc_1.agents", "acc_2.calls", "acc_20.calls")
 
 def trace(cause: str) -> str:
     return (
-        "org.apache.kafka.connect.errors.ConnectException: An exception occurred in the change event producer.\n"
+        "org.apache.kafka.connect.errors.ConnectException: An exception occurred in the change event "
+        "producer.\n"
         "\tat acc_2.calls.Frame(Frame.java:1)\n"
-        f"Caused by: io.debezium.DebeziumException: Error processing binlog event\nCaused by: io.debezium.DebeziumException: {cause}\n"
+        "Caused by: io.debezium.DebeziumException: Error processing binlog event\nCaused by: "
+        f"io.debezium.DebeziumException: {cause}\n"
     )
 
 
@@ -29,7 +31,9 @@ def test_two_tables_of_one_shard_are_still_one_shard() -> None:
 @pytest.mark.parametrize(
     "cause",
     [
-        pytest.param("Error processing row in calls, internal schema size 2, but row size 3", id="a table alone"),
+        pytest.param(
+            "Error processing row in calls, internal schema size 2, but row size 3", id="a table alone"
+        ),
         pytest.param("Cannot create field because of field name duplication a_b", id="a column alone"),
         pytest.param("acc_1.calls, acc_2.calls", id="tables of two shards"),
         pytest.param("xacc_1.calls, acc_1.calls_old, main.acc_1.calls", id="names that are only similar"),

@@ -7,7 +7,8 @@ OTHER = ("cdc.calls", 1)
 
 
 def observed(*offsets: tuple[float, int, int]) -> list[dict[tuple[str, int], float]]:
-    """What is answered at each (seconds, end for readers of all, end for readers of committed records) of one partition."""
+    """What is answered at each (seconds, end for readers of all, end for readers of committed records) of one
+    partition."""
     transactions = OpenTransactions()
     return [transactions.observe({PARTITION: end}, {PARTITION: stable}, now) for now, end, stable in offsets]
 
@@ -21,7 +22,11 @@ def test_a_partition_read_to_its_end_has_no_open_transaction() -> None:
 
 
 def test_the_next_transaction_of_a_partition_is_another_one() -> None:
-    assert observed((100, 8, 5), (130, 12, 9), (140, 12, 9)) == [{PARTITION: 0}, {PARTITION: 0}, {PARTITION: 10}]
+    assert observed((100, 8, 5), (130, 12, 9), (140, 12, 9)) == [
+        {PARTITION: 0},
+        {PARTITION: 0},
+        {PARTITION: 10},
+    ]
 
 
 def test_a_transaction_that_ended_is_forgotten() -> None:
@@ -31,4 +36,7 @@ def test_a_transaction_that_ended_is_forgotten() -> None:
 def test_partitions_are_separate_and_one_without_an_end_is_left_out() -> None:
     transactions = OpenTransactions()
     transactions.observe({PARTITION: 8}, {PARTITION: 5, OTHER: 5}, 100)
-    assert transactions.observe({PARTITION: 8, OTHER: 7}, {PARTITION: 5, OTHER: 5}, 110) == {PARTITION: 10, OTHER: 0}
+    assert transactions.observe({PARTITION: 8, OTHER: 7}, {PARTITION: 5, OTHER: 5}, 110) == {
+        PARTITION: 10,
+        OTHER: 0,
+    }

@@ -30,16 +30,29 @@ NAME = ("acc_1", "calls")
 
 
 def contract(key: tuple[str, ...] = ("id",), *, keyless: bool = False) -> Table:
-    columns = (immutable(1, "id", t.Int(), p.PUBLIC), optional(2, "note", t.Text(), p.PUBLIC), immutable(3, "day", t.Date(), p.PUBLIC))
+    columns = (
+        immutable(1, "id", t.Int(), p.PUBLIC),
+        optional(2, "note", t.Text(), p.PUBLIC),
+        immutable(3, "day", t.Date(), p.PUBLIC),
+    )
     chosen = tuple(column for column in columns if column.name in {"id", "note", *key})
-    return Table(name="calls", source=Shards("acc_*"), key=key, history=Latest(), columns=chosen, keyed_by_all_columns=keyless)
+    return Table(
+        name="calls",
+        source=Shards("acc_*"),
+        key=key,
+        history=Latest(),
+        columns=chosen,
+        keyed_by_all_columns=keyless,
+    )
 
 
 def server(table: TableFacts = SOUND, *grants: str, name: str = "main", **variables: str) -> ServerFacts:
     return ServerFacts(name, "cdc", FIT | variables, {"%": grants or (ALL,)}, ("acc_1", "crm"), {NAME: table})
 
 
-def found(facts: ServerFacts, *more: ServerFacts, table: Table | None = None, converter: str = "ours") -> list[Finding]:
+def found(
+    facts: ServerFacts, *more: ServerFacts, table: Table | None = None, converter: str = "ours"
+) -> list[Finding]:
     return judge([facts, *more], Catalog((table or contract(),)), converter)
 
 
@@ -119,7 +132,11 @@ def test_a_user_that_is_not_there_or_not_to_be_seen() -> None:
 def test_one_account_with_all_grants_is_enough_and_else_the_nearest_is_reported() -> None:
     usage = ("GRANT USAGE ON *.* TO `cdc`@`10.%`",)
     assert found(replace(server(), grants={"10.%": usage, "%": (ALL,)})) == []
-    only(found(replace(server(), grants={"%": usage, "10.%": (ELSEWHERE,)})), "fatal", "user 'cdc'@'10.%' lacks SELECT")
+    only(
+        found(replace(server(), grants={"%": usage, "10.%": (ELSEWHERE,)})),
+        "fatal",
+        "user 'cdc'@'10.%' lacks SELECT",
+    )
 
 
 def test_the_contract_s_key_must_be_unique() -> None:
@@ -132,7 +149,11 @@ def test_the_contract_s_key_must_be_unique() -> None:
 
 def test_a_key_in_another_order_than_the_source_s_is_slow_to_read() -> None:
     table = contract(("id", "day"))
-    only(found(server(replace(SOUND, unique=(("day", "id"),))), table=table), "warning", "sorts the whole table")
+    only(
+        found(server(replace(SOUND, unique=(("day", "id"),))), table=table),
+        "warning",
+        "sorts the whole table",
+    )
     assert found(server(replace(SOUND, unique=(("id",),))), table=table) == []
 
 
@@ -160,7 +181,11 @@ def test_zero_dates_and_tables_that_were_not_searched_for_them() -> None:
         "column 'day' holds zero dates, which arrive as 1970-01-01",
         "column 'seen' holds zero dates, which arrive as NULL",
     ]
-    only(found(server(replace(SOUND, searched=False))), "warning", "not all rows were searched for zero dates in 1 tables: acc_1.calls")
+    only(
+        found(server(replace(SOUND, searched=False))),
+        "warning",
+        "not all rows were searched for zero dates in 1 tables: acc_1.calls",
+    )
 
 
 def test_rows_that_mysql_changes_by_itself() -> None:
@@ -168,9 +193,18 @@ def test_rows_that_mysql_changes_by_itself() -> None:
 
 
 def test_one_database_on_two_servers() -> None:
-    only(found(server(), server(name="second")), "fatal", "database 'acc_1' exists on servers main and second")
+    only(
+        found(server(), server(name="second")), "fatal", "database 'acc_1' exists on servers main and second"
+    )
 
 
 def test_all_findings_are_reported_at_once_the_fatal_first() -> None:
-    findings = found(server(replace(SOUND, unique=(), cascading=("fk",)), ELSEWHERE, log_bin="OFF", binlog_expire_logs_seconds="60"))
+    findings = found(
+        server(
+            replace(SOUND, unique=(), cascading=("fk",)),
+            ELSEWHERE,
+            log_bin="OFF",
+            binlog_expire_logs_seconds="60",
+        )
+    )
     assert [finding.severity for finding in findings] == ["fatal"] * 3 + ["warning"] * 2

@@ -1,4 +1,7 @@
-"""Which DDL changes rows that no event tells of. The records are shaped as Debezium 3.6 writes its schema history."""
+"""Which DDL changes rows that no event tells of.
+
+The records are shaped as Debezium 3.6 writes its schema history.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,10 @@ def states(*records: Item) -> list[tuple[str, str | None]]:
 
 
 CREATED = statement(
-    "CREATE TABLE calls ...", "CREATE", column("note", "VARCHAR", length=10), column("kind", "ENUM", enumValues=["'a'", "'b'"])
+    "CREATE TABLE calls ...",
+    "CREATE",
+    column("note", "VARCHAR", length=10),
+    column("kind", "ENUM", enumValues=["'a'", "'b'"]),
 )
 NOTE, KIND = CREATED["tableChanges"][0]["table"]["columns"][1:]
 
@@ -73,7 +79,9 @@ def test_ddl_that_changes_rows_asks_for_a_backfill(columns: tuple[Item, ...]) ->
 
 def test_a_wider_integer_changes_nothing_and_a_narrower_or_unsigned_one_may() -> None:
     def turned(old: str, new: str) -> str | None:
-        return states(statement("C", "CREATE", column("n", old)), statement("A", "ALTER", column("n", new)))[-1][1]
+        return states(statement("C", "CREATE", column("n", old)), statement("A", "ALTER", column("n", new)))[
+            -1
+        ][1]
 
     assert turned("INT", "BIGINT") is None
     assert turned("INT UNSIGNED", "BIGINT UNSIGNED") is None
@@ -81,7 +89,10 @@ def test_a_wider_integer_changes_nothing_and_a_narrower_or_unsigned_one_may() ->
 
 
 def test_a_generated_column_has_values_at_once() -> None:
-    assert after("ALTER TABLE calls ADD COLUMN g INT AS (id + 1) STORED", NOTE, KIND, column("g")) == NEEDS_SNAPSHOT
+    assert (
+        after("ALTER TABLE calls ADD COLUMN g INT AS (id + 1) STORED", NOTE, KIND, column("g"))
+        == NEEDS_SNAPSHOT
+    )
 
 
 def test_a_dropped_table_freezes_and_so_do_the_tables_of_a_dropped_database() -> None:
@@ -105,4 +116,7 @@ def test_an_online_schema_change_by_rename_invalidates_both() -> None:
 
 
 def test_a_table_renamed_by_alter_brings_rows_without_events() -> None:
-    assert states(CREATED, statement("ALTER TABLE other RENAME TO calls", "ALTER", NOTE, KIND))[-1] == ("calls", NEEDS_SNAPSHOT)
+    assert states(CREATED, statement("ALTER TABLE other RENAME TO calls", "ALTER", NOTE, KIND))[-1] == (
+        "calls",
+        NEEDS_SNAPSHOT,
+    )

@@ -36,7 +36,11 @@ class Schemas(Registry):
         super().__init__(RegistryEndpoint(url="http://registry"))
 
     def schema(self, schema_id: int, retry_timeout: float | None = None) -> str | None:
-        return '{"type": "record", "name": "notification", "fields": [{"name": "id", "type": "string"}]}' if schema_id == 1 else None
+        return (
+            '{"type": "record", "name": "notification", "fields": [{"name": "id", "type": "string"}]}'
+            if schema_id == 1
+            else None
+        )
 
 
 @pytest.mark.parametrize(

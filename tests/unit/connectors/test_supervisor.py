@@ -26,7 +26,11 @@ class Connect:
         return ["mysql-main"]
 
     def status(self, name: str) -> dict[str, Any]:
-        task = {"state": "RUNNING"} if self.well else {"state": "FAILED", "trace": "Caused by: x.Broken: it broke"}
+        task = (
+            {"state": "RUNNING"}
+            if self.well
+            else {"state": "FAILED", "trace": "Caused by: x.Broken: it broke"}
+        )
         return {"connector": {"state": "RUNNING"}, "tasks": [task]}
 
     def change(self, name: str, verb: str) -> None:

@@ -1,4 +1,5 @@
-"""Fakes for Kafka's consumer, for the writer threads and for the control database; tests set what they answer."""
+"""Fakes for Kafka's consumer, for the writer threads and for the control database; tests set what they
+answer."""
 
 from __future__ import annotations
 
@@ -35,7 +36,10 @@ def record(topic: str, partition: int, offset: int, value: bytes) -> Message:
 
 @dataclass
 class FakeConsumer:
-    """One member of a group; `group` is what was committed. A partition's log holds an offset for each record that was put."""
+    """One member of a group; `group` is what was committed.
+
+    A partition's log holds an offset for each record that was put.
+    """
 
     group: dict[Partition, int] = field(default_factory=dict)
     logs: dict[Partition, list[Message]] = field(default_factory=dict)
@@ -61,7 +65,9 @@ class FakeConsumer:
         self.callbacks["on_revoke"](self, [TopicPartition(*partition) for partition in partitions])
 
     def incremental_assign(self, partitions: list[TopicPartition]) -> None:
-        self.positions |= {(partition.topic, partition.partition): partition.offset for partition in partitions}
+        self.positions |= {
+            (partition.topic, partition.partition): partition.offset for partition in partitions
+        }
 
     def incremental_unassign(self, partitions: list[TopicPartition]) -> None:
         for partition in partitions:
@@ -124,7 +130,9 @@ class FakeWorker:
         for partition, offset, _ in batch.records():
             self.landed.setdefault((topic_of(table), partition), []).append(offset)
 
-    def handle_unbatchable(self, table: Table, generation: int, partition: int, offset: int, value: bytes, reason: str) -> None:
+    def handle_unbatchable(
+        self, table: Table, generation: int, partition: int, offset: int, value: bytes, reason: str
+    ) -> None:
         self.landed.setdefault((topic_of(table), partition), []).append(offset)
 
     def land_tombstones(self, table: Table, generation: int, tombstones: Any) -> None:
@@ -171,13 +179,19 @@ class FakeStartOffsets:
         if self.fails and topics:
             return StartOffsets(failed=dict.fromkeys(topics, self.fails.pop(0)))
         starts = [
-            TopicPartition(partition.topic, partition.partition, self._consumer.group.get((partition.topic, partition.partition), 0))
+            TopicPartition(
+                partition.topic,
+                partition.partition,
+                self._consumer.group.get((partition.topic, partition.partition), 0),
+            )
             for partition in partitions
         ]
         return StartOffsets(starts, dict.fromkeys(topics, 1))
 
 
-def make_bench(monkeypatch: pytest.MonkeyPatch, endpoints: Endpoints, names: tuple[str, ...], **settings: Any) -> Bench:
+def make_bench(
+    monkeypatch: pytest.MonkeyPatch, endpoints: Endpoints, names: tuple[str, ...], **settings: Any
+) -> Bench:
     consumer, worker, book = FakeConsumer(), FakeWorker(), FakeBook()
     catalog = [Catalog(tuple(table(name) for name in names))]
     decided = {topic_of(item): Decision("", 1, 0) for item in catalog[0]}
@@ -193,7 +207,13 @@ def make_bench(monkeypatch: pytest.MonkeyPatch, endpoints: Endpoints, names: tup
     monkeypatch.setattr(module, "decisions", reported)
     control: Any = None
     lander = Lander(
-        endpoints, LandingSettings(inserters=1, **settings), catalog[0], control, lambda *_: None, lambda: False, lambda: catalog[0]
+        endpoints,
+        LandingSettings(inserters=1, **settings),
+        catalog[0],
+        control,
+        lambda *_: None,
+        lambda: False,
+        lambda: catalog[0],
     )
     lander._subscribe()
     return Bench(lander, consumer, worker, book, decided, catalog)

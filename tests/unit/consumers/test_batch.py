@@ -50,7 +50,9 @@ def test_a_run_of_64_longs_is_encoded_like_each_of_them(value: int) -> None:
 def runs(draw: st.DrawFn) -> dict[int, tuple[str, int]]:
     """Offset -> row, ascending: without gaps, or with those that compaction and transactions' ends leave."""
     rows = draw(st.lists(st.tuples(st.text(), st.integers(-(2**63), 2**63 - 1)), min_size=1, max_size=200))
-    steps = draw(st.just([1] * len(rows)) | st.lists(st.integers(1, 100), min_size=len(rows), max_size=len(rows)))
+    steps = draw(
+        st.just([1] * len(rows)) | st.lists(st.integers(1, 100), min_size=len(rows), max_size=len(rows))
+    )
     return dict(zip(itertools.accumulate(steps, initial=draw(OFFSETS)), rows, strict=False))
 
 
@@ -63,7 +65,9 @@ def test_records_come_back_with_their_coordinates(run: dict[int, tuple[str, int]
     assert [(record["text"], record["number"]) for record in found] == rows
     assert [record["_offset"] for record in found] == [record["_offset_again"] for record in found] == offsets
     assert {record["_partition"] for record in found} == {partition}
-    assert [(number, offset) for number, offset, _ in batch.records()] == [(partition, offset) for offset in offsets]
+    assert [(number, offset) for number, offset, _ in batch.records()] == [
+        (partition, offset) for offset in offsets
+    ]
 
 
 @given(st.integers(2, 50))

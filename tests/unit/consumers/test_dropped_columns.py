@@ -13,7 +13,9 @@ X = frozenset({"x"})
 
 def ddl(kind: str, database: str, *columns: str, before: str = "") -> dict[str, Any]:
     table = {"columns": [{"name": name} for name in columns]}
-    item = {"type": kind, "id": f'"{database}"."orders"', "table": table} | ({"previousId": f'"{database}"."{before}"'} if before else {})
+    item = {"type": kind, "id": f'"{database}"."orders"', "table": table} | (
+        {"previousId": f'"{database}"."{before}"'} if before else {}
+    )
     return {"databaseName": database, "tableChanges": [item]}
 
 
@@ -35,12 +37,17 @@ def test_the_shard_that_dropped_it_is_named() -> None:
     assert gone(*A_HAS_IT, ddl("ALTER", "acc_a", "id"), ddl("ALTER", "acc_a", "id", "y")) == {"acc_a": X}
 
 
-@pytest.mark.parametrize("then", [ddl("ALTER", "acc_a", "id", "x"), ddl("DROP", "acc_a"), ddl("CREATE", "acc_a", "id")])
+@pytest.mark.parametrize(
+    "then", [ddl("ALTER", "acc_a", "id", "x"), ddl("DROP", "acc_a"), ddl("CREATE", "acc_a", "id")]
+)
 def test_a_column_that_is_there_again_or_whose_table_went_is_not_gone(then: dict[str, Any]) -> None:
     assert gone(*A_HAS_IT, ddl("ALTER", "acc_a", "id"), then) == {}
 
 
 def test_a_table_is_followed_through_its_renaming() -> None:
-    before = {**ddl("CREATE", "acc_a", "id", "x"), "tableChanges": [{**ddl("CREATE", "acc_a", "id", "x")["tableChanges"][0]}]}
+    before = {
+        **ddl("CREATE", "acc_a", "id", "x"),
+        "tableChanges": [{**ddl("CREATE", "acc_a", "id", "x")["tableChanges"][0]}],
+    }
     before["tableChanges"][0]["id"] = '"acc_a"."older"'
     assert gone(before, ddl("ALTER", "acc_a", "id", "y", before="older")) == {"acc_a": X}

@@ -1,4 +1,5 @@
-"""The lander's loop on stand-ins: what stands still, what goes on, and that nothing is committed that has not landed."""
+"""The lander's loop on stand-ins: what stands still, what goes on, and that nothing is committed that has not
+landed."""
 
 from __future__ import annotations
 
@@ -130,7 +131,9 @@ def test_a_changed_contract_is_landed_by_from_then_on(bench: Bench) -> None:
     assert set(bench.lander._tables) == {"cdc.a", "cdc.b", "cdc.c"}
 
 
-def test_much_in_hand_pauses_every_table_until_it_has_landed(monkeypatch: pytest.MonkeyPatch, endpoints: Endpoints) -> None:
+def test_much_in_hand_pauses_every_table_until_it_has_landed(
+    monkeypatch: pytest.MonkeyPatch, endpoints: Endpoints
+) -> None:
     bench = make_bench(monkeypatch, endpoints, ("a", "b"), memory_bytes=20)
     bench.consumer.join(A, B)
     bench.consumer.put(*A, *fine(3))
@@ -144,7 +147,9 @@ def test_much_in_hand_pauses_every_table_until_it_has_landed(monkeypatch: pytest
     assert bench.worker.landed == {A: [0, 1, 2], B: [0]}
 
 
-def test_a_table_of_which_much_waits_pauses_alone(monkeypatch: pytest.MonkeyPatch, endpoints: Endpoints) -> None:
+def test_a_table_of_which_much_waits_pauses_alone(
+    monkeypatch: pytest.MonkeyPatch, endpoints: Endpoints
+) -> None:
     bench = make_bench(monkeypatch, endpoints, ("a", "b"), batch_rows=1)
     bench.consumer.join(A, B)
     bench.consumer.put(*A, *fine(3))
@@ -209,5 +214,7 @@ def test_whatever_happens_all_that_is_committed_has_landed_and_all_lands_in_the_
             assert set(range(offset)) <= set(bench.worker.landed.get(partition, []))
     turns(bench, 40)
     assert bench.consumer.group == {partition: len(log) for partition, log in bench.consumer.logs.items()}
-    assert {partition.topic for partition in bench.consumer.assignment()} == {TopicPartition(*partition).topic for partition in partitions}
+    assert {partition.topic for partition in bench.consumer.assignment()} == {
+        TopicPartition(*partition).topic for partition in partitions
+    }
     bench.lander._pool.shutdown()

@@ -53,7 +53,9 @@ def test_only_a_narrower_column_can_lose_values(old: int, new: int, narrows: boo
         (t.DateTime(3), t.DateTime(6), True),
     ],
 )
-def test_another_key_rebuilds_and_only_integers_keep_the_bytes_of_the_records_keys(old: t.Type, new: t.Type, keys_change_too: bool) -> None:
+def test_another_key_rebuilds_and_only_integers_keep_the_bytes_of_the_records_keys(
+    old: t.Type, new: t.Type, keys_change_too: bool
+) -> None:
     change = found(table(old), table(new))
     assert change.needs_rebuild
     assert keys_change(table(new), live(table(old)), change) is keys_change_too

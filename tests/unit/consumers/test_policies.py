@@ -26,7 +26,10 @@ def met(policy: Policy) -> Table:
 
 
 def test_evolve_adds_it_nullable() -> None:
-    assert [(column.name, column.nullable) for column in met("evolve").columns] == [("id", False), ("extra", True)]
+    assert [(column.name, column.nullable) for column in met("evolve").columns] == [
+        ("id", False),
+        ("extra", True),
+    ]
 
 
 def test_discard_value_lands_the_rest() -> None:
@@ -66,12 +69,15 @@ class Book:
 
 
 def discarded(error: PoisonError, records: int, limit: int = 10) -> list[Any]:
-    letters, nothing = Letters(), Any
+    letters: Any = Letters()
+    schemas: Any = Book(error)
+    nothing: Any = None
     batch = Batch("cdc.a", b"\0\0\0\0\7")
     batch.extend(0, range(records), [b"\0\0\0\0\7row"] * records)
-    lander = BatchWriter(nothing, letters, Book(error), DeadLetterRateLimiter(LandingSettings(max_dead_letters=limit)), nothing)  # type: ignore[arg-type]
+    limiter = DeadLetterRateLimiter(LandingSettings(max_dead_letters=limit))
+    lander = BatchWriter(nothing, letters, schemas, limiter, nothing)
     lander.land(table("a"), 1, batch)
-    return letters.dead_letters
+    return list(letters.dead_letters)
 
 
 def test_rows_that_a_policy_discards_stop_no_table() -> None:
@@ -80,7 +86,10 @@ def test_rows_that_a_policy_discards_stop_no_table() -> None:
 
 def test_so_many_that_cannot_land_become_dead_letters_and_one_more_stops_the_table() -> None:
     assert len(discarded(PoisonError("unknown id"), 10)) == 10
-    with pytest.raises(StoppedError, match=r"table 'a': more than 10 records in 60 s could not be landed; the last: unknown id"):
+    with pytest.raises(
+        StoppedError,
+        match=r"table 'a': more than 10 records in 60 s could not be landed; the last: unknown id",
+    ):
         discarded(PoisonError("unknown id"), 11)
 
 

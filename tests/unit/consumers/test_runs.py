@@ -1,4 +1,5 @@
-"""The records of a fetch are taken in order: an end of log that comes in one fetch with the last records never precedes them."""
+"""The records of a fetch are taken in order: an end of log that comes in one fetch with the last records
+never precedes them."""
 
 from __future__ import annotations
 
@@ -20,7 +21,15 @@ def fetched(steps: list[Step]) -> list[Message]:
     message = []
     for partition, end in steps:
         error = KafkaError(KafkaError._PARTITION_EOF) if end else None
-        message.append(Message(topic="cdc", partition=partition, offset=ends[partition], value=b"" if end else b"row", error=error))
+        message.append(
+            Message(
+                topic="cdc",
+                partition=partition,
+                offset=ends[partition],
+                value=b"" if end else b"row",
+                error=error,
+            )
+        )
         ends[partition] += 0 if end else 2
     return message
 

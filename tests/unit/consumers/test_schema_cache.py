@@ -13,7 +13,9 @@ from core.errors import PoisonError, StoppedError
 GENERATION = ("cdc.a", 1)
 
 
-def book(monkeypatch: pytest.MonkeyPatch, served: dict[int, str], newest: tuple[int, str] | None) -> SchemaCache:
+def book(
+    monkeypatch: pytest.MonkeyPatch, served: dict[int, str], newest: tuple[int, str] | None
+) -> SchemaCache:
     """A registry that serves these schemas, and the newest schema of the topic that was met before."""
     registry = SimpleNamespace(schema=lambda number, *_: served.get(number))
     cached = SchemaCache(cast(Any, registry), cast(Any, None), lambda *_: None, cast(Any, None))
@@ -28,7 +30,9 @@ def test_a_new_id_is_taken_from_a_registry_that_knows_the_old_ones(monkeypatch: 
     assert book(monkeypatch, {7: "old", 8: "new"}, (7, "old")).text(GENERATION, 8) == "new"
 
 
-def test_an_id_that_nobody_knows_is_the_record_s_fault_only_while_the_registry_knows_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_id_that_nobody_knows_is_the_record_s_fault_only_while_the_registry_knows_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with pytest.raises(PoisonError):
         book(monkeypatch, {7: "old"}, (7, "old")).text(GENERATION, 9)
     with pytest.raises(RegistryStateLostError, match="no longer knows schema id 7"):

@@ -1,4 +1,5 @@
-"""Where landing begins: at what was committed in the topic's present generation, or behind a gap that somebody knows of."""
+"""Where landing begins: at what was committed in the topic's present generation, or behind a gap that
+somebody knows of."""
 
 from __future__ import annotations
 
@@ -10,7 +11,11 @@ from consumers.start_offsets import committed_offset, start_offset
 
 
 def committed(offset: int, metadata: str | None) -> TopicPartition:
-    return TopicPartition("cdc.a", 3, offset, metadata=metadata) if metadata is not None else TopicPartition("cdc.a", 3, offset)
+    return (
+        TopicPartition("cdc.a", 3, offset, metadata=metadata)
+        if metadata is not None
+        else TopicPartition("cdc.a", 3, offset)
+    )
 
 
 @pytest.mark.parametrize(
@@ -18,7 +23,9 @@ def committed(offset: int, metadata: str | None) -> TopicPartition:
     [(7, "2", 7), (7, "1", 0), (7, None, 7), (7, "", 7), (OFFSET_INVALID, None, 0)],
     ids=["this generation", "an older one", "none is told", "none is told either", "never committed"],
 )
-def test_it_starts_at_what_was_committed_in_this_generation(offset: int, metadata: str | None, wanted: int) -> None:
+def test_it_starts_at_what_was_committed_in_this_generation(
+    offset: int, metadata: str | None, wanted: int
+) -> None:
     assert committed_offset(committed(offset, metadata), 2) == wanted
 
 

@@ -56,7 +56,9 @@ class Connection:
         pass
 
 
-def test_a_server_that_goes_away_in_the_middle_of_a_query_is_transient(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_goes_away_in_the_middle_of_a_query_is_transient(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(mysql, "connect", lambda *_: Connection(GONE))
     with pytest.raises(TransientError, match="does not answer: Lost connection"):
         mysql.rows(SERVER, "SELECT 1")

@@ -52,7 +52,9 @@ def server() -> Iterator[Known]:
 
 
 def registry(server: Known, clock: Clock) -> Registry:
-    return Registry(RegistryEndpoint(url=f"http://127.0.0.1:{server.server_port}"), retry_timeout=0, clock=clock)
+    return Registry(
+        RegistryEndpoint(url=f"http://127.0.0.1:{server.server_port}"), retry_timeout=0, clock=clock
+    )
 
 
 def test_an_id_that_it_does_not_know_at_first_is_asked_for_again_and_then_believed(server: Known) -> None:

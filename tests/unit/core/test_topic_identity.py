@@ -1,4 +1,5 @@
-"""Topics are described by a child process: its death is survived, its answers are never taken for another question's."""
+"""Topics are described by a child process: its death is survived, its answers are never taken for another
+question's."""
 
 from __future__ import annotations
 
@@ -37,7 +38,10 @@ class FakeAdmin:
         return future(SimpleNamespace(cluster_id="c"))
 
     def describe_topics(self, topics: Any, **_: Any) -> dict[str, Future[Any]]:
-        return {name: future(SimpleNamespace(topic_id="t", partitions=[0, 1]), code) for name, code in self._answers.items()}
+        return {
+            name: future(SimpleNamespace(topic_id="t", partitions=[0, 1]), code)
+            for name, code in self._answers.items()
+        }
 
 
 def future(result: Any, code: int | None = None) -> Future[Any]:
@@ -54,17 +58,22 @@ def admin(answers: Mapping[str, int | None]) -> Any:
 
 
 def test_a_topic_that_does_not_exist_is_left_out() -> None:
-    assert describe(admin({"a": None, "b": KafkaError.UNKNOWN_TOPIC_OR_PART}), ["a", "b"]) == {"a": ("c", "t", 2)}
+    assert describe(admin({"a": None, "b": KafkaError.UNKNOWN_TOPIC_OR_PART}), ["a", "b"]) == {
+        "a": ("c", "t", 2)
+    }
 
 
-@pytest.mark.parametrize("code", [KafkaError._TIMED_OUT, KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.LEADER_NOT_AVAILABLE])
+@pytest.mark.parametrize(
+    "code", [KafkaError._TIMED_OUT, KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.LEADER_NOT_AVAILABLE]
+)
 def test_any_other_failure_is_no_absence(code: int) -> None:
     with pytest.raises(KafkaException):
         describe(admin({"a": None, "b": code}), ["a", "b"])
 
 
 class Child:
-    """A stand-in for `describe_topics` that answers by a script of its own, and counts how often it was started."""
+    """A stand-in for `describe_topics` that answers by a script of its own, and counts how often it was
+    started."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path, answering: str) -> None:
         self.starts = folder / "starts"
@@ -80,7 +89,8 @@ class Child:
                 for line in sys.stdin:
                     topics = json.loads(line)
                     {answering}
-                    print(json.dumps({{"topics": {{name: ["c", f"{{name}}-{{started}}", 2] for name in topics}}}}), flush=True)
+                    answers = {{name: ["c", f"{{name}}-{{started}}", 2] for name in topics}}
+                    print(json.dumps({{"topics": answers}}), flush=True)
                 """
             )
         )
@@ -98,14 +108,21 @@ def describer() -> Iterator[TopicDescriber]:
     created.close()
 
 
-def test_one_child_answers_all_questions(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, describer: TopicDescriber) -> None:
+def test_one_child_answers_all_questions(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, describer: TopicDescriber
+) -> None:
     child = Child(monkeypatch, tmp_path, "pass")
-    assert describer.identities(["b", "a"]) == {"a": TopicIdentity("c", "a-1", 2), "b": TopicIdentity("c", "b-1", 2)}
+    assert describer.identities(["b", "a"]) == {
+        "a": TopicIdentity("c", "a-1", 2),
+        "b": TopicIdentity("c", "b-1", 2),
+    }
     assert describer.identity("z") == TopicIdentity("c", "z-1", 2)
     assert len(child.pids) == 1
 
 
-def test_no_topics_start_no_child(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, describer: TopicDescriber) -> None:
+def test_no_topics_start_no_child(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, describer: TopicDescriber
+) -> None:
     child = Child(monkeypatch, tmp_path, "pass")
     assert describer.identities([]) == {}
     assert not child.starts.exists()
@@ -138,7 +155,9 @@ def test_a_child_that_always_dies_is_named_with_its_signal(
     assert len(child.pids) == topic_identity.ATTEMPTS
 
 
-def test_a_late_answer_is_not_the_next_questions(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, describer: TopicDescriber) -> None:
+def test_a_late_answer_is_not_the_next_questions(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, describer: TopicDescriber
+) -> None:
     Child(monkeypatch, tmp_path, "started == 1 and time.sleep(0.5)")
     monkeypatch.setattr(topic_identity, "ANSWER_SECONDS", 0.2)
     with pytest.raises(TransientError, match=r"does not describe topics within"):
@@ -147,7 +166,9 @@ def test_a_late_answer_is_not_the_next_questions(monkeypatch: pytest.MonkeyPatch
     assert describer.identity("b") == TopicIdentity("c", "b-2", 2)
 
 
-def test_a_process_that_is_about_to_end_waits_no_longer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_process_that_is_about_to_end_waits_no_longer(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     child = Child(monkeypatch, tmp_path, "time.sleep(60)")
     describer = TopicDescriber(KafkaEndpoint(bootstrap="127.0.0.1:1"), stopping=child.starts.exists)
     with pytest.raises(TransientError, match="about to end"):

@@ -24,4 +24,6 @@ def test_every_test_that_is_named_exists() -> None:
 
 
 def test_every_fault_test_is_named() -> None:
-    assert {test for path in (ROOT / "tests" / "faults").glob("test_*.py") for test in declared_in(path)} - named() == set()
+    assert {
+        test for path in (ROOT / "tests" / "faults").glob("test_*.py") for test in declared_in(path)
+    } - named() == set()

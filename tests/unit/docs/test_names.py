@@ -46,7 +46,11 @@ def identifiers(tree: ast.AST) -> Iterator[tuple[int, str]]:
             case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
                 if name not in OVERRIDDEN:
                     yield node.lineno, name
-            case ast.arg(arg=name) | ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()):
+            case (
+                ast.arg(arg=name)
+                | ast.Name(id=name, ctx=ast.Store())
+                | ast.Attribute(attr=name, ctx=ast.Store())
+            ):
                 yield node.lineno, name
 
 
@@ -60,18 +64,26 @@ def help_texts(tree: ast.AST) -> Iterator[tuple[int, str]]:
                 for value in values:
                     if isinstance(value, ast.Constant) and isinstance(value.value, str):
                         yield node.lineno, value.value
-        if isinstance(node, ast.FunctionDef) and any("command" in ast.unparse(mark) for mark in node.decorator_list):
+        if isinstance(node, ast.FunctionDef) and any(
+            "command" in ast.unparse(mark) for mark in node.decorator_list
+        ):
             yield node.lineno, ast.get_docstring(node) or ""
 
 
 def refused(path: Path) -> list[str]:
     tree = ast.parse(path.read_text())
     found = [*identifiers(tree), *help_texts(tree)]
-    return [f"{path.relative_to(ROOT)}:{line}: {text!r}" for line, text in found if refused_words() & set(words(text))]
+    return [
+        f"{path.relative_to(ROOT)}:{line}: {text!r}"
+        for line, text in found
+        if refused_words() & set(words(text))
+    ]
 
 
 def modules(package: str) -> list[Path]:
-    return sorted(path for path in (ROOT / package).rglob("*.py") if not {"gen", "node_modules"} & set(path.parts))
+    return sorted(
+        path for path in (ROOT / package).rglob("*.py") if not {"gen", "node_modules"} & set(path.parts)
+    )
 
 
 @pytest.mark.parametrize("package", PACKAGES)

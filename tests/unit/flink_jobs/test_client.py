@@ -15,7 +15,9 @@ def test_how_fresh_results_are_is_the_deployment_s_setting_and_no_job_s(tmp_path
     (tmp_path / client.FILE).parent.mkdir()
     (tmp_path / client.FILE).write_text(json.dumps({"python": "python", "environment": {}}))
     reported = client.load(
-        tmp_path, FlinkEndpoint(url="http://flink:8081"), FlinkSettings(buffer_timeout_milliseconds=7, mini_batch_latency_milliseconds=9)
+        tmp_path,
+        FlinkEndpoint(url="http://flink:8081"),
+        FlinkSettings(buffer_timeout_milliseconds=7, mini_batch_latency_milliseconds=9),
     ).settings
     latencies = {"execution.buffer-timeout.interval": "7 ms", "table.exec.mini-batch.allow-latency": "9 ms"}
     assert latencies.items() <= reported.items()

@@ -14,13 +14,32 @@ VERSION = {"name": "version", "kind": "COMPUTED", "expression": "281474976710656
 
 def plan() -> dict[str, Any]:
     options = {"topic": "cdc.surveys", "properties.sasl.jaas.config": "a password"}
-    source = {"table": {"resolvedTable": {"schema": {"columns": [VERSION, {"name": "op", "dataType": "STRING"}]}, "options": options}}}
+    source = {
+        "table": {
+            "resolvedTable": {
+                "schema": {"columns": [VERSION, {"name": "op", "dataType": "STRING"}]},
+                "options": options,
+            }
+        }
+    }
     state = [{"index": 0, "ttl": "60 h", "name": "rankState"}]
     return {
         "nodes": [
-            {"id": 1, "type": "stream-exec-table-source-scan_1", "scanTableSource": source, "outputType": "ROW<a, b>"},
+            {
+                "id": 1,
+                "type": "stream-exec-table-source-scan_1",
+                "scanTableSource": source,
+                "outputType": "ROW<a, b>",
+            },
             {"id": 2, "type": "stream-exec-calc_1", "projection": ["a"], "outputType": "ROW<a>"},
-            {"id": 3, "type": "stream-exec-rank_1", "partition": [0], "state": state, "description": "Rank(a)", "outputType": "ROW<a>"},
+            {
+                "id": 3,
+                "type": "stream-exec-rank_1",
+                "partition": [0],
+                "state": state,
+                "description": "Rank(a)",
+                "outputType": "ROW<a>",
+            },
         ],
         "edges": [{"source": 1, "target": 2}, {"source": 2, "target": 3}],
     }
@@ -47,7 +66,18 @@ def test_only_operators_with_state_are_known_and_no_option_s_value() -> None:
         (("nodes", 1, "projection"), ["b"]),
         (("nodes", 2, "description"), "Rank(b)"),
         (("nodes", 2, "state", 0, "ttl"), "90 h"),
-        (("nodes", 0, "scanTableSource", "table", "resolvedTable", "options", "properties.sasl.jaas.config"), "another"),
+        (
+            (
+                "nodes",
+                0,
+                "scanTableSource",
+                "table",
+                "resolvedTable",
+                "options",
+                "properties.sasl.jaas.config",
+            ),
+            "another",
+        ),
         (("nodes", 0, "outputType"), "ROW<a, b, c>"),
     ],
 )
@@ -98,7 +128,10 @@ def kept(node: dict[str, Any], *sources: str) -> list[bool]:
         {"id": renumber, "scanTableSource": {"table": {"resolvedTable": {"options": {"topic": topic}}}}}
         for renumber, topic in enumerate(sources, 1)
     ]
-    states = [{"index": index, "ttl": "14 d", "name": str(index)} for index in range(len(sources) if node["type"] == "join" else 1)]
+    states = [
+        {"index": index, "ttl": "14 d", "name": str(index)}
+        for index in range(len(sources) if node["type"] == "join" else 1)
+    ]
     plan = {
         "nodes": [*scans, {**node, "id": 9, "state": states}],
         "edges": [{"source": scan["id"], "target": 9} for scan in scans],
@@ -129,8 +162,15 @@ def test_what_is_kept_once_an_agent_is_kept_for_good() -> None:
 
 
 def test_an_operator_with_undeclared_state_is_assumed_to_have_one() -> None:
-    form = {"id": 4, "type": "stream-exec-over-aggregate_1", "overSpec": {"partition": [0]}, "outputType": "ROW<a>"}
+    form = {
+        "id": 4,
+        "type": "stream-exec-over-aggregate_1",
+        "overSpec": {"partition": [0]},
+        "outputType": "ROW<a>",
+    }
     one, other = plan(), plan()
     one["nodes"].append(form)
     other["nodes"].append({**form, "overSpec": {"partition": [1]}})
-    assert differences(state_fingerprints(one), state_fingerprints(other)) == ["operator 4 over-aggregate keeps another state"]
+    assert differences(state_fingerprints(one), state_fingerprints(other)) == [
+        "operator 4 over-aggregate keeps another state"
+    ]

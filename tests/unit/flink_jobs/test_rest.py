@@ -6,7 +6,14 @@ import pytest
 from pydantic import SecretStr
 
 from core.errors import TransientError
-from core.settings import ClickHouseEndpoint, ConnectEndpoint, Endpoints, FlinkEndpoint, KafkaEndpoint, RegistryEndpoint
+from core.settings import (
+    ClickHouseEndpoint,
+    ConnectEndpoint,
+    Endpoints,
+    FlinkEndpoint,
+    KafkaEndpoint,
+    RegistryEndpoint,
+)
 from flink_jobs.rest import Flink, _location
 
 ENDPOINTS = Endpoints(
@@ -19,7 +26,12 @@ ENDPOINTS = Endpoints(
 
 
 def test_a_savepoint_that_is_completed_with_a_cause_has_failed() -> None:
-    failed = {"failure-cause": {"class": "x", "stack-trace": "org.apache.flink.CheckpointException: not all tasks run\n\tat x"}}
+    failed = {
+        "failure-cause": {
+            "class": "x",
+            "stack-trace": "org.apache.flink.CheckpointException: not all tasks run\n\tat x",
+        }
+    }
     with pytest.raises(TransientError, match=r"not all tasks run$"):
         _location("j", failed)
     with pytest.raises(TransientError, match="no cause given"):

@@ -1,4 +1,5 @@
-"""Named queries are of one tenant, whatever is asked, of the token's teams, and show of a person no more than the token may see."""
+"""Named queries are of one tenant, whatever is asked, of the token's teams, and show of a person no more than
+the token may see."""
 
 from __future__ import annotations
 
@@ -14,7 +15,9 @@ from schemas.render.analytics import Query, queries
 from schemas.table import Table, optional
 
 CATALOG = load("schemas.contracts")
-OF_AGENTS = "`agent_id` IN (SELECT `agent_id` FROM realtime.`agent_status` WHERE `account_id` = {tenant:UInt64} AND "
+OF_AGENTS = (
+    "`agent_id` IN (SELECT `agent_id` FROM realtime.`agent_status` WHERE `account_id` = {tenant:UInt64} AND "
+)
 OF_TEAMS = "`team_id` IN {teams:Array(UInt64)}"
 
 
@@ -25,10 +28,17 @@ def shown(query: Query) -> str:
 def test_every_query_is_of_the_token_s_tenant() -> None:
     found = queries(CATALOG)
     ways = list(itertools.product((True, False), repeat=2))
-    asked = {(name, query.sql(clear=clear, teams=teams)) for name, query in found.items() for clear, teams in ways}
+    asked = {
+        (name, query.sql(clear=clear, teams=teams)) for name, query in found.items() for clear, teams in ways
+    }
     assert [name for name, sql in asked if " WHERE `account_id` = {tenant:UInt64}" not in sql] == []
     assert [name for name, query in found.items() if {"tenant", "teams"} & query.parameters.keys()] == []
-    assert {"interactions.rows", "interactions.by_day", "teams.rows", "structured_interactions.rows"} <= found.keys()
+    assert {
+        "interactions.rows",
+        "interactions.by_day",
+        "teams.rows",
+        "structured_interactions.rows",
+    } <= found.keys()
     assert "teams.by_day" not in found
 
 
@@ -38,7 +48,9 @@ def test_a_table_without_a_tenant_has_no_query() -> None:
 
 def test_a_column_of_unknown_class_is_left_out() -> None:
     teams = CATALOG["teams"]
-    wider = dataclasses.replace(teams, columns=(*teams.columns, optional(99, "secret", t.Text(), p.UNCLASSIFIED)))
+    wider = dataclasses.replace(
+        teams, columns=(*teams.columns, optional(99, "secret", t.Text(), p.UNCLASSIFIED))
+    )
     assert "secret" not in shown(queries(Catalog((wider,)))["teams.rows"])
 
 
@@ -54,7 +66,8 @@ def test_personal_columns_are_shown_to_the_scope_of_them_alone(table: Table) -> 
 def test_rows_are_not_chosen_by_a_column_that_the_token_may_not_see() -> None:
     table = CATALOG["interactions"]
     columns = tuple(
-        dataclasses.replace(column, privacy=p.Generalise("month")) if column.name == "started_at" else column for column in table.columns
+        dataclasses.replace(column, privacy=p.Generalise("month")) if column.name == "started_at" else column
+        for column in table.columns
     )
     found = queries(Catalog((dataclasses.replace(table, columns=columns),)))
     assert [found[f"interactions.{what}"].public for what in ("rows", "by_day")] == ["", ""]

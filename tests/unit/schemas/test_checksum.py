@@ -55,7 +55,9 @@ def test_an_integer_key_is_its_own_position() -> None:
     assert "WHERE ((`id` >= 5 AND `id` < 9))" in render.mysql_checksums(Scope(table, "s"), [Chunk(5, 9)])
 
 
-chunks = st.builds(lambda low, width: Chunk(low, low + width), st.integers(-(2**63), 2**63), st.integers(1, 2**64))
+chunks = st.builds(
+    lambda low, width: Chunk(low, low + width), st.integers(-(2**63), 2**63), st.integers(1, 2**64)
+)
 
 
 @given(chunks, st.integers(1, 100))
@@ -67,7 +69,12 @@ def test_the_parts_of_a_chunk_cover_it_in_order(chunk: Chunk, parts: int) -> Non
     assert len(found) <= parts
 
 
-@given(st.lists(st.builds(lambda low, width: Chunk(low, low + width), st.integers(0, 60), st.integers(1, 9)), max_size=9))
+@given(
+    st.lists(
+        st.builds(lambda low, width: Chunk(low, low + width), st.integers(0, 60), st.integers(1, 9)),
+        max_size=9,
+    )
+)
 def test_joined_chunks_hold_the_same_positions(some: Sequence[Chunk]) -> None:
     def positions(of: Sequence[Chunk]) -> set[int]:
         return {position for chunk in of for position in range(chunk.low, chunk.high)}

@@ -18,18 +18,30 @@ from schemas.table import Latest, Metadata, Shards, Table, immutable, optional
 def table(name: str, source: Shards | Metadata, *, keyless: bool = False) -> Table:
     columns = (immutable(1, "id", t.Int(), p.PUBLIC), optional(2, "a b", t.Text(), p.PUBLIC))
     key = ("id", "a b") if keyless else ("id",)
-    return Table(name=name, source=source, key=key, history=Latest(), columns=columns, keyed_by_all_columns=keyless)
+    return Table(
+        name=name, source=source, key=key, history=Latest(), columns=columns, keyed_by_all_columns=keyless
+    )
 
 
-def config(*tables: Table, server: str = "main", excluded_databases: tuple[str, ...] = (), **more: float) -> dict[str, str]:
-    named = {"name": server, "host": "db", "port": 3306, "user": "u", "password": SecretStr("never"), "connect_password": "${env:PW}"}
+def config(
+    *tables: Table, server: str = "main", excluded_databases: tuple[str, ...] = (), **more: float
+) -> dict[str, str]:
+    named = {
+        "name": server,
+        "host": "db",
+        "port": 3306,
+        "user": "u",
+        "password": SecretStr("never"),
+        "connect_password": "${env:PW}",
+    }
     host = MySqlServer.model_validate(named | more)
     registry, kafka = RegistryEndpoint(url="http://registry"), KafkaEndpoint(bootstrap="kafka:9092")
     return source_config(Catalog(tables), host, registry, kafka, excluded_databases=excluded_databases)
 
 
 def taken(item: str, *tables: Table, setting: str = "table.include.list") -> bool:
-    """As Debezium matches: whole, and in letters of either case unless the pattern says otherwise (Java's ``(?-i)``)."""
+    """As Debezium matches: whole, and in letters of either case unless the pattern says otherwise (Java's
+    ``(?-i)``)."""
     patterns = config(*tables)[setting].split(",")
     assert all(pattern.startswith("(?-i)") for pattern in patterns)
     return any(re.fullmatch(pattern.removeprefix("(?-i)"), item) for pattern in patterns)
@@ -43,7 +55,8 @@ def test_every_present_and_future_shard_is_taken(database: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("database", "read"), [("acc_1", False), ("acc_10", True), ("xacc_1", False), ("odd,(name", False), ("oddname", True)]
+    ("database", "read"),
+    [("acc_1", False), ("acc_10", True), ("xacc_1", False), ("odd,(name", False), ("oddname", True)],
 )
 def test_an_excluded_shard_is_not_captured_and_its_neighbours_are(database: str, read: bool) -> None:
     sources = (table("calls", Shards("acc_*")), table("agents", Shards("odd*")))
@@ -53,7 +66,16 @@ def test_an_excluded_shard_is_not_captured_and_its_neighbours_are(database: str,
 
 
 @pytest.mark.parametrize(
-    "item", ["acc_1.calls_old", "acc_1.x.calls", "xacc_1.calls", "acc_1.xcalls", "metadata.calls", "acc_1.agents", "ACC_1.calls"]
+    "item",
+    [
+        "acc_1.calls_old",
+        "acc_1.x.calls",
+        "xacc_1.calls",
+        "acc_1.xcalls",
+        "metadata.calls",
+        "acc_1.agents",
+        "ACC_1.calls",
+    ],
 )
 def test_nothing_else_is_taken(item: str) -> None:
     assert not taken(item, table("calls", Shards("acc_*")), table("agents", Metadata("metadata")))
@@ -75,7 +97,13 @@ def test_every_record_is_keyed_by_its_contract_whatever_key_the_source_has() -> 
 @pytest.mark.parametrize("name", ["a,b", "a;b", "a:b", " a ", "a.b", "a\\ b"])
 def test_a_key_s_column_of_any_name_is_found(name: str) -> None:
     """As Debezium cuts the setting."""
-    odd = Table(name=name, source=Metadata("crm"), key=(name,), history=Latest(), columns=(immutable(1, name, t.Int(), p.PUBLIC),))
+    odd = Table(
+        name=name,
+        source=Metadata("crm"),
+        key=(name,),
+        history=Latest(),
+        columns=(immutable(1, name, t.Int(), p.PUBLIC),),
+    )
     (item,) = config(odd)["message.key.columns"].split(";")
     table_pattern, column_pattern = item.split(":")
     (only,) = column_pattern.split(",")
@@ -92,7 +120,12 @@ def test_a_server_s_id_stays_and_differs_from_another_s() -> None:
 def test_every_topic_that_the_config_names_is_created_beforehand() -> None:
     settings = config(table("calls", Shards("acc_*")))
     created = internal_topics("main")
-    for name in ("signal.kafka.topic", "notification.sink.topic.name", "schema.history.internal.kafka.topic", "topic.prefix"):
+    for name in (
+        "signal.kafka.topic",
+        "notification.sink.topic.name",
+        "schema.history.internal.kafka.topic",
+        "topic.prefix",
+    ):
         assert settings[name] in created
     assert signal_topic("main") in created
     assert created[settings["schema.history.internal.kafka.topic"]]["retention.ms"] == "-1"
@@ -115,11 +148,17 @@ def test_what_debezium_would_lose_by_default_is_asked_for() -> None:
 
 
 def test_how_much_a_snapshot_reads_at_once_is_the_server_s_setting() -> None:
-    assert config(table("calls", Shards("acc_*")), snapshot_chunk_rows=500)["incremental.snapshot.chunk.size"] == "500"
+    assert (
+        config(table("calls", Shards("acc_*")), snapshot_chunk_rows=500)["incremental.snapshot.chunk.size"]
+        == "500"
+    )
 
 
 def test_how_often_a_quiet_server_speaks_is_the_server_s_setting() -> None:
-    assert config(table("calls", Shards("acc_*")), keep_alive_seconds=2.5)["connect.keep.alive.interval.ms"] == "2500"
+    assert (
+        config(table("calls", Shards("acc_*")), keep_alive_seconds=2.5)["connect.keep.alive.interval.ms"]
+        == "2500"
+    )
 
 
 def test_the_password_is_named_and_never_shown() -> None:

@@ -70,7 +70,9 @@ def test_no_name_leaves_its_quotes() -> None:
 
 
 def test_an_option_replaces_the_usual_one() -> None:
-    ddl = create_source(table(), KAFKA, REGISTRY, {"scan.startup.mode": "latest-offset", "scan.bounded.mode": "latest-offset"})
+    ddl = create_source(
+        table(), KAFKA, REGISTRY, {"scan.startup.mode": "latest-offset", "scan.bounded.mode": "latest-offset"}
+    )
     assert "'scan.startup.mode' = 'latest-offset'" in ddl
     assert "'scan.bounded.mode' = 'latest-offset'" in ddl
     assert "earliest" not in ddl

@@ -31,13 +31,18 @@ KAFKA, REGISTRY = KafkaEndpoint(bootstrap="kafka:9092"), RegistryEndpoint(url="h
 def rendered() -> dict[str, str]:
     table = CATALOG["queue_minutes"]
     return {
-        "queue_minutes.sink.sql": create_sink(table, KAFKA, REGISTRY) + ";\n\n" + insert_into(table, "SELECT * FROM results") + ";\n",
+        "queue_minutes.sink.sql": create_sink(table, KAFKA, REGISTRY)
+        + ";\n\n"
+        + insert_into(table, "SELECT * FROM results")
+        + ";\n",
         "queue_minutes.tombstones.sql": tombstone_query(table, generation=1) + "\n",
         "interactions.newest.sql": newest_view(CATALOG["interactions"]) + ";\n",
     }
 
 
-@pytest.mark.parametrize("name", ["queue_minutes.sink.sql", "queue_minutes.tombstones.sql", "interactions.newest.sql"])
+@pytest.mark.parametrize(
+    "name", ["queue_minutes.sink.sql", "queue_minutes.tombstones.sql", "interactions.newest.sql"]
+)
 def test_what_is_rendered_is_what_was_reviewed(name: str) -> None:
     text = rendered()[name]
     if os.environ.get("UPDATE_GOLDENS"):
@@ -54,7 +59,14 @@ def test_a_computed_table_has_a_topic_and_a_view_of_its_tier_and_no_connector() 
 def test_a_computed_table_is_ordered_by_exactly_its_key() -> None:
     columns = (immutable(1, "id", t.Int(32), p.PUBLIC), immutable(2, "day", t.Date(), p.PUBLIC))
     with pytest.raises(ContractError, match="ordered by exactly its key"):
-        Table("x", Computed("x", "realtime"), ("id",), Append(), columns, clickhouse=ClickHouse(order_by=("day", "id")))
+        Table(
+            "x",
+            Computed("x", "realtime"),
+            ("id",),
+            Append(),
+            columns,
+            clickhouse=ClickHouse(order_by=("day", "id")),
+        )
 
 
 def test_only_what_jobs_can_write_has_a_sink() -> None:

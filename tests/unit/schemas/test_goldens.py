@@ -32,15 +32,22 @@ def envelope() -> dict[str, Any]:
 def rendered() -> dict[str, str]:
     catalog = load("schemas.contracts")
     table = catalog["interactions"]
-    config = connect.source_config(catalog, SERVER, RegistryEndpoint(url="http://registry"), KafkaEndpoint(bootstrap="kafka:9092"))
+    config = connect.source_config(
+        catalog, SERVER, RegistryEndpoint(url="http://registry"), KafkaEndpoint(bootstrap="kafka:9092")
+    )
     return {
-        "interactions.clickhouse.sql": clickhouse.create_storage_table(table) + ";\n\n" + clickhouse.create_current_view(table) + ";\n",
+        "interactions.clickhouse.sql": clickhouse.create_storage_table(table)
+        + ";\n\n"
+        + clickhouse.create_current_view(table)
+        + ";\n",
         "interactions.landing.sql": landing.landing_query(table, envelope(), generation=1) + "\n",
         "main.connect.json": json.dumps(config, indent=1) + "\n",
     }
 
 
-@pytest.mark.parametrize("name", ["interactions.clickhouse.sql", "interactions.landing.sql", "main.connect.json"])
+@pytest.mark.parametrize(
+    "name", ["interactions.clickhouse.sql", "interactions.landing.sql", "main.connect.json"]
+)
 def test_what_is_rendered_is_what_was_reviewed(name: str) -> None:
     text = rendered()[name]
     if os.environ.get("UPDATE_GOLDENS"):

@@ -22,7 +22,14 @@ GOLDEN = Path(__file__).parent / "golden" / "interactions.iceberg.json"
 def table(*columns: Column, name: str = "calls", keyless: bool = False) -> Table:
     chosen = (immutable(1, "id", t.Int(), p.PUBLIC), *columns)
     key = tuple(column.name for column in chosen) if keyless else ("id",)
-    return Table(name=name, source=Shards("acc_*"), key=key, history=Latest(), columns=chosen, keyed_by_all_columns=keyless)
+    return Table(
+        name=name,
+        source=Shards("acc_*"),
+        key=key,
+        history=Latest(),
+        columns=chosen,
+        keyed_by_all_columns=keyless,
+    )
 
 
 def test_what_is_rendered_is_what_was_reviewed() -> None:
@@ -59,7 +66,9 @@ def test_a_renamed_column_stays_the_same_field() -> None:
 
 
 def test_our_own_fields_have_ids_that_no_later_column_takes() -> None:
-    ours = [(field["name"], field["id"]) for field in schema(table())["fields"] if field["name"].startswith("_")]
+    ours = [
+        (field["name"], field["id"]) for field in schema(table())["fields"] if field["name"].startswith("_")
+    ]
     assert ours == [("_shard", 1_000_000), ("_version", 1_000_001), ("_deleted", 1_000_002)]
 
 
@@ -77,7 +86,9 @@ def test_a_table_keyed_by_columns_that_iceberg_cannot_identify_by_has_no_identif
     assert schema(table(optional(2, "note", t.Text(), p.PUBLIC), keyless=True))["identifier-field-ids"] == []
 
 
-@pytest.mark.parametrize("contract", [*load("tests/contracts"), *load("schemas.contracts")], ids=lambda contract: contract.name)
+@pytest.mark.parametrize(
+    "contract", [*load("tests/contracts"), *load("schemas.contracts")], ids=lambda contract: contract.name
+)
 def test_every_contract_is_a_schema_to_iceberg(contract: Table) -> None:
     read = Schema.model_validate(schema(contract))
     assert {field.name: field.field_id for field in read.fields if field.field_id < 1_000_000} == {

@@ -1,4 +1,5 @@
-"""Contracts begun from a live schema: exact in types, guessing in privacy, and never running what a name says."""
+"""Contracts begun from a live schema: exact in types, guessing in privacy, and never running what a name
+says."""
 
 from __future__ import annotations
 
@@ -22,7 +23,14 @@ from schemas.table import ClickHouse, Metadata, Month, Scd2, Table
 PLAN = Plan(Metadata("crm"))
 
 
-def column(table: str, name: str, declaration: str, *, nullable: bool = False, numbers: tuple[int, ...] = (0, 0, 0, 0)) -> tuple[Any, ...]:
+def column(
+    table: str,
+    name: str,
+    declaration: str,
+    *,
+    nullable: bool = False,
+    numbers: tuple[int, ...] = (0, 0, 0, 0),
+) -> tuple[Any, ...]:
     kind = declaration.partition("(")[0].partition(" ")[0]
     return (table, name, kind, declaration, nullable, *numbers)
 
@@ -89,7 +97,10 @@ def test_a_unique_key_without_nulls_serves_where_there_is_no_primary_key(tmp_pat
 
 
 def test_a_table_without_a_key_is_refused_with_the_way_out(tmp_path: Path) -> None:
-    columns = [column("a", "x", "int", nullable=True), column("a", "y", "decimal(9,2)", nullable=True, numbers=(9, 2, 0, 0))]
+    columns = [
+        column("a", "x", "int", nullable=True),
+        column("a", "y", "decimal(9,2)", nullable=True, numbers=(9, 2, 0, 0)),
+    ]
     (refused,) = import_tables(columns, [], PLAN)
     assert refused.contract is None
     assert "--keyless all-columns" in refused.reasons[0]
@@ -108,7 +119,10 @@ def test_an_unsupported_type_is_left_out_and_reported(tmp_path: Path) -> None:
     ("columns", "reason"),
     [
         ([column("a", "id", "int"), column("a", "_offset", "int")], "a name that landing reserves"),
-        ([column("a", "id", "int"), column("a", "x y", "int"), column("a", "x_y", "int")], "one field in Avro"),
+        (
+            [column("a", "id", "int"), column("a", "x y", "int"), column("a", "x_y", "int")],
+            "one field in Avro",
+        ),
         ([column("a", "id", "double")], "is a float"),
         ([column("a", "id", "point")], "a type that contracts do not support"),
     ],
@@ -127,7 +141,9 @@ def test_what_cannot_have_a_contract_says_why(columns: list[tuple[Any, ...]], re
         ("longblob", 4_294_967_295, "more than 64 KB"),
     ],
 )
-def test_a_keyless_table_whose_rows_would_have_several_keys_is_refused(declaration: str, octets: int, reason: str) -> None:
+def test_a_keyless_table_whose_rows_would_have_several_keys_is_refused(
+    declaration: str, octets: int, reason: str
+) -> None:
     columns = [column("a", "id", "int"), column("a", "odd", declaration, numbers=(0, 0, 0, octets))]
     (found,) = import_tables(columns, [], replace(PLAN, keyless=True))
     assert len(found.reasons) == 1
@@ -137,13 +153,17 @@ def test_a_keyless_table_whose_rows_would_have_several_keys_is_refused(declarati
 
 
 def test_a_keyless_table_of_short_texts_has_a_contract() -> None:
-    (found,) = import_tables([column("a", "x", "text", numbers=(0, 0, 0, 65_535))], [], replace(PLAN, keyless=True))
+    (found,) = import_tables(
+        [column("a", "x", "text", numbers=(0, 0, 0, 65_535))], [], replace(PLAN, keyless=True)
+    )
     assert found.contract is not None
 
 
 def test_two_tables_that_would_share_a_topic_are_refused() -> None:
     columns = [column("a b", "id", "int"), column("a_b", "id", "int")]
-    first, second = import_tables(columns, [("a b", "PRIMARY", "id", False), ("a_b", "PRIMARY", "id", False)], PLAN)
+    first, second = import_tables(
+        columns, [("a b", "PRIMARY", "id", False), ("a_b", "PRIMARY", "id", False)], PLAN
+    )
     assert first.contract
     assert "'a b'" in second.reasons[0]
 
@@ -183,20 +203,32 @@ def test_a_table_or_column_of_any_name_is_described_as_it_is(tmp_path: Path, tab
         assert (described.name, described.names) == (table, (name,))
 
 
-@pytest.mark.parametrize("name", ['"); import os; os.abort(); ("', "'''", '\\"', "{0}", "%s", "a#b", '"""', "a\\", "\x00\x1b"])
+@pytest.mark.parametrize(
+    "name", ['"); import os; os.abort(); ("', "'''", '\\"', "{0}", "%s", "a#b", '"""', "a\\", "\x00\x1b"]
+)
 def test_a_hostile_name_runs_nothing(name: str, tmp_path: Path) -> None:
     table = loaded(imported(column(name, name, "int"), key=(name,)), tmp_path)
     assert (table.name, table.names) == (name, (name,))
 
 
 def test_an_import_over_existing_contracts_keeps_ids_classes_and_storage(tmp_path: Path) -> None:
-    first = loaded(imported(column("a", "id", "int"), column("a", "x", "int"), column("a", "at", "date")), tmp_path)
+    first = loaded(
+        imported(column("a", "id", "int"), column("a", "x", "int"), column("a", "at", "date")), tmp_path
+    )
     at = replace(first.column("at"), immutable=True)
     decided = replace(first.column("x"), privacy=p.Pseudonym("x"))
     storage = ClickHouse(order_by=("at",), partition_by=Month("at"), keep_days=9)
-    kept = replace(first, history=Scd2(), tenant="id", clickhouse=storage, columns=(first.column("id"), decided, at))
+    kept = replace(
+        first, history=Scd2(), tenant="id", clickhouse=storage, columns=(first.column("id"), decided, at)
+    )
     plan = Plan(PLAN.source, existing=(kept,))
-    found = imported(column("a", "new", "int"), column("a", "id", "bigint"), column("a", "x", "int"), column("a", "at", "date"), plan=plan)
+    found = imported(
+        column("a", "new", "int"),
+        column("a", "id", "bigint"),
+        column("a", "x", "int"),
+        column("a", "at", "date"),
+        plan=plan,
+    )
     table = loaded(found, tmp_path)
     assert {item.name: item.id for item in table.columns} == {"new": 4, "id": 1, "x": 2, "at": 3}
     assert found.guessed == ("new",)
@@ -208,11 +240,18 @@ def test_files_have_names_that_python_and_every_disk_take() -> None:
     assert identifier("class") == "table_class"
     assert identifier("2fast") == "table_2fast"
     assert identifier("日本") == "table"
-    assert set(file_names(["a b", "a-b", "../x", "日本"]).values()) == {"a_b.py", "a_b_2.py", "x.py", "table.py"}
+    assert set(file_names(["a b", "a-b", "../x", "日本"]).values()) == {
+        "a_b.py",
+        "a_b_2.py",
+        "x.py",
+        "table.py",
+    }
 
 
 def test_what_is_written_is_formatted(tmp_path: Path) -> None:
-    found = imported(column("orders", "id", "int"), column("orders", "e mail", "varchar(9)", nullable=True), key=("id",))
+    found = imported(
+        column("orders", "id", "int"), column("orders", "e mail", "varchar(9)", nullable=True), key=("id",)
+    )
     (tmp_path / "orders.py").write_text(text(found))
     command = [sys.executable, "-m", "ruff", "format", "--check", "--line-length", "140", str(tmp_path)]
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0

@@ -34,7 +34,10 @@ FAULTS = [
     ({"clickhouse": ClickHouse(order_by=("state",))}, "neither key nor declared immutable"),
     ({"clickhouse": ClickHouse(partition_by=Month("id"))}, "is not a date or time"),
     ({"clickhouse": ClickHouse(keep_days=9)}, "keep_days needs a partition column"),
-    ({"history": Latest(), "clickhouse": ClickHouse(partition_by=Month("made_at"), keep_days=9)}, "has no retention"),
+    (
+        {"history": Latest(), "clickhouse": ClickHouse(partition_by=Month("made_at"), keep_days=9)},
+        "has no retention",
+    ),
     ({"columns": (*GOOD["columns"], required(4, "again", t.Text(), p.PUBLIC))}, "two columns share an id"),
     ({"columns": (*GOOD["columns"], required(5, "id", t.Text(), p.PUBLIC))}, "two columns share a name"),
     ({"columns": (*GOOD["columns"], required(5, "_offset", t.Text(), p.PUBLIC))}, "one that landing adds"),

@@ -44,22 +44,40 @@ def test_images_have_the_pinned_versions(service: str, pinned: str) -> None:
 def test_the_services_are_the_local_stack_s_servers() -> None:
     assert set(compose()) == set(services.BASE + services.OPTIONAL)
     wanted = {"mysql": "mysql-users", "clickhouse": "clickhouse-users"}
-    assert {name: item["configs"][0]["source"] for name, item in compose().items() if "configs" in item} == wanted
+    assert {
+        name: item["configs"][0]["source"] for name, item in compose().items() if "configs" in item
+    } == wanted
 
 
 def test_no_service_listens_beyond_loopback() -> None:
     ports = [port for service in compose().values() for port in service.get("ports", ())]
     assert ports
     assert all(port.startswith("127.0.0.1:") for port in ports)
-    on_the_host = {name: str(item["environment"]) for name, item in compose().items() if item.get("network_mode") == "host"}
+    on_the_host = {
+        name: str(item["environment"])
+        for name, item in compose().items()
+        if item.get("network_mode") == "host"
+    }
     assert "'CONNECT_LISTENERS': 'http://127.0.0.1:8083'" in on_the_host.pop("connect")
     for settings in on_the_host.values():
-        assert all(f"{name}: 127.0.0.1" in settings for name in ("jobmanager.bind-host", "taskmanager.bind-host", "rest.bind-address"))
+        assert all(
+            f"{name}: 127.0.0.1" in settings
+            for name in ("jobmanager.bind-host", "taskmanager.bind-host", "rest.bind-address")
+        )
 
 
 def test_what_keeps_data_keeps_it_in_a_volume_that_is_declared() -> None:
-    named = {volume.split(":")[0] for item in compose().values() for volume in item.get("volumes", ()) if not volume.startswith(".")}
-    assert named == set(yaml.safe_load(TEXT)["volumes"]) == {"mysql", "kafka", "clickhouse", "seaweedfs", "flink"}
+    named = {
+        volume.split(":")[0]
+        for item in compose().values()
+        for volume in item.get("volumes", ())
+        if not volume.startswith(".")
+    }
+    assert (
+        named
+        == set(yaml.safe_load(TEXT)["volumes"])
+        == {"mysql", "kafka", "clickhouse", "seaweedfs", "flink"}
+    )
 
 
 def test_every_secret_is_generated_and_none_is_written_in_the_file(tmp_path: Path) -> None:
@@ -72,19 +90,24 @@ def test_every_secret_is_generated_and_none_is_written_in_the_file(tmp_path: Pat
 
 
 def test_its_endpoints_are_the_ports_that_it_publishes(tmp_path: Path) -> None:
-    published = {int(port.split(":")[1]) for item in compose().values() for port in item.get("ports", ())} | {8082, 8083}
-    configured = re.findall(r"(?:port=|127\.0\.0\.1:)(\d+)", repr(endpoints(environment(tmp_path / "compose.env"))))
+    published = {int(port.split(":")[1]) for item in compose().values() for port in item.get("ports", ())} | {
+        8082,
+        8083,
+    }
+    configured = re.findall(
+        r"(?:port=|127\.0\.0\.1:)(\d+)", repr(endpoints(environment(tmp_path / "compose.env")))
+    )
     assert set(map(int, configured)) == published
 
 
 def test_the_users_may_do_what_they_may_in_the_local_stack() -> None:
-    """Grants are written twice, so they are held against each other."""
-    local = (ROOT / "switchboard/stack/services.py").read_text()
+    """Grants are written twice, so they are compared. Literals of the local stack's are joined."""
+    local = re.sub(r'"\s+"', "", (ROOT / "switchboard/stack/services.py").read_text())
     inlined = yaml.safe_load(TEXT)["configs"]
     for grant in re.findall(r"GRANT [^;<]+", inlined["mysql-users"]["content"]):
         assert grant in local
     for grant in re.findall(r"<query>GRANT (.*?)</query>", inlined["clickhouse-users"]["content"]):
-        assert grant in local.replace('"\n        "', "")
+        assert grant in local
 
 
 def test_flink_keeps_its_state_as_the_local_stack_s_does() -> None:
@@ -94,7 +117,11 @@ def test_flink_keeps_its_state_as_the_local_stack_s_does() -> None:
 
 
 def test_flink_is_given_the_locked_jars_and_ours() -> None:
-    given = [volume.split(":")[0].rpartition("/")[2] for volume in compose()["flink-jobmanager"]["volumes"] if volume.startswith(".")]
+    given = [
+        volume.split(":")[0].rpartition("/")[2]
+        for volume in compose()["flink-jobmanager"]["volumes"]
+        if volume.startswith(".")
+    ]
     assert sorted(given) == sorted([FORMAT.jar, FUNCTIONS.jar, *(jar.filename for jar in locked()["flink"])])
 
 

@@ -10,7 +10,10 @@ from switchboard.stack import crash_log
 
 def event(part: str) -> str:
     payload = f"processname:{part} groupname:{part} from_state:RUNNING expected:0 pid:77"
-    return f"ver:3.0 server:supervisor serial:1 pool:crashes poolserial:1 eventname:PROCESS_STATE_EXITED len:{len(payload)}\n{payload}"
+    return (
+        "ver:3.0 server:supervisor serial:1 pool:crashes poolserial:1 eventname:PROCESS_STATE_EXITED "
+        f"len:{len(payload)}\n{payload}"
+    )
 
 
 def listen(logs: Path, *events: str) -> str:

@@ -25,10 +25,14 @@ def test_passwords_are_generated_and_kept_and_private(tmp_path: Path) -> None:
 
 
 def test_a_cluster_id_is_never_taken_for_an_option() -> None:
-    assert not [text for text in (new_cluster_id() for _ in range(2000)) if text.startswith("-") or len(text) != 22]
+    assert not [
+        text for text in (new_cluster_id() for _ in range(2000)) if text.startswith("-") or len(text) != 22
+    ]
 
 
-def test_a_usual_port_that_another_server_holds_is_left_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_usual_port_that_another_server_holds_is_left_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = other.getsockname()[1]
         monkeypatch.setitem(USUAL_PORTS, "kafka", taken)

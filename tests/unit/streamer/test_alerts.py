@@ -76,7 +76,11 @@ def test_values_are_taken_as_of_now() -> None:
     tenant.queues[9] = {"waiting": 2, "oldest_waiting_since": NOW - 90 * SECOND}
     tenant.agents[1] = {"state": "after-contact work", "since": NOW - 200 * SECOND}
     tenant.agents[2] = {"state": "available", "since": NOW - 900 * SECOND}
-    assert values(tenant, NOW) == {Subject("waiting", 9): 2, WAIT: 90, Subject("time_in_state", agent_id=1): 200}
+    assert values(tenant, NOW) == {
+        Subject("waiting", 9): 2,
+        WAIT: 90,
+        Subject("time_in_state", agent_id=1): 200,
+    }
     tenant.windows[9].put(NOW - dt.timedelta(minutes=29), Counts(answered=5, within_target=4), 0)
     tenant.windows[9].put(NOW - dt.timedelta(minutes=30), Counts(answered=5), 0)
     assert values(tenant, NOW)[Subject("service_level", 9)] == 0.8
@@ -131,9 +135,14 @@ def test_a_queue_s_alert_is_visible_to_the_teams_that_serve_it() -> None:
 
 def test_of_two_restored_alerts_of_one_subject_the_older_is_cleared() -> None:
     old = Alert("old", Subject("waiting", 1), "warning", 5, 5, NOW)
-    new, other = replace(old, id="new", raised_at=NOW + SECOND), Alert("other", Subject("waiting", 2), "warning", 5, 5, NOW)
+    new, other = (
+        replace(old, id="new", raised_at=NOW + SECOND),
+        Alert("other", Subject("waiting", 2), "warning", 5, 5, NOW),
+    )
     written: list[tuple[int, Alert]] = []
     hub = Hub(State(), lambda tenant, alerts: written.extend((tenant, alert) for alert in alerts))
     hub.restore_alerts([(1, new), (1, old), (1, other), (2, old)])
-    assert [(tenant, alert.id, alert.cleared_at is not None) for tenant, alert in written] == [(1, "old", True)]
+    assert [(tenant, alert.id, alert.cleared_at is not None) for tenant, alert in written] == [
+        (1, "old", True)
+    ]
     assert {alert.id for alert in hub._visible_alerts(1)} == {"new", "other"}

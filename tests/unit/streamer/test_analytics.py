@@ -18,7 +18,10 @@ DAY = {"from": "2026-11-01", "until": "2026-11-02"}
 
 
 def refusal(
-    name: str, parameters: dict[str, str], scopes: tuple[str, ...] = ("analytics",), teams: tuple[int, ...] | None = None
+    name: str,
+    parameters: dict[str, str],
+    scopes: tuple[str, ...] = ("analytics",),
+    teams: tuple[int, ...] | None = None,
 ) -> RpcError:
     caller = Caller("ada", 7, None if teams is None else frozenset(teams), 1e12, frozenset(scopes))
 
@@ -46,10 +49,15 @@ def test_a_token_limited_to_teams_is_refused_queries_without_a_team(name: str) -
     assert refusal(name, {}, teams=()).code == "permission_denied"
 
 
-@pytest.mark.parametrize("value", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-02-30", "1 OR 1=1", ""])
+@pytest.mark.parametrize(
+    "value", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-02-30", "1 OR 1=1", ""]
+)
 def test_a_value_that_is_not_a_time_is_refused(value: str) -> None:
     error = refusal("interactions.rows", DAY | {"from": value})
-    assert (error.code, f"parameter 'from' is {value!r}; it must be" in str(error)) == ("invalid_argument", True)
+    assert (error.code, f"parameter 'from' is {value!r}; it must be" in str(error)) == (
+        "invalid_argument",
+        True,
+    )
 
 
 def test_slots_are_released() -> None:

@@ -36,7 +36,9 @@ def caller_of(authorization: str | None, settings: StreamerSettings = SETTINGS) 
 
 def test_tenant_teams_and_scopes_come_from_the_token() -> None:
     expires = float(GOOD["exp"])
-    assert caller_of(signed(teams=[1, 2], scope="a b")) == Caller("ada", 7, frozenset((1, 2)), expires, frozenset(("a", "b")))
+    assert caller_of(signed(teams=[1, 2], scope="a b")) == Caller(
+        "ada", 7, frozenset((1, 2)), expires, frozenset(("a", "b"))
+    )
     assert caller_of(signed(teams=[])) == Caller("ada", 7, frozenset(), expires)
     assert caller_of(signed()) == Caller("ada", 7, None, expires)
     assert caller_of(signed(privacy="clear")) == Caller("ada", 7, None, expires, privacy="clear")
@@ -53,7 +55,10 @@ def test_numbers_may_be_written_as_text() -> None:
         (None, "a bearer token is required"),
         ("Basic abc", "a bearer token is required"),
         ("Bearer abc", "the token is refused: Decode"),
-        (signed(key="another secret that is long enough for it too"), "the token is refused: InvalidSignature"),
+        (
+            signed(key="another secret that is long enough for it too"),
+            "the token is refused: InvalidSignature",
+        ),
         ("Bearer " + jwt.encode(GOOD, "", algorithm="none"), "the token is refused: InvalidAlgorithm"),
         (signed(exp=int(time.time()) - 1), "the token is refused: ExpiredSignature"),
         (signed(exp=...), "the token is refused: MissingRequiredClaim"),
@@ -83,11 +88,20 @@ def test_others_are_refused(authorization: str | None, reason: str) -> None:
     with capture_logs() as logs, pytest.raises(RpcError) as caught:
         asyncio.run(call())
     assert (caught.value.code, str(caught.value)) == ("unauthenticated", reason)
-    line = {"event": "call refused", "peer": "peer", "method": "Watch", "tenant": None, "code": "unauthenticated", "reason": reason}
+    line = {
+        "event": "call refused",
+        "peer": "peer",
+        "method": "Watch",
+        "tenant": None,
+        "code": "unauthenticated",
+        "reason": reason,
+    }
     assert logs == [{**line, "log_level": "warning", "part": "streamer"}]
 
 
-@pytest.mark.parametrize(("issuer", "reason"), [(..., "MissingRequiredClaim"), ("https://evil", "InvalidIssuer")])
+@pytest.mark.parametrize(
+    ("issuer", "reason"), [(..., "MissingRequiredClaim"), ("https://evil", "InvalidIssuer")]
+)
 def test_another_issuer_is_refused_where_one_is_named(issuer: Any, reason: str) -> None:
     chosen = SETTINGS.model_copy(update={"issuer": "https://idp"})
     assert caller_of(signed(iss="https://idp"), chosen).tenant == 7

@@ -28,7 +28,11 @@ class Commits:
         self._version += 1
         self.now = max(self.now, at) if more.pop("passes", True) else self.now
         rows: dict[str, Any] = {AGENTS: agent(1, 1, tenant=tenant, **more), QUEUES: queue(1)}
-        activity = {"activity_id": self._version, "state": "available", "occurred_at": dt.datetime(1970, 1, 1)}
+        activity = {
+            "activity_id": self._version,
+            "state": "available",
+            "occurred_at": dt.datetime(1970, 1, 1),
+        }
         row = rows[table].row if table in rows else activity
         self.state.apply(Change(table, (tenant, 1), row, self._version, int(at * SECOND), f"acc_{tenant}"))
 

@@ -24,7 +24,13 @@ NOON = dt.datetime(2026, 11, 23, 12)
 
 
 def agent(
-    identity: int, version: int, state: str = "available", tenant: int = 1, team: int = 10, queues: str = "[2,1]", **more: Any
+    identity: int,
+    version: int,
+    state: str = "available",
+    tenant: int = 1,
+    team: int = 10,
+    queues: str = "[2,1]",
+    **more: Any,
 ) -> Change:
     row = {
         "account_id": tenant,
@@ -42,8 +48,17 @@ def agent(
 
 
 def queue(identity: int, version: int = 1, waiting: int = 0) -> Change:
-    row: dict[str, Any] = dict.fromkeys(("in_service", "agents_available", "agents_busy", "agents_offline"), 0)
-    row |= {"account_id": 1, "queue_id": identity, "name": "Nine", "channel": "voice", "target_seconds": 20, "oldest_waiting_since": None}
+    row: dict[str, Any] = dict.fromkeys(
+        ("in_service", "agents_available", "agents_busy", "agents_offline"), 0
+    )
+    row |= {
+        "account_id": 1,
+        "queue_id": identity,
+        "name": "Nine",
+        "channel": "voice",
+        "target_seconds": 20,
+        "oldest_waiting_since": None,
+    }
     return Change(QUEUES, (1, identity), row | {"waiting": waiting}, version, 50)
 
 
@@ -103,7 +118,9 @@ def test_the_first_message_is_a_snapshot_of_its_tenant_alone() -> None:
     assert message is not None
     assert (message.snapshot, [item.agent_id for item in message.agents]) == (True, [1])
     assert (dict(message.agents[0].contacts), list(message.agents[0].queue_ids)) == ({"voice": 1}, [1, 2])
-    assert message.data_at.ToMilliseconds() == 1001, "of a source that is not known nothing is known but what is shown"
+    assert message.data_at.ToMilliseconds() == 1001, (
+        "of a source that is not known nothing is known but what is shown"
+    )
 
 
 def test_a_token_s_teams_limit_the_agents() -> None:
@@ -133,7 +150,14 @@ def test_fast_and_slow_subscribers_end_with_the_current_state(seed: int) -> None
     for version in range(1, 300):
         hub.apply([change_of(random, version)])
         if random.random() < 0.05:
-            caller = random.choice((ALL, TEN, Caller("bob", 1, frozenset((10, 11)), FOREVER), Caller("eve", 1, frozenset(), FOREVER)))
+            caller = random.choice(
+                (
+                    ALL,
+                    TEN,
+                    Caller("bob", 1, frozenset((10, 11)), FOREVER),
+                    Caller("eve", 1, frozenset(), FOREVER),
+                )
+            )
             clients.append((hub.join(caller), Client(), random.random(), caller))
         if random.random() < 0.3:
             hub._evaluate_alerts(NOON + dt.timedelta(seconds=version))
@@ -148,9 +172,21 @@ def test_fast_and_slow_subscribers_end_with_the_current_state(seed: int) -> None
     tenant = hub._state.tenants[1]
     for subscriber, client, _, caller in clients:
         client.take(taken(subscriber))
-        assert client.states == {agent: row["state"] for agent, row in tenant.agents.items() if tenant.sees_agent(agent, caller.teams)}
-        assert client.waiting == {queue: row["waiting"] for queue, row in tenant.queues.items() if tenant.sees_queue(queue, caller.teams)}
-        active = [alert for alert in hub._visible_alerts(1) if alert.cleared_at is None and concerns(tenant, alert, caller.teams)]
+        assert client.states == {
+            agent: row["state"]
+            for agent, row in tenant.agents.items()
+            if tenant.sees_agent(agent, caller.teams)
+        }
+        assert client.waiting == {
+            queue: row["waiting"]
+            for queue, row in tenant.queues.items()
+            if tenant.sees_queue(queue, caller.teams)
+        }
+        active = [
+            alert
+            for alert in hub._visible_alerts(1)
+            if alert.cleared_at is None and concerns(tenant, alert, caller.teams)
+        ]
         assert client.active_alerts == {alert.id: alert.subject.agent_id for alert in active}
         assert not client.states or caller.teams != frozenset()
 
@@ -158,11 +194,23 @@ def test_fast_and_slow_subscribers_end_with_the_current_state(seed: int) -> None
 def change_of(random: Random, version: int) -> Change:
     identity, lost = random.randrange(6), random.random() < 0.2
     if random.random() < 0.3:
-        return gone(identity, version, table=QUEUES) if lost else queue(identity, version, random.randrange(12))
+        return (
+            gone(identity, version, table=QUEUES) if lost else queue(identity, version, random.randrange(12))
+        )
     if lost:
         return gone(identity, version)
-    state, queues = random.choice(("available", "after-contact work", "offline")), random.choice(("[]", "[1]", "[1,2]", "[5]"))
-    return agent(identity, version, state, team=random.choice((10, 11, 12)), queues=queues, since=NOON - dt.timedelta(minutes=10))
+    state, queues = (
+        random.choice(("available", "after-contact work", "offline")),
+        random.choice(("[]", "[1]", "[1,2]", "[5]")),
+    )
+    return agent(
+        identity,
+        version,
+        state,
+        team=random.choice((10, 11, 12)),
+        queues=queues,
+        since=NOON - dt.timedelta(minutes=10),
+    )
 
 
 def test_a_stalled_subscriber_costs_ids_instead_of_messages_and_then_receives_the_current_state() -> None:
@@ -170,7 +218,13 @@ def test_a_stalled_subscriber_costs_ids_instead_of_messages_and_then_receives_th
     subscriber = hub.join(ALL)
     client.take(taken(subscriber))
     for version in range(1, 500):
-        hub.apply([agent(version % 7, version, f"state {version}"), queue(version % 3, version, version), agent(50 + version, version)])
+        hub.apply(
+            [
+                agent(version % 7, version, f"state {version}"),
+                queue(version % 3, version, version),
+                agent(50 + version, version),
+            ]
+        )
         hub.apply([gone(50 + version, version + 1000)])
         hub._flush(version % 20)
     assert isinstance(subscriber._waiting, MessageContents)
@@ -201,7 +255,15 @@ def test_subscribers_who_join_between_two_flushes_share_one_snapshot() -> None:
 
 def test_a_queue_is_visible_to_the_teams_that_serve_it() -> None:
     hub, client, none = Hub(State()), Client(), Client()
-    hub.apply([queue(1), queue(2), queue(3), agent(1, 1, team=10, queues="[1]"), agent(2, 1, team=11, queues="[1,2]")])
+    hub.apply(
+        [
+            queue(1),
+            queue(2),
+            queue(3),
+            agent(1, 1, team=10, queues="[1]"),
+            agent(2, 1, team=11, queues="[1,2]"),
+        ]
+    )
     subscriber, nothing = hub.join(TEN), hub.join(Caller("eve", 1, frozenset(), FOREVER))
     client.take(taken(subscriber))
     assert set(client.waiting) == {1}
@@ -227,8 +289,22 @@ def test_a_deleted_queue_is_removed() -> None:
 def test_a_queue_has_the_time_of_its_counts_and_an_agent_its_occupancy() -> None:
     now = dt.datetime.now(dt.UTC).replace(tzinfo=None, second=0, microsecond=0)
     hub = Hub(State())
-    hub.apply([agent(1, 1), queue(1), queue(2), counted(1, now, 5, 3), counted(1, now - dt.timedelta(minutes=70), 6, 4)])
-    hub.apply([activity(1, now, 40, "on contact"), activity(1, now, 30, "available"), activity(1, now, 10, "offline")])
+    hub.apply(
+        [
+            agent(1, 1),
+            queue(1),
+            queue(2),
+            counted(1, now, 5, 3),
+            counted(1, now - dt.timedelta(minutes=70), 6, 4),
+        ]
+    )
+    hub.apply(
+        [
+            activity(1, now, 40, "on contact"),
+            activity(1, now, 30, "available"),
+            activity(1, now, 10, "offline"),
+        ]
+    )
     message = taken(hub.join(ALL))
     assert message is not None
     queues = {item.queue_id: item for item in message.queues}
@@ -259,7 +335,15 @@ def test_a_changed_occupancy_is_sent_with_the_heartbeat_without_a_change_of_the_
 
 def test_a_row_that_cannot_be_encoded_is_left_out_and_ends_no_stream() -> None:
     hub, client = Hub(State()), Client()
-    hub.apply([agent(1, 1), agent(2, 1, contacts="no JSON"), agent(3, 1, queues="no JSON"), queue(1, waiting=-1), queue(2)])
+    hub.apply(
+        [
+            agent(1, 1),
+            agent(2, 1, contacts="no JSON"),
+            agent(3, 1, queues="no JSON"),
+            queue(1, waiting=-1),
+            queue(2),
+        ]
+    )
     client.take(taken(hub.join(ALL)))
     assert (set(client.states), set(client.waiting)) == ({1}, {2})
 
@@ -284,7 +368,15 @@ def test_a_queue_s_occupancy_is_that_of_its_agents_and_is_updated_each_second() 
     now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
 
     hub = Hub(State())
-    hub.apply([agent(1, 1), agent(2, 1), queue(2), activity(1, now, 8, "on contact"), activity(1, now, 6, "offline")])
+    hub.apply(
+        [
+            agent(1, 1),
+            agent(2, 1),
+            queue(2),
+            activity(1, now, 8, "on contact"),
+            activity(1, now, 6, "offline"),
+        ]
+    )
     hub.apply([activity(2, now, 9, "available"), activity(2, now, 1, "offline")])
     subscriber = hub.join(ALL)
     message = taken(subscriber)

@@ -1,4 +1,5 @@
-"""How long agents were on contact and available is what their activities say, in whatever order these are told."""
+"""How long agents were on contact and available is what their activities say, in whatever order these are
+told."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from streamer.occupancy import ActivityTimeline, AgentTimelines, StateChange, oc
 
 STATES = ("on contact", "after-contact work", "available", "break", "offline")
 changes = st.lists(
-    st.builds(StateChange, st.integers(0, 50), st.integers(0, 5), st.sampled_from(STATES)), unique_by=lambda change: (change.at, change.id)
+    st.builds(StateChange, st.integers(0, 50), st.integers(0, 5), st.sampled_from(STATES)),
+    unique_by=lambda change: (change.at, change.id),
 )
 
 
@@ -27,8 +29,15 @@ def expected_time(found: list[StateChange], begin: int, end: int) -> tuple[int, 
     return contact, idle
 
 
-@given(found=changes, order=st.randoms(use_true_random=False), begin=st.integers(0, 60), length=st.integers(0, 30))
-def test_the_order_and_duplicates_of_changes_do_not_matter(found: list[StateChange], order: object, begin: int, length: int) -> None:
+@given(
+    found=changes,
+    order=st.randoms(use_true_random=False),
+    begin=st.integers(0, 60),
+    length=st.integers(0, 30),
+)
+def test_the_order_and_duplicates_of_changes_do_not_matter(
+    found: list[StateChange], order: object, begin: int, length: int
+) -> None:
     added = found + found[::2]
     order.shuffle(added)  # type: ignore[attr-defined]
     timeline = ActivityTimeline()

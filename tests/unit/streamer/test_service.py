@@ -36,10 +36,16 @@ def test_timelines_that_wait_for_clickhouse_take_no_thread_from_others() -> None
 
     async def check() -> None:
         supervisor, caller = Supervisor(Seeing(State()), Slow(go_on)), Caller("ada", 7, None, 1e12)
-        asked = [asyncio.create_task(supervisor.timeline(caller, pb.TimelineRequest(agent_id=1))) for _ in range(MANY)]
+        asked = [
+            asyncio.create_task(supervisor.timeline(caller, pb.TimelineRequest(agent_id=1)))
+            for _ in range(MANY)
+        ]
         await asyncio.sleep(0)
         try:
-            assert await asyncio.wait_for(asyncio.to_thread(lambda: "another thread's"), 20) == "another thread's"
+            assert (
+                await asyncio.wait_for(asyncio.to_thread(lambda: "another thread's"), 20)
+                == "another thread's"
+            )
         finally:
             go_on.set()
         await asyncio.gather(*asked)

@@ -105,8 +105,14 @@ def test_a_switch_of_generations_shows_nothing_older(landed: Changes) -> None:
         client.take(taken(subscriber))
         assert client.states == {1: "as it is told"}
         control_reader.topics = {"realtime.agent_status": BoundTopic(2, 1)}
-        landed[:] = [agent(1, 1 << 48, "as it landed"), Change("agent_status", (1, 2), None, (1 << 48) + 9, 0)]
-        TopicReader.log = [agent(2, (1 << 48) + 8, "deleted since"), agent(1, (1 << 48) + 9, "as the new one tells")]
+        landed[:] = [
+            agent(1, 1 << 48, "as it landed"),
+            Change("agent_status", (1, 2), None, (1 << 48) + 9, 0),
+        ]
+        TopicReader.log = [
+            agent(2, (1 << 48) + 8, "deleted since"),
+            agent(1, (1 << 48) + 9, "as the new one tells"),
+        ]
         await loader._poll()
         client.take(taken(subscriber))
         assert client.states == {1: "as the new one tells"}
@@ -117,7 +123,9 @@ def test_a_switch_of_generations_shows_nothing_older(landed: Changes) -> None:
     asyncio.run(run())
 
 
-def test_changes_that_the_previous_reader_passed_on_are_kept(landed: Changes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changes_that_the_previous_reader_passed_on_are_kept(
+    landed: Changes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def run() -> None:
         hub = Hub(State())
         loader, control_reader = loader_of(hub)
@@ -138,8 +146,12 @@ def test_changes_that_the_previous_reader_passed_on_are_kept(landed: Changes, mo
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("error", [TransientError("Kafka does not answer"), SwitchboardError("no such table")])
-def test_failures_are_retried(landed: Changes, monkeypatch: pytest.MonkeyPatch, error: SwitchboardError) -> None:
+@pytest.mark.parametrize(
+    "error", [TransientError("Kafka does not answer"), SwitchboardError("no such table")]
+)
+def test_failures_are_retried(
+    landed: Changes, monkeypatch: pytest.MonkeyPatch, error: SwitchboardError
+) -> None:
     async def run() -> None:
         loader, control_reader = loader_of(Hub(State()))
         await loader.start()
@@ -156,7 +168,9 @@ def test_failures_are_retried(landed: Changes, monkeypatch: pytest.MonkeyPatch, 
     asyncio.run(run())
 
 
-def test_a_reader_that_failed_ends_the_streamer_with_an_error(landed: Changes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reader_that_failed_ends_the_streamer_with_an_error(
+    landed: Changes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def run() -> None:
         loader, _ = loader_of(Hub(State()))
         await loader.start()

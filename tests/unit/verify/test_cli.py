@@ -18,9 +18,9 @@ from verify import cli, engine, repair_loop, run_history
 from verify.compare import key_differences
 from verify.results import StoredRow, TableResult
 
-DIFFERENCES = tuple(key_differences(TABLE, [(b"7", b"Ann", b"0")], [StoredRow((b"7", b"Bob B", b"1"), 4)])) + tuple(
-    key_differences(TABLE, [(b"8", None, None)], [])
-)
+DIFFERENCES = tuple(
+    key_differences(TABLE, [(b"7", b"Ann", b"0")], [StoredRow((b"7", b"Bob B", b"1"), 4)])
+) + tuple(key_differences(TABLE, [(b"8", None, None)], []))
 EQUAL = TableResult("t", "acc_1", "equal", 5, 5, 1, uncompared_columns=("extra", "more"))
 DIFFERENT = TableResult("t", "acc_2", "different", 6, 5, 1, DIFFERENCES, ((10, 20),), "1 differ")
 OTHER = TableResult("t", "acc_3", "different", 1, 0, 1, reason="1 missing in ClickHouse")
@@ -58,7 +58,12 @@ def test_json_is_one_document_with_each_shard(run: Run) -> None:
     document = json.loads(done.stdout)
     equal, different = document["shards"]
     assert (done.exit_code, document["answer"]) == (1, "different")
-    assert (equal["shard"], equal["answer"], equal["columns_left_out"], equal["differences"]) == ("acc_1", "equal", ["extra", "more"], [])
+    assert (equal["shard"], equal["answer"], equal["columns_left_out"], equal["differences"]) == (
+        "acc_1",
+        "equal",
+        ["extra", "more"],
+        [],
+    )
     assert different == {
         "table": "t",
         "shard": "acc_2",
@@ -92,9 +97,17 @@ def test_columns_that_the_contract_lacks_are_named(run: Run) -> None:
     assert "t acc_1: not compared, as the contract lacks them: extra, more" in run([EQUAL]).stdout
 
 
-def test_a_refused_repair_is_reported_and_the_next_one_continues(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_repair_is_reported_and_the_next_one_continues(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def repair_until_equal(
-        _: object, __: object, ___: object, ____: object, result: TableResult, *_____: object, **______: object
+        _: object,
+        __: object,
+        ___: object,
+        ____: object,
+        result: TableResult,
+        *_____: object,
+        **______: object,
     ) -> TableResult:
         if result.shard == "acc_2":
             raise RefusedError("the connector is quarantined", "release it first")

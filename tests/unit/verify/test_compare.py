@@ -18,7 +18,11 @@ FLOAT = optional(1, "f", t.Float(32), p.PUBLIC)
 DOUBLE = optional(1, "f", t.Float(64), p.PUBLIC)
 
 documents = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=10,
 )
@@ -67,7 +71,11 @@ TABLE = Table(
     Shards("*"),
     ("id",),
     Latest(),
-    (required(1, "id", t.Int(64), p.PUBLIC), optional(2, "name", t.Text(), p.REDACT), optional(3, "day", t.Date(), p.PUBLIC)),
+    (
+        required(1, "id", t.Int(64), p.PUBLIC),
+        optional(2, "name", t.Text(), p.REDACT),
+        optional(3, "day", t.Date(), p.PUBLIC),
+    ),
 )
 
 
@@ -84,12 +92,19 @@ def test_a_row_of_one_side_only() -> None:
     row = (b"7", None, None)
     (missing,), (extra,) = key_differences(TABLE, [row], []), key_differences(TABLE, [], [StoredRow(row, 4)])
     assert (missing.kind, missing.clickhouse, missing.unmatched) == ("missing in ClickHouse", None, False)
-    assert (extra.kind, extra.source, extra.version, extra.unmatched) == ("extra in ClickHouse", None, 4, True)
+    assert (extra.kind, extra.source, extra.version, extra.unmatched) == (
+        "extra in ClickHouse",
+        None,
+        4,
+        True,
+    )
     assert key_differences(TABLE, [row], [StoredRow(row, 4)]) == []
 
 
 BY_DAY = replace(
-    TABLE, columns=(*TABLE.columns[:2], immutable(3, "day", t.Date(), p.PUBLIC)), clickhouse=ClickHouse(order_by=("day", "id"))
+    TABLE,
+    columns=(*TABLE.columns[:2], immutable(3, "day", t.Date(), p.PUBLIC)),
+    clickhouse=ClickHouse(order_by=("day", "id")),
 )
 
 
@@ -97,7 +112,9 @@ def test_of_two_stored_rows_of_a_key_the_one_that_the_source_lacks_is_extra() ->
     row = (b"7", b"Ann", b"1")
     (found,) = key_differences(BY_DAY, [row], [StoredRow((b"7", b"Ann", b"0"), 4), StoredRow(row, 6)])
     assert (found.kind, found.version, found.unmatched) == ("extra in ClickHouse", 4, True)
-    assert [(item.name, item.source, item.clickhouse) for item in found.columns] == [("day", "1970-01-02", "1970-01-01")]
+    assert [(item.name, item.source, item.clickhouse) for item in found.columns] == [
+        ("day", "1970-01-02", "1970-01-01")
+    ]
 
 
 def test_a_single_row_under_a_wrong_storage_key_differs_and_is_unmatched() -> None:

@@ -1,4 +1,5 @@
-"""Counts are proof of their own: no table is called equal while they differ, whatever the rows' comparison says."""
+"""Counts are proof of their own: no table is called equal while they differ, whatever the rows' comparison
+says."""
 
 from __future__ import annotations
 
@@ -26,7 +27,11 @@ class Hiding(Side):
     hidden: frozenset[int] = frozenset()
 
     def stored_rows(self, scope: Scope, chunks: Sequence[Chunk]) -> StoredRows:
-        return {key: stored_rows for key, stored_rows in super().stored_rows(scope, chunks).items() if int(key) not in self.hidden}
+        return {
+            key: stored_rows
+            for key, stored_rows in super().stored_rows(scope, chunks).items()
+            if int(key) not in self.hidden
+        }
 
 
 @dataclass
@@ -72,10 +77,16 @@ def test_a_source_that_grows_in_every_round_is_equal_if_the_copy_s_count_lies_be
     assert totals.rows_source != totals.rows_clickhouse
     rechecked = RecheckResult()
     totals = recount(both, totals, mismatches, barrier, OPTIONS, rechecked)
-    assert (totals.rows_source, rechecked.reason, rechecked.count_mismatches) == (totals.rows_clickhouse, "", 0)
+    assert (totals.rows_source, rechecked.reason, rechecked.count_mismatches) == (
+        totals.rows_clickhouse,
+        "",
+        0,
+    )
 
 
 def test_without_a_marker_differing_counts_stay_open(monkeypatch: pytest.MonkeyPatch) -> None:
     target = Hiding(side(dict.fromkeys(range(4), "v")).data, hidden=frozenset({3}))
-    result = verified(pair(side(dict.fromkeys(range(3), "v")), target), Meanwhile(reason="no connector"), monkeypatch)
+    result = verified(
+        pair(side(dict.fromkeys(range(3), "v")), target), Meanwhile(reason="no connector"), monkeypatch
+    )
     assert (result.answer, "no connector" in result.reason) == ("inconclusive", True)

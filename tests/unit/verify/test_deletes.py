@@ -110,4 +110,6 @@ def test_an_instant_has_no_zeros_at_its_end() -> None:
 
 
 def test_a_required_timestamp_is_given_as_a_text_that_landing_can_parse() -> None:
-    assert _zero({"type": "string", "connect.name": "io.debezium.time.ZonedTimestamp"}) == "1970-01-01T00:00:00Z"
+    assert (
+        _zero({"type": "string", "connect.name": "io.debezium.time.ZonedTimestamp"}) == "1970-01-01T00:00:00Z"
+    )

@@ -87,7 +87,12 @@ def side(values: dict[int, str], version: int = 2) -> Side:
 
 
 def rechecked(
-    source: Side, target: Side, barrier: Meanwhile, options: Options | None = None, chunk: Chunk = ALL, rows: int = 1
+    source: Side,
+    target: Side,
+    barrier: Meanwhile,
+    options: Options | None = None,
+    chunk: Chunk = ALL,
+    rows: int = 1,
 ) -> RecheckResult:
     """After all of `chunk`, of so many rows, was found to differ."""
     both, chosen = pair(source, target), options or Options()
@@ -152,7 +157,9 @@ def test_a_row_that_was_deleted_and_inserted_again_is_read_again() -> None:
 def test_without_a_marker_nothing_is_called_different() -> None:
     barrier = Meanwhile(reason="there is no connector")
     source, target = side(dict.fromkeys(range(150), "A")), side(dict.fromkeys(range(150), "B"))
-    result = rechecked(source, target, barrier, Options(row_level_rows=100, detail_rows=10), Chunk(0, 200), rows=200)
+    result = rechecked(
+        source, target, barrier, Options(row_level_rows=100, detail_rows=10), Chunk(0, 200), rows=200
+    )
     assert (result.differences, result.unresolved_ranges, result.reason) == ([], [], "there is no connector")
     assert result.unstable_rows > 0
 
@@ -179,7 +186,12 @@ def test_values_encoded_differently_are_equal_however_many_and_need_no_barrier()
 
     values, barrier = dict.fromkeys(range(1000), "v"), Meanwhile()
     result = rechecked(
-        side(values), EncodedDifferently(side(values).data), barrier, Options(row_level_rows=10, detail_rows=50), Chunk(0, 1000), rows=1000
+        side(values),
+        EncodedDifferently(side(values).data),
+        barrier,
+        Options(row_level_rows=10, detail_rows=50),
+        Chunk(0, 1000),
+        rows=1000,
     )
     assert (result, barrier.waits) == (RecheckResult(), 0)
 
@@ -198,10 +210,15 @@ def test_narrowing_fetches_few_rows_around_one_difference() -> None:
 
 def test_what_is_too_much_to_list_stays_a_range() -> None:
     source, target = side(dict.fromkeys(range(1000), "v")), side({})
-    result = rechecked(source, target, Meanwhile(), Options(row_level_rows=10, detail_rows=50), Chunk(0, 1000), rows=1000)
+    result = rechecked(
+        source, target, Meanwhile(), Options(row_level_rows=10, detail_rows=50), Chunk(0, 1000), rows=1000
+    )
     listed = {int(dict(found.key)["id"] or 0) for found in result.differences}
     assert len(listed) >= 50
-    assert all(number in listed or any(chunk.low <= number < chunk.high for chunk in result.unresolved_ranges) for number in range(1000))
+    assert all(
+        number in listed or any(chunk.low <= number < chunk.high for chunk in result.unresolved_ranges)
+        for number in range(1000)
+    )
     assert result.unresolved_ranges
 
 
@@ -209,5 +226,7 @@ def test_differences_of_many_groups_are_all_listed() -> None:
     """More groups of chunks than one query reads: each is listed, none is left as a range."""
     source, target = side(dict.fromkeys(range(1000), "v")), side(dict.fromkeys(range(1000), "v"))
     target.data.update(dict.fromkeys(range(0, 1000, 10), ("w", 2)))
-    result = rechecked(source, target, Meanwhile(), Options(row_level_rows=10, detail_rows=500), Chunk(0, 1000), rows=1000)
+    result = rechecked(
+        source, target, Meanwhile(), Options(row_level_rows=10, detail_rows=500), Chunk(0, 1000), rows=1000
+    )
     assert (len(result.differences), result.unresolved_ranges) == (100, [])

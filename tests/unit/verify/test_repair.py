@@ -1,4 +1,5 @@
-"""What a repair requests: snapshots of missing and differing rows, deletes of exactly the unmatched stored rows."""
+"""What a repair requests: snapshots of missing and differing rows, deletes of exactly the unmatched stored
+rows."""
 
 from __future__ import annotations
 
@@ -63,30 +64,43 @@ def row(key: int, day: int, name: str = "Ann") -> Values:
     return (str(key).encode(), name.encode(), str(day).encode())
 
 
-def result(*keys: tuple[list[Values], list[StoredRow]], unresolved_ranges: tuple[tuple[int, int], ...] = ()) -> TableResult:
+def result(
+    *keys: tuple[list[Values], list[StoredRow]], unresolved_ranges: tuple[tuple[int, int], ...] = ()
+) -> TableResult:
     differences = tuple(found for rows, stored in keys for found in key_differences(BY_DAY, rows, stored))
     return TableResult(BY_DAY.name, "acc_1", "different", 0, 0, 0, differences, unresolved_ranges)
 
 
 def requested(asked: Asked, found: TableResult, source: Source | None = None) -> RepairRequest:
-    return repair(ENDPOINTS, cast(SnapshotTracker, asked), cast(MySqlReader, source or Source()), BY_DAY, found)
+    return repair(
+        ENDPOINTS, cast(SnapshotTracker, asked), cast(MySqlReader, source or Source()), BY_DAY, found
+    )
 
 
-def test_a_ghost_is_deleted_by_its_storage_key_and_version_and_nothing_is_loaded(sent: list[Observed]) -> None:
+def test_a_ghost_is_deleted_by_its_storage_key_and_version_and_nothing_is_loaded(
+    sent: list[Observed],
+) -> None:
     asked, ghost = Asked(), StoredRow(row(7, 0), 4)
     done = requested(asked, result(([row(7, 1)], [ghost, StoredRow(row(7, 1), 6)])))
     assert (sent, asked.loads, done) == ([(ghost.values, 4)], [], RepairRequest(0, 0, 1, ""))
 
 
 def test_a_row_that_the_source_has_by_now_is_kept_and_reported(sent: list[Observed]) -> None:
-    done = requested(Asked(), result(([row(7, 1)], [StoredRow(row(7, 0), 4), StoredRow(row(7, 1), 6)])), Source("FROM_DAYS(719528)"))
+    done = requested(
+        Asked(),
+        result(([row(7, 1)], [StoredRow(row(7, 0), 4), StoredRow(row(7, 1), 6)])),
+        Source("FROM_DAYS(719528)"),
+    )
     assert (sent, done.deleted, "1 extra rows" in done.kept) == ([], 0, True)
 
 
 def test_missing_differing_and_wide_rows_are_asked_for_as_loads(sent: list[Observed]) -> None:
     asked = Asked()
     found = result(
-        ([row(1, 1)], []), ([row(2, 1)], [StoredRow(row(2, 1, "Bob"), 4)]), ([], [StoredRow(row(3, 1), 8)]), unresolved_ranges=((10, 20),)
+        ([row(1, 1)], []),
+        ([row(2, 1)], [StoredRow(row(2, 1, "Bob"), 4)]),
+        ([], [StoredRow(row(3, 1), 8)]),
+        unresolved_ranges=((10, 20),),
     )
     done = requested(asked, found)
     assert {(server, *collections) for server, collections, _ in asked.loads} == {("main", "acc_1.t")}
@@ -104,4 +118,6 @@ def test_many_keys_are_spread_over_loads(sent: list[Observed]) -> None:
 
 def test_the_digest_of_a_long_value_is_not_the_value() -> None:
     column = immutable(1, "k", t.Text(), p.PUBLIC)
-    assert [in_full(column, value) for value in (b"70000 bytes, SHA-256 " + b"0" * 64, b"70000 bytes", None)] == [False, True, True]
+    assert [
+        in_full(column, value) for value in (b"70000 bytes, SHA-256 " + b"0" * 64, b"70000 bytes", None)
+    ] == [False, True, True]

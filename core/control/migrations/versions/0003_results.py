@@ -1,4 +1,5 @@
-"""Which generation of a computed table is in force, which others there are, and the plans of the jobs that fill them."""
+"""Which generation of a computed table is in force, which others there are, and the plans of the jobs that
+fill them."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,5 @@
-"""Of each run of a job: where its state was left when it was stopped, and which makings of its topics it reads."""
+"""Of each run of a job: where its state was left when it was stopped, and which makings of its topics it
+reads."""
 
 import sqlalchemy as sa
 from alembic import op
