@@ -14,7 +14,7 @@ from consumers.lander import Lander
 from consumers.planner import ClickHousePlanner
 from core.clients import clickhouse
 from core.control import ControlDatabase
-from core.errors import SwitchboardError, TransientError
+from core.errors import MisconfiguredError, SwitchboardError, TransientError
 from core.settings import Endpoints, Settings
 from schemas.catalog import Catalog
 from schemas.catalog import load as load_catalog
@@ -53,7 +53,13 @@ def _land(endpoints: Endpoints, settings: Settings, stop: Any) -> None:
 
 
 def measure(endpoints: Endpoints, settings: Settings, rate: float, warm_up: int, seconds: int) -> Lags:
-    """Blocks for a little more than `warm_up` and `seconds`. The rows stay where the traffic put them."""
+    """Blocks for a little more than `warm_up` and `seconds`. The rows stay where the traffic put them.
+
+    Raises MisconfiguredError before the sample's contracts were applied.
+    """
+    table = storage_table(next(iter(load_catalog(settings.contracts).captured)))
+    if not clickhouse.connect(endpoints.clickhouse).command(f"EXISTS TABLE {table}"):
+        raise MisconfiguredError(f"ClickHouse has no table {table}", "run `switchboard demo` first")
     context = multiprocessing.get_context("spawn")
     stop = context.Event()
     process = context.Process(target=_land, args=(endpoints, settings, stop))

@@ -60,6 +60,7 @@ class Race:
         self._endpoints = endpoints
         self._control_name = control_name
         self._control = ControlDatabase(endpoints.mysql[0], control_name)
+        self._control.migrate()
         self._server = psutil.Process(clickhouse_pid)
         self._rows = rows
         self._table = workload.contract("bench_landing")

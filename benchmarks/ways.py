@@ -158,8 +158,8 @@ def _view(table: Table, schema: dict[str, Any], source: str, view: str) -> str:
     """The landing query's own expressions, without its checks, over the engine's table."""
     query = landing_query(table, schema, generation=1)
     values = query[query.index("SELECT\n") : query.index("\nFROM (SELECT *")]
-    image = (
-        "SELECT *, _offset, _partition, toUInt8(op = 'd') AS gone, if(gone, before, after) AS image FROM "
-        f"{source}"
+    rows = (
+        "SELECT *, _offset, _partition, toUInt8(op = 'd') AS is_delete, "
+        f"if(is_delete, before, after) AS row_image FROM {source}"
     )
-    return f"CREATE MATERIALIZED VIEW {view} TO {render.storage_table(table)} AS {values} FROM ({image})"
+    return f"CREATE MATERIALIZED VIEW {view} TO {render.storage_table(table)} AS {values} FROM ({rows})"
