@@ -6,6 +6,7 @@ Kafka leaves one when it crashes in traffic and again soon after (decision 33).
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Collection, Mapping
 
@@ -21,7 +22,10 @@ from schemas.names import topic_of
 from schemas.render.connect import connector_name, internal_topics
 
 POLL_SECONDS = 5.0
+UNAVAILABLE_SECONDS = 60.0
+"""Interval of warnings while Kafka is unavailable."""
 REPEAT_SECONDS = 600.0
+"""Interval of attempts to end a transaction that none of the connectors' ids ended."""
 KAFKA_SECONDS = 15.0
 """Time limit of each request to Kafka."""
 MARKER_SECONDS = 5.0
@@ -59,8 +63,10 @@ class OpenTransactions:
 
 
 class HangingTransactionMonitor:
-    """Ends transactions of source connectors that have been open for `limit` seconds, which must exceed the
-    lifetime of a transaction: `transaction.timeout.ms` plus the broker's interval between two checks of it.
+    """Ends transactions of source connectors that have been open for `limit` seconds.
+
+    `limit` must exceed the lifetime of a transaction: the connectors' `transaction.timeout.ms` plus the
+    broker's interval between two checks of it.
 
     Connectors share the change topics and the offset topic, so a hanging transaction delays all of them, and
     its partitions do not name its connector. The monitor tries one connector after the other until no
@@ -81,14 +87,15 @@ class HangingTransactionMonitor:
         self._open = OpenTransactions()
         self._limit = limit
         self._clock = clock
-        self._polled_at = -POLL_SECONDS
+        self._polled_at = -math.inf
+        self._warned_at = -math.inf
         self._failed: dict[Partition, int] = {}
-        self._failed_at = -REPEAT_SECONDS
+        self._failed_at = -math.inf
 
     def poll(self) -> list[str]:
         """Returns the connectors whose transactions were aborted; empty between intervals.
 
-        Blocks for Kafka.
+        Blocks for Kafka, up to a minute for each connector. An unavailable Kafka is logged, never raised.
         """
         now = self._clock()
         if now - self._polled_at < min(POLL_SECONDS, self._limit):
@@ -97,7 +104,9 @@ class HangingTransactionMonitor:
         try:
             return self._poll(now)
         except SwitchboardError as error:
-            log.warning("open transactions are unknown", error=error.what)
+            if now - self._warned_at >= UNAVAILABLE_SECONDS:
+                self._warned_at = now
+                log.warning("open transactions are unknown", error=error.what)
             return []
 
     def _poll(self, now: float) -> list[str]:
@@ -123,10 +132,10 @@ class HangingTransactionMonitor:
         )
 
     def _end(self, hanging: dict[Partition, int], now: float) -> list[str]:
-        """Aborts the transactions of one connector after the other. The supervisor restarts the tasks that
-        this fences.
+        """Aborts the transactions of one connector after the other, until none hangs.
 
-        Does not ask Connect, which may wait for the hanging transaction itself.
+        The supervisor restarts the tasks that this fences. Connect is not asked, as it may wait for the
+        hanging transaction itself.
         """
         where = ", ".join(
             f"{topic}[{partition}] at offset {offset}" for (topic, partition), offset in hanging.items()
@@ -172,8 +181,7 @@ def partitions_of(client: AdminClient, topics: Collection[str]) -> list[Partitio
 
 
 def abort_transaction(kafka: KafkaEndpoint, transactional_id: str, partitions: Collection[Partition]) -> None:
-    """Aborts whatever transactions the producer of this id has open in the partitions, those that hang
-    included.
+    """Aborts the open transactions of this id's producer in the partitions, including hanging ones.
 
     Kafka gives the id's owner the same producer id with a higher epoch, which fences a running producer. An
     abort marker ends every older transaction of the producer id in a partition, but it is written only where

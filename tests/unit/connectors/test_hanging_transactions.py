@@ -1,6 +1,13 @@
 from __future__ import annotations
 
-from connectors.hanging_transactions import OpenTransactions
+import pytest
+from structlog.testing import capture_logs
+
+from connectors import hanging_transactions
+from connectors.hanging_transactions import HangingTransactionMonitor, OpenTransactions
+from core.errors import TransientError
+from schemas.catalog import Catalog
+from tests.unit.flink_jobs.test_rest import ENDPOINTS
 
 PARTITION = ("cdc.calls", 0)
 OTHER = ("cdc.calls", 1)
@@ -40,3 +47,16 @@ def test_partitions_are_separate_and_one_without_an_end_is_left_out() -> None:
         PARTITION: 10,
         OTHER: 0,
     }
+
+
+def test_an_unavailable_kafka_is_logged_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise TransientError("Kafka does not answer")
+
+    moments = iter(range(0, 125, 5))
+    monkeypatch.setattr(hanging_transactions, "partitions_of", fail)
+    monitor = HangingTransactionMonitor(ENDPOINTS, Catalog(()), limit=30, clock=lambda: next(moments))
+    with capture_logs() as logs:
+        for _ in range(25):
+            assert monitor.poll() == []
+    assert [line["event"] for line in logs] == ["open transactions are unknown"] * 3
