@@ -19,14 +19,14 @@ import psutil
 from rich.console import Console
 from rich.table import Table as Shown
 
-from benchmarks import end_to_end, footprint, live, race
+from benchmarks import end_to_end, footprint, live, live_tables, race
 from core.errors import MisconfiguredError, SwitchboardError
 from core.settings import Context
 from switchboard import context as contexts
 from switchboard import stack
 
 RESULTS = Path(__file__).parent / "results.json"
-MOST_ROWS = 10_000_000
+MAX_ROWS = 10_000_000
 PARTS = ("landing", "latency", "live", "memory", "start", "setup")
 
 
@@ -64,8 +64,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", choices=PARTS, action="append", help="only this part; may be repeated")
     chosen = parser.parse_args()
     chosen.rows = chosen.rows or [1_000_000]
-    if not all(200_000 <= rows <= MOST_ROWS for rows in chosen.rows):
-        parser.error(f"--rows must be between 200,000 and {MOST_ROWS:,}")
+    if not all(200_000 <= rows <= MAX_ROWS for rows in chosen.rows):
+        parser.error(f"--rows must be between 200,000 and {MAX_ROWS:,}")
     return chosen
 
 
@@ -118,7 +118,7 @@ def _tables(found: dict[str, Any]) -> list[Shown]:
     if "latency" in found:
         shown.append(_latency(found["latency"]))
     if "live" in found:
-        shown += live.tables(found["live"], _columns)
+        shown += live_tables.tables(found["live"], _columns)
     if "memory" in found or "start" in found:
         shown.append(_parts(found.get("memory", {}), found.get("start", {})))
     if "setup" in found:

@@ -8,14 +8,13 @@ from dataclasses import asdict
 from typing import Any
 
 import psutil
-from rich.table import Table as Shown
 
 from benchmarks import fan_out, frames, pixels, queries, replay, state
 from benchmarks.serving import command, streamer, token
 from core.errors import MisconfiguredError
 from core.settings import Context
 from flink_jobs.cli import make_submitter
-from flink_jobs.jobs import JOBS, job_named
+from flink_jobs.jobs import JOBS
 from schemas.catalog import load as load_catalog
 from streamer.analytics import SCOPE
 from streamer.cli import resolve_settings
@@ -27,7 +26,6 @@ QUERY_ROWS = 4_000_000
 EVENTS_RATE = 500
 WARM_SECONDS = 60
 """By then the Java of Flink has compiled what it runs."""
-LEAST_CORES = 0.02
 
 
 def measure(context: Context, quick: bool, report: Callable[[str], None]) -> dict[str, Any]:
@@ -109,88 +107,3 @@ def _taskmanager(context: Context) -> int:
     )
     processes = [psutil.Process(root), *psutil.Process(root).children(recursive=True)]
     return max(processes, key=lambda process: process.memory_info().rss).pid
-
-
-def tables(found: dict[str, Any], columns: Callable[..., Shown]) -> list[Shown]:
-    seen, many = found["pixels"], found["fan_out"]
-    first = columns(
-        f"An event to the pixel, {seen['changes_per_second']:.0f} changes/s, {seen['events']} events",
-        "from",
-        "p50 ms",
-        "p99 ms",
-    )
-    for name, words in (("from_kafka", "its record in Kafka"), ("from_commit", "its commit in MySQL")):
-        first.add_row(words, f"{seen[f'{name}_p50_ms']:.0f}", f"{seen[f'{name}_p99_ms']:.0f}")
-    share = columns("CPU use per process during the run", "process", "cores")
-    for name, cores in seen["cores"].items():
-        if cores >= LEAST_CORES:
-            share.add_row(name, f"{cores:.2f}")
-    second = columns(
-        f"{many['streams']:,} streams for {many['seconds']:.0f} s",
-        "messages",
-        "added p50 ms",
-        "added p99 ms",
-        "streamer MB",
-        "cores",
-    )
-    numbers = (many["added_p50_ms"], many["added_p99_ms"], many["streamer_mb"])
-    second.add_row(
-        f"{many['messages']:,}", *(f"{number:.0f}" for number in numbers), f"{many['streamer_cpu_share']:.2f}"
-    )
-    drawn = found["frames"]
-    shown = columns(
-        f"The page, {drawn['agents']:,} agents, {drawn['changes_per_second']:.0f} changes/s",
-        "between frames p50 ms",
-        "p99 ms",
-        "longest ms",
-        "p99 ms at rest",
-    )
-    shown.add_row(
-        *(f"{drawn[name]:.0f}" for name in ("frame_p50_ms", "frame_p99_ms", "longest_ms", "idle_p99_ms"))
-    )
-    third = columns(
-        "The same rows to one client, best of three",
-        "way",
-        "rows",
-        "s",
-        "first byte ms",
-        "rows/s",
-        "Arrow is",
-    )
-    best = found["queries"][0]["rows_per_second"]
-    for item in found["queries"]:
-        times = f"{best / item['rows_per_second']:.1f} times as fast" if "Arrow" not in item["way"] else ""
-        speeds = (
-            f"{item['seconds']:.2f}",
-            f"{item['first_byte_ms']:.0f}",
-            f"{item['rows_per_second']:,.0f}",
-            times,
-        )
-        third.add_row(item["way"], f"{item['rows']:,}", *speeds)
-    fourth = columns("Replaying a job's topics", "job", "records", "s", "records/s", "records/s per core")
-    for item in found["jobs"]:
-        fourth.add_row(
-            item["job"],
-            f"{item['records']:,}",
-            *(f"{item[name]:,.0f}" for name in ("seconds", "per_second", "per_core")),
-        )
-    weighed = found["state"][0]
-    fifth = columns(
-        f"State: {weighed['contacts']:,} contacts, {weighed['agents']:,} agents",
-        "job",
-        "bytes",
-        "bytes per contact",
-        "bytes per agent",
-    )
-    for item in found["state"]:
-        reads = job_named(item["job"]).reads
-        sizes = (
-            item["per_contact"] if "interactions" in reads else None,
-            item["per_agent"] if "agent_activity" in reads else None,
-        )
-        fifth.add_row(
-            item["job"],
-            f"{item['state_bytes']:,}",
-            *("-" if size is None else f"{size:,.0f}" for size in sizes),
-        )
-    return [first, share, second, shown, third, fourth, fifth]

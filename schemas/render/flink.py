@@ -33,7 +33,7 @@ SOURCE_FIELDS = (
     ("pos", "BIGINT NOT NULL"),
     ("row", "INT NOT NULL"),
 )
-LARGEST_DECIMAL = 38
+MAX_DECIMAL_DIGITS = 38
 LATENESS = "INTERVAL '5' SECOND"
 
 
@@ -159,7 +159,7 @@ def arriving_type(kind: t.Type) -> str:
         case t.Bool() | t.Year():
             return "INT"
         case t.Decimal(precision, scale):
-            return f"DECIMAL({precision}, {scale})" if precision <= LARGEST_DECIMAL else "BYTES"
+            return f"DECIMAL({precision}, {scale})" if precision <= MAX_DECIMAL_DIGITS else "BYTES"
         case t.Float(bits):
             return "FLOAT" if bits == 32 else "DOUBLE"
         case t.Date():

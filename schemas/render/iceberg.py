@@ -32,7 +32,7 @@ META_FIELDS: tuple[tuple[str, str], ...] = (
     ("_version", "long"),
     ("_deleted", "boolean"),
 )
-LARGEST_DECIMAL = 38
+MAX_DECIMAL_DIGITS = 38
 
 
 def table_name(table: Table) -> str:
@@ -73,7 +73,7 @@ def plain_type(kind: t.Type) -> str:
         case t.UInt() | t.Bool() | t.Year():
             return "int"
         case t.Decimal(precision, scale):
-            return f"decimal({precision}, {scale})" if precision <= LARGEST_DECIMAL else "string"
+            return f"decimal({precision}, {scale})" if precision <= MAX_DECIMAL_DIGITS else "string"
         case t.Float(bits):
             return "float" if bits == 32 else "double"
         case t.Date():
