@@ -76,7 +76,7 @@ format: $(READY) ## Format the code
 bench: $(READY) ## Measure landing, lag and memory on the running stack
 	@$(BIN)/python -m benchmarks
 
-lock: $(VENV)/.complete ## Resolve the Python packages and jars anew
+lock: $(VENV)/.complete ## Resolve the Python packages and jars again
 	@$(BIN)/pip install -q uv
 	@$(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --extra local --extra lake --extra dev -o requirements/main.txt pyproject.toml
 	@$(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --group pyproject.toml:flink -o requirements/flink.txt

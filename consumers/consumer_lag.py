@@ -13,7 +13,7 @@ from core.errors import TransientError
 from core.settings import KafkaEndpoint
 
 CONTROL_RECORDS = 100
-"""More than ever end a log in a row: if no more offsets remain, a fetch tells whether a record is among them.
+"""More than ever end a log in a row: if no more offsets remain, a fetch shows whether a record is among them.
 """
 TIMEOUT_SECONDS = 15.0
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 
 class SwitchboardError(Exception):
-    """The base class. `what` says what happened and where; `remedy` says what to do."""
+    """The base class. `what` is what happened and where; `remedy` is what to do."""
 
     def __init__(self, what: str, remedy: str = "") -> None:
         super().__init__(what)

@@ -133,7 +133,7 @@ def optional(id: int, name: str, type: t.Type, privacy: Privacy) -> Column:
 class Table:
     """One table. Raises ContractError on construction, naming every fault at once.
 
-    `keyed_by_all_columns` says that the source has no primary key and that all columns together identify a
+    `keyed_by_all_columns`: the source has no primary key, and all columns together identify a
     row: equal rows collapse to one. Otherwise the key is any unique key of the source, primary or not.
     """
 

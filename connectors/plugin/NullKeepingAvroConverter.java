@@ -6,8 +6,8 @@ import java.util.Map;
 import org.apache.kafka.common.config.ConfigException;
 
 /**
- * Apicurio's Avro converter, with its own switch turned on that no setting reaches: a NULL in a nullable column with a
- * DEFAULT stays NULL, instead of arriving as the default. The schemas that it registers are the same.
+ * Apicurio's Avro converter with a switch turned on for which it has no setting: a NULL in a nullable column
+ * with a DEFAULT stays NULL instead of becoming the default. It registers the same schemas.
  */
 public class NullKeepingAvroConverter<T> extends AvroConverter<T> {
     @Override

@@ -61,7 +61,7 @@ def classify(endpoint: ClickHouseEndpoint, error: Exception) -> SwitchboardError
             f"{address} refused user {endpoint.user!r}", "check the user and password in the settings"
         )
     if code is None:
-        return TransientError(f"{address} does not answer", "is it running? `switchboard status` tells")
+        return TransientError(f"{address} does not answer", "is it running? see `switchboard status`")
     return MisconfiguredError(
         f"{address}: {first_line(error)}", "see the error's number in ClickHouse's documentation"
     )

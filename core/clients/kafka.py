@@ -91,7 +91,7 @@ def answering(endpoint: KafkaEndpoint) -> Iterator[None]:
     except KafkaException as error:
         address = f"Kafka at {endpoint.bootstrap}"
         raise TransientError(
-            f"{address} does not answer: {error}", "is it running? `switchboard status` tells"
+            f"{address} does not answer: {error}", "is it running? see `switchboard status`"
         ) from error
 
 

@@ -81,7 +81,7 @@ def classify(server: MySqlServer, error: BaseException | None) -> TransientError
 def _away(server: MySqlServer, error: BaseException | None) -> TransientError:
     detail = error.args[1] if error is not None and len(error.args) > 1 else error
     return TransientError(
-        f"{_address(server)} does not answer: {detail}", "is it running? `switchboard status` tells"
+        f"{_address(server)} does not answer: {detail}", "is it running? see `switchboard status`"
     )
 
 

@@ -119,7 +119,7 @@ class Registry:
             self._away_at = self._clock()
             raise TransientError(
                 f"the schema registry at {self._endpoint.url} does not answer",
-                "is it running? `switchboard status` tells",
+                "is it running? see `switchboard status`",
             ) from error
         if answer.status_code >= 500:
             self._away_at = self._clock()

@@ -71,7 +71,7 @@ class TopicDescriber:
                 f"Kafka at {self._endpoint.bootstrap} does not describe topics {', '.join(wanted[:3])} …: "
                 f"{answer['error']}"
             )
-            raise TransientError(what, "is it running? `switchboard status` tells")
+            raise TransientError(what, "is it running? see `switchboard status`")
         return {name: TopicIdentity(*found) for name, found in answer["topics"].items()}
 
     def identity(self, topic: str) -> TopicIdentity | None:

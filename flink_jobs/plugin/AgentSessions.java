@@ -19,13 +19,13 @@ import org.apache.flink.types.Row;
 import org.apache.flink.types.RowKind;
 
 /**
- * Each agent's activities, partitioned by agent, as sessions: one begins with the first state after offline and ends with the next
- * offline, and what lasts until the next activity is time in the state before it. Of an activity that comes late, is corrected or is
- * taken back, the sessions follow.
+ * The sessions of each agent's activities, partitioned by agent. A session begins with the first state after
+ * offline and ends with the next offline; the time until the next activity is time in the present state.
+ * Sessions follow late, corrected and deleted activities.
  *
- * <p>The activities are kept by days (UTC). With each day is kept how the agent came into it, so that a change reckons its day anew,
- * and the days after it only as long as the change still shows. A day that nothing has touched for the job's time to live is
- * forgotten; what comes for it later, or would change it, is left out: what stands of it was reckoned from all that was known.
+ * <p>Activities are kept by days (UTC), each with the agent's state at its start, so that a change recomputes
+ * its day, and later days only while their start changes. A day without changes for the job's time to live
+ * expires. Later changes of it are skipped, so that no session is computed from half a day.
  */
 @DataTypeHint("ROW<logged_in_ms BIGINT, logged_out_ms BIGINT, newest_ms BIGINT, spent MAP<STRING, BIGINT>, state_ms STRING, "
         + "state_changes INT, committed_ms BIGINT>")
@@ -40,7 +40,7 @@ public class AgentSessions extends ProcessTableFunction<Row> implements Changelo
         public long committed;
     }
 
-    /** The session as of its newest step; before the first log-in there is none, and after a log-out it is the one that ended. */
+    /** The session as of its newest step: without log-in before the first one, the ended one after a log-out. */
     public static class Session {
         public Long login;
         public Long logout;
@@ -77,7 +77,7 @@ public class AgentSessions extends ProcessTableFunction<Row> implements Changelo
         public Step[] steps = {};
     }
 
-    /** Of one agent, for good: the numbers of the days that there were, in order, and how the last of them ended. */
+    /** State of one agent that never expires: the numbers of its days, in order, and its newest session. */
     public static class Agent {
         public long[] days = {};
         public Session last = new Session();
@@ -107,13 +107,13 @@ public class AgentSessions extends ProcessTableFunction<Row> implements Changelo
         }
     }
 
-    /** Null if the day, or the one before it, is forgotten. */
+    /** Null if the day, or the one before it, has expired. */
     private static Day day(Agent agent, MapView<Long, Day> days, long number) throws Exception {
-        int place = Arrays.binarySearch(agent.days, number);
-        if (place >= 0) {
+        int index = Arrays.binarySearch(agent.days, number);
+        if (index >= 0) {
             return days.get(number);
         }
-        int next = -place - 1;
+        int next = -index - 1;
         Day day = new Day();
         if (next > 0 && next == agent.days.length) {
             day.before = agent.last.copy();
@@ -122,43 +122,43 @@ public class AgentSessions extends ProcessTableFunction<Row> implements Changelo
             if (previous == null) {
                 return null;
             }
-            day.before = passed(previous.before, previous.steps, new HashMap<>());
+            day.before = atEnd(previous.before, previous.steps, new HashMap<>());
         }
         return day;
     }
 
     private void change(Agent agent, MapView<Long, Day> days, long number, Day day, Step[] steps) throws Exception {
-        Map<Long, Session> told = new HashMap<>();
-        Map<Long, Session> found = new HashMap<>();
+        Map<Long, Session> before = new HashMap<>();
+        Map<Long, Session> after = new HashMap<>();
         Map<Long, Day> changed = new HashMap<>();
-        Session was = passed(day.before, day.steps, told);
-        Session is = passed(day.before, steps, found);
+        Session was = atEnd(day.before, day.steps, before);
+        Session is = atEnd(day.before, steps, after);
         day.steps = steps;
         changed.put(number, day);
         long[] numbers = including(agent.days, number);
-        int place = Arrays.binarySearch(numbers, number) + 1;
-        for (; place < numbers.length && !was.same(is); place++) {
-            Day next = days.get(numbers[place]);
+        int index = Arrays.binarySearch(numbers, number) + 1;
+        for (; index < numbers.length && !was.same(is); index++) {
+            Day next = days.get(numbers[index]);
             if (next == null) {
-                return; // forgotten
+                return; // expired
             }
-            was = passed(next.before, next.steps, told);
+            was = atEnd(next.before, next.steps, before);
             next.before = is;
-            is = passed(is, next.steps, found);
-            changed.put(numbers[place], next);
+            is = atEnd(is, next.steps, after);
+            changed.put(numbers[index], next);
         }
         for (Map.Entry<Long, Day> entry : changed.entrySet()) {
             days.put(entry.getKey(), entry.getValue());
         }
         agent.days = numbers;
-        if (place == numbers.length) {
+        if (index == numbers.length) {
             agent.last = is;
         }
-        tell(told, found);
+        emit(before, after);
     }
 
-    /** How the agent leaves the day. Each session that the day knows of, by its log-in, goes into `sessions` as it is then. */
-    private static Session passed(Session before, Step[] steps, Map<Long, Session> sessions) {
+    /** The session at the end of the day. Adds each session of the day to `sessions`, by its log-in. */
+    private static Session atEnd(Session before, Step[] steps, Map<Long, Session> sessions) {
         Session session = before.copy();
         if (session.login != null) {
             sessions.put(session.login, session);
@@ -184,14 +184,14 @@ public class AgentSessions extends ProcessTableFunction<Row> implements Changelo
         return session;
     }
 
-    private void tell(Map<Long, Session> told, Map<Long, Session> found) {
-        for (Session old : told.values()) {
-            if (!found.containsKey(old.login)) {
+    private void emit(Map<Long, Session> before, Map<Long, Session> after) {
+        for (Session old : before.values()) {
+            if (!after.containsKey(old.login)) {
                 collect(row(RowKind.DELETE, old));
             }
         }
-        for (Session session : found.values()) {
-            Session old = told.get(session.login);
+        for (Session session : after.values()) {
+            Session old = before.get(session.login);
             if (old == null) {
                 collect(row(RowKind.INSERT, session));
             } else if (!old.same(session)) {

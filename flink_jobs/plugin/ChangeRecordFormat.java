@@ -38,9 +38,10 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The format "change-record": Flink's avro-confluent, but a record that cannot be read is left out and counted
- * (metric {@code unreadableRecords}) instead of stopping the job for good. The lander keeps it as a dead letter.
- * What a repair mends stops the job still: a registry that is away or came back empty, a schema that lost a column.
+ * The format "change-record": Flink's avro-confluent, except that an unreadable record is skipped and counted
+ * (metric {@code unreadableRecords}) instead of failing the job without end. The lander stores it as a dead
+ * letter. Faults that can be repaired still fail the job: a registry that is unavailable or came back empty, a
+ * schema that lost a column.
  */
 public class ChangeRecordFormat implements DeserializationFormatFactory {
     private static final ConfigOption<String> URL = ConfigOptions.key("url").stringType().noDefaultValue();
@@ -114,14 +115,14 @@ public class ChangeRecordFormat implements DeserializationFormatFactory {
                 return null;
             }
             if (message.length < HEADER || message[0] != 0) {
-                return leaveOut("it has no schema id");
+                return skip("it has no schema id");
             }
             int id = ByteBuffer.wrap(message, 1, HEADER - 1).getInt();
             GenericDatumReader<GenericRecord> reader = readers.get(id);
             if (reader == null) {
                 Schema written = written(id);
                 if (written == null) {
-                    return leaveOut("schema id " + id + " is not in the registry");
+                    return skip("schema id " + id + " is not in the registry");
                 }
                 reader = new GenericDatumReader<>(written, expected);
                 readers.put(id, reader);
@@ -130,15 +131,15 @@ public class ChangeRecordFormat implements DeserializationFormatFactory {
         }
 
         private RowData decoded(byte[] message, int id, GenericDatumReader<GenericRecord> reader) throws IOException {
-            // Over the message alone, and anew for each: bytes that a corrupt record leaves are not the next one's.
+            // Reset for each message: bytes that a corrupt record leaves must not be read as the next one's.
             decoder = DecoderFactory.get().binaryDecoder(message, HEADER, message.length - HEADER, decoder);
             try {
                 RowData row = (RowData) converter.convert(reader.read(null, decoder));
-                return decoder.isEnd() ? row : leaveOut("bytes are left over");
+                return decoder.isEnd() ? row : skip("bytes are left over");
             } catch (AvroTypeException error) {
                 throw new IOException("schema id " + id + " does not fit the columns that the job reads: " + error.getMessage(), error);
             } catch (IOException | RuntimeException | OutOfMemoryError error) { // a corrupt length asks for gigabytes
-                return leaveOut(error.toString());
+                return skip(error.toString());
             }
         }
 
@@ -162,9 +163,9 @@ public class ChangeRecordFormat implements DeserializationFormatFactory {
             }
         }
 
-        private RowData leaveOut(String reason) {
+        private RowData skip(String reason) {
             unreadable.inc();
-            LOG.warn("a record is left out, as {}; `switchboard dlq list` tells where it is", reason);
+            LOG.warn("a record is skipped: {}; `switchboard dlq list` has its offset", reason);
             return null;
         }
 

@@ -4,8 +4,8 @@ import java.util.Arrays;
 import org.apache.flink.table.functions.AggregateFunction;
 
 /**
- * MAX of texts that may be taken back again, in bounded state: Flink's own keeps every value that was ever given, for as long as its
- * group lives. This one keeps the largest {@value #KEPT}; when more than those are taken back, what came before them is not known.
+ * MAX of texts with retraction, in bounded state: Flink's own keeps every value for as long as its group lives.
+ * This one keeps the largest {@value #KEPT}; if more than those are retracted, earlier values are unknown.
  */
 public class Largest extends AggregateFunction<String, Largest.Kept> {
     static final int KEPT = 32;
@@ -32,7 +32,7 @@ public class Largest extends AggregateFunction<String, Largest.Kept> {
     public void retract(Kept kept, String text) {
         int place = place(kept, text);
         if (place == kept.texts.length || !kept.texts[place].equals(text)) {
-            return; // it was too small to be kept
+            return; // too small to be kept
         }
         String[] fewer = new String[kept.texts.length - 1];
         System.arraycopy(kept.texts, 0, fewer, 0, place);

@@ -1,6 +1,6 @@
--- Every activity as it stands, for the jobs that need it: of each, the newest record, unless that is a delete. One that claims to come
--- from the future counts as of its commit, and as of the first that told of it: to be read again makes it no newer. A reason may
--- have any sign in it, and so stands last.
+-- The current activities: the newest record of each, unless it is a delete. A time in the future is replaced
+-- by the commit time of the first record of the activity, so reading it again does not change it. The reason
+-- is last in the concatenated text, as it may contain any character.
 CREATE TEMPORARY VIEW activities AS
 SELECT account_id, agent_id, activity_id, version, state, reason, committed_ms, LEAST(occurred_ms, first_ms) AS happened_ms
 FROM (

@@ -1,6 +1,6 @@
--- An agent's activities, in the order of their own times, make sessions: flink_jobs/plugin/AgentSessions.java. No watermark bounds how
--- late one may come: the sessions follow what comes late, what is corrected, and what is taken back, as long as the job keeps the
--- days that it touches. Of two activities in one millisecond the one with the smaller id came first.
+-- Sessions of an agent's activities in the order of their own times: flink_jobs/plugin/AgentSessions.java. No
+-- watermark bounds lateness: sessions follow late, corrected and deleted activities as long as the job keeps
+-- their days. Of two activities in one millisecond, the one with the smaller id is first.
 CREATE FUNCTION sessions_of AS 'switchboard.flink.AgentSessions';
 
 CREATE TEMPORARY VIEW steps AS

@@ -1,12 +1,13 @@
--- Every agent as of now, for the jobs that need it. Everything that says something of an agent is a claim with a rank; the lowest rank wins, and of
--- equals the oldest. The ranks are the state precedence: error, missed, rejected, on contact, after-contact work,
--- incoming, a state of the tenant's own, available. One aggregation over all claims: an outer join would take a row away
--- and bring it back whenever the first contact comes or the last one goes.
+-- The current agents, for the jobs that need them. Each input row about an agent is a claim with a rank. The
+-- lowest rank wins, and of equal ranks the oldest. The ranks are the precedence of states: error, missed,
+-- rejected, on contact, after-contact work, incoming, a tenant's own state, available. One aggregation over
+-- all claims is used, as an outer join would delete a row and insert it again whenever the first contact
+-- starts or the last one ends.
 CREATE FUNCTION largest AS 'switchboard.flink.Largest';
 
--- Of each contact its newest record, and the newest with which it came into a state with an agent: that tells since when it is there.
--- Notes that are corrected meanwhile do not set the clock, nor do rows that are read again. If no record tells how it came there,
--- it is since the first reading that found it so, or since the newest record.
+-- The newest record of each contact, and the newest with which it entered a state with an agent, which is its
+-- time since. Corrected notes do not change that time, nor do rows that are read again. Without such a
+-- record, it is the time of the first reading in that state, or of the newest record.
 CREATE TEMPORARY VIEW contacts AS
 SELECT db, interaction_id, CAST(SPLIT_INDEX(newest, '|', 3) AS BIGINT) AS committed_ms, CAST(SPLIT_INDEX(newest, '|', 4) AS BIGINT) AS account_id,
     CAST(NULLIF(SPLIT_INDEX(newest, '|', 5), '') AS BIGINT) AS queue_id, CAST(NULLIF(SPLIT_INDEX(place, ',', 0), '') AS BIGINT) AS agent_id,
@@ -40,7 +41,8 @@ FROM (
     )
 ) WHERE place <> 'gone';
 
--- An agent's newest activity by its own time. Corrections and deletes of the last ones count; in bounded state, as it is kept for good.
+-- An agent's newest activity by its own time, after corrections and deletes of the newest ones. The state is
+-- bounded, as it never expires.
 CREATE TEMPORARY VIEW newest_activities AS
 SELECT account_id, agent_id, SPLIT_INDEX(newest, '|', 3) AS state, REGEXP_EXTRACT(newest, '^(?s)(?:[^|]*\|){4}(.*)$', 1) AS reason,
     CAST(TO_TIMESTAMP_LTZ(CAST(SPLIT_INDEX(newest, '|', 0) AS BIGINT), 3) AS TIMESTAMP(3)) AS since
@@ -51,8 +53,8 @@ FROM (
     FROM activities GROUP BY account_id, agent_id
 ) WHERE newest IS NOT NULL;
 
--- Whoever is deleted goes, although there are activities, and whoever moves to another account goes from the one before; whoever
--- was never told of stays.
+-- Agents that were deleted, although activities remain, and agents of the account that they left. Agents
+-- without any record of their own are kept.
 CREATE TEMPORARY VIEW gone_agents AS
 SELECT account_id, agent_id FROM (
     SELECT `after`.`account_id` AS account_id, `after`.`agent_id` AS agent_id, version * 2 AS told FROM agents_log WHERE op IN ('c', 'u', 'r')
@@ -88,8 +90,8 @@ SELECT account_id, agent_id, 10, 'offline', CAST(NULL AS STRING), CAST(NULL AS T
     CAST(NULL AS BIGINT), CAST(NULL AS STRING), CAST(NULL AS STRING), CAST(NULL AS BIGINT), 1
 FROM gone_agents;
 
--- The newest commit that says anything of the agent: what has been taken back since counts too, so it never steps back. And how
--- many records there were: see agents_now.
+-- The newest commit time of any record that concerns the agent. Retracted records count too, so it never
+-- decreases. And the number of these records: see agents_now.
 CREATE TEMPORARY VIEW agent_commits AS
 SELECT agent_id, MAX(committed_ms) AS committed_ms, COUNT(*) AS changes FROM (
     SELECT `before`.`agent_id` AS agent_id, `source`.`ts_ms` AS committed_ms FROM agent_activity_log
@@ -106,9 +108,9 @@ SELECT agent_id, MAX(committed_ms) AS committed_ms, COUNT(*) AS changes FROM (
     SELECT COALESCE(`after`.`agent_id`, `before`.`agent_id`), `source`.`ts_ms` FROM queue_members_log
 ) WHERE agent_id IS NOT NULL GROUP BY agent_id;
 
--- An aggregation that comes out as it was tells nothing. After a restart that is wrong: what was told since the checkpoint may have
--- been read, and taken back meanwhile. So each record that is replayed makes the row another one, by the number of changes,
--- which the join has to see.
+-- An aggregation with an unchanged result emits nothing. After a restart that is wrong: a result sent since
+-- the checkpoint may have been read, and its input retracted meanwhile. So each replayed record changes the
+-- row, by the number of changes, which the join has to read.
 CREATE TEMPORARY VIEW agents_now AS
 SELECT a.account_id, a.agent_id, a.team_id, a.team, a.name, a.winner, a.voice, a.chat, a.email, a.queues,
     GREATEST(c.committed_ms, COALESCE(a.team_committed_ms, c.committed_ms)) AS committed_ms, c.changes

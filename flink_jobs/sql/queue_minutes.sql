@@ -1,8 +1,9 @@
--- Each contact that came in counts in the minute of what came of it: offered when it came, answered when it was answered, abandoned
--- when the caller gave up before that, handled when it was closed. Rows that change or go take back what they counted.
--- A contact that ended before it began waited for no time.
--- What was committed 13 days after a contact or a segment began changes no minute: soon after, the job has forgotten what it counted.
--- That holds for rows that are read again too, as a snapshot of one contact does not bring its minute's others.
+-- Each inbound contact counts in the minute of its outcome: offered when it arrives, answered when it is
+-- answered, abandoned when the caller gives up before that, handled when it is closed. Changed and deleted
+-- rows retract their counts. A contact that ended before it began has no waiting time. Changes that were
+-- committed 13 days after a contact or a segment began are skipped, as their minutes' state expires soon
+-- after. This includes rows that are read again, as a snapshot of one contact does not read the others of its
+-- minute.
 
 CREATE TEMPORARY VIEW segments AS
 SELECT * FROM (
@@ -16,7 +17,7 @@ SELECT * FROM (
     ) WHERE TIMESTAMPDIFF(DAY, started_at, CAST(TO_TIMESTAMP_LTZ(committed_ms, 3) AS TIMESTAMP(3))) < 13
 ) WHERE place = 1;
 
--- Of those that are deleted, the commit alone.
+-- Of deleted ones, only the commit time.
 CREATE TEMPORARY VIEW handling AS
 SELECT db, interaction_id, SUM(CASE WHEN kind IN ('talk', 'hold', 'wrap') THEN duration_ms END) AS handle_ms, MAX(committed_ms) AS committed_ms
 FROM segments GROUP BY db, interaction_id;
@@ -55,8 +56,9 @@ FROM contacts AS c
 LEFT JOIN queues AS q ON q.queue_id = c.queue_id
 LEFT JOIN handling AS h ON h.db = c.db AND h.interaction_id = c.interaction_id;
 
--- A contact that leaves a minute leaves a row of it, of nothing if it was alone there. After a restart the job reads at once that it
--- came and that it went, and would not tell of a minute for which it counts nothing, and has told something before.
+-- A contact that leaves a minute leaves a row in it, of zeros if it was alone there. After a restart, the job
+-- reads at once that the contact came and left, and would emit nothing for a minute with a count of zero,
+-- although it has sent a row before.
 CREATE TEMPORARY VIEW outcomes AS
 SELECT account_id, queue_id, committed_ms, started_at, ended_at, delay_ms, target_ms, short_until, handle_ms, outcome,
     FLOOR(CASE outcome WHEN 'offered' THEN started_at WHEN 'answered' THEN answered_at ELSE ended_at END TO MINUTE) AS `minute`

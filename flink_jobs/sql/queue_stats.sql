@@ -1,5 +1,5 @@
--- One row a queue, summed over claims: the queue itself, its contacts that came in, its agents. An agent of two queues counts in each
--- of them; totals over queues are to be taken from agent_status, where each agent stands once.
+-- One row for each queue, summed over claims: the queue itself, its inbound contacts, its agents. An agent of
+-- two queues counts in both: for totals over queues use agent_status, which has each agent once.
 
 CREATE TEMPORARY VIEW queue_claims AS
 SELECT account_id, queue_id, committed_ms, CAST(0 AS BIGINT) AS changes, name, channel, target_seconds, 0 AS waiting,
@@ -21,7 +21,7 @@ SELECT m.account_id, m.queue_id, GREATEST(m.committed_ms, a.committed_ms), a.cha
 FROM queue_members AS m
 JOIN (SELECT agent_id, SPLIT_INDEX(winner, '|', 2) AS state, committed_ms, changes FROM agents_now) AS a ON a.agent_id = m.agent_id;
 
--- As agent_commits.
+-- As in agent_commits.
 CREATE TEMPORARY VIEW queue_commits AS
 SELECT queue_id, MAX(committed_ms) AS committed_ms, COUNT(*) AS changes FROM (
     SELECT `before`.`queue_id` AS queue_id, `source`.`ts_ms` AS committed_ms FROM interactions_log

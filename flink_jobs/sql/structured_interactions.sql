@@ -1,6 +1,6 @@
--- An interaction with its dimensions as they were when it started. Of each dimension's versions that one counts which was
--- valid then: the newest from before, and for what started before the first version, the first. A change of any input, of
--- the dimensions' past too, changes the row. Of versions of one transaction, which have one time, the last counts.
+-- An interaction with its dimensions at the time of its start: the newest version of each from before, or the
+-- first version if it started before that. A change of any input, including a dimension's past, changes the
+-- row. Of versions of one transaction, which have the same time, the last one counts.
 
 CREATE TEMPORARY VIEW agent_versions AS
 SELECT a.agent_id, a.display_name, a.team_id, a.valid_from, a.committed_ms, a.version, a.gone FROM (
