@@ -59,9 +59,8 @@ class Quarantine:
                 "`switchboard connectors quarantine` lists the quarantined shards",
             )
         self._planner.preflight(releasing=(server, database))
-        self._planner.wait_until_caught_up(
-            owner
-        )  # else it would read the shard's tables as they were before the repair
+        # else it would read the shard's tables as they were before the repair
+        self._planner.wait_until_caught_up(owner)
         for table in tables:
             set_condition(
                 self._control,

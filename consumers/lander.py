@@ -120,9 +120,8 @@ class Lander:
         Raises errors that concern every table.
         """
         self._subscribe()
-        gc.set_threshold(
-            100_000, 20, 20
-        )  # messages are tracked but never in a cycle: collections take a fifth of the time by default
+        # messages are tracked but never in a cycle: collections take a fifth of the time by default
+        gc.set_threshold(100_000, 20, 20)
         log.info("landing", topics=len(self._tables), group=self._settings.group)
         committed = checked = time.monotonic()
         try:

@@ -302,9 +302,8 @@ class Backfills:
                         f"job {job_run.name!r}, {state}, has not caught up: {reason}",
                         f"`switchboard backfill run {job_run.job.name}`",
                     )
-                if (
-                    time.monotonic() > ask_at
-                ):  # Flink commits the offsets that it has read with its checkpoints
+                # Flink commits the offsets that it has read with its checkpoints
+                if time.monotonic() > ask_at:
                     self._flink.trigger_checkpoint(identity)
                     interval = min(2 * interval, MAX_CHECKPOINT_INTERVAL_SECONDS)
                     ask_at = time.monotonic() + interval

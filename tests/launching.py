@@ -51,9 +51,8 @@ class Process:
         if self.returncode is None and select.select([self._status], [], [], timeout)[0]:
             status = os.read(self._status, 100)
             os.close(self._status)
-            self.returncode = (
-                int(status) if status else -signal.SIGKILL
-            )  # the launcher is gone, and nobody knows
+            # the launcher is gone, and nobody knows
+            self.returncode = int(status) if status else -signal.SIGKILL
         return self.returncode
 
     def send_signal(self, number: int) -> None:

@@ -59,9 +59,8 @@ def _read(lines: TextIO, requests: queue.SimpleQueue[str]) -> None:
 
 
 def main() -> None:
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches the whole foreground group; the parent decides
+    # Ctrl-C reaches the whole foreground group; the parent decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     admin = AdminClient(json.loads(sys.stdin.readline()))
     requests: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(sys.stdin, requests), daemon=True).start()

@@ -77,9 +77,8 @@ def fetch(artefacts: Path, folders: tuple[str, ...], progress: Progress) -> None
 def _install(jar: Path, target: Path) -> None:
     if jar.name.endswith(".tar.gz"):
         with tempfile.TemporaryDirectory(dir=target.parent) as scratch, tarfile.open(jar) as archive:
-            archive.extraction_filter = getattr(
-                tarfile, "data_filter", lambda member, _: member
-            )  # Python before 3.11.4 has none
+            # Python before 3.11.4 has none
+            archive.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
             archive.extractall(scratch)
             shutil.copytree(scratch, target, dirs_exist_ok=True)
         return

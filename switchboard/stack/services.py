@@ -204,9 +204,8 @@ def registry(home: Path, state: State, tools: Toolchain) -> Program:
         "-jar",
         str(runner),
     )
-    return Program(
-        "registry", command, folder, stop_seconds=5
-    )  # its data is in Kafka, and it ignores SIGTERM while it starts
+    # its data is in Kafka, and it ignores SIGTERM while it starts
+    return Program("registry", command, folder, stop_seconds=5)
 
 
 def connect(home: Path, state: State, tools: Toolchain) -> Program:
@@ -252,9 +251,8 @@ def connect(home: Path, state: State, tools: Toolchain) -> Program:
         tools, ("kafka",), "768m", *flags, log4j(folder), main, str(folder / "connect.properties")
     )
     environment = {CDC_PASSWORD: state.passwords["mysql_cdc"]}
-    return Program(
-        "connect", command, folder, environment, stop_seconds=10
-    )  # it ends only after it has started
+    # it ends only after it has started
+    return Program("connect", command, folder, environment, stop_seconds=10)
 
 
 def clickhouse(home: Path, state: State, tools: Toolchain) -> Program:

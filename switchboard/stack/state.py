@@ -63,9 +63,8 @@ def load(home: Path) -> State:
     """Raises MisconfiguredError if there has never been a stack in `home`."""
     try:
         values = json.loads((home / "state.json").read_text())
-        return State(
-            **{name: value for name, value in values.items() if name in State.__dataclass_fields__}
-        )  # others: of another version
+        # others: of another version
+        return State(**{name: value for name, value in values.items() if name in State.__dataclass_fields__})
     except FileNotFoundError:
         raise MisconfiguredError("the stack is not up", "run `switchboard up`") from None
 

@@ -135,9 +135,8 @@ class Supervisord:
         with contextlib.suppress(xmlrpc.client.Fault):  # unknown, or not running
             if at_once:
                 self._call("signalProcess", name, "STOP")  # else it would handle the SIGTERM of stopProcess
-            self._call(
-                "stopProcess", name, False
-            )  # without waiting: supervisord would use a whole core meanwhile
+            # without waiting: supervisord would use a whole core meanwhile
+            self._call("stopProcess", name, False)
             if at_once:
                 self._call("signalProcess", name, "KILL")
             while self._call("getProcessInfo", name)["statename"] == "STOPPING":

@@ -42,9 +42,8 @@ class Changing:
         others = [str(name) for (name,) in pipeline.sql("SHOW TABLES", database=SHARD)]
         for table in tables:
             self._create(table)
-        self.pipeline.apply(
-            *(f"connect:main/{name}" for name in others)
-        )  # another module's tables are captured no more
+        # another module's tables are no longer captured
+        self.pipeline.apply(*(f"connect:main/{name}" for name in others))
 
     def _create(self, table: str) -> None:
         self.sql(DDL.format(table))

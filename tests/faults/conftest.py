@@ -30,8 +30,7 @@ def faulty(worker_home: Path) -> Iterator[Pipeline]:
             "SELECT table_name FROM information_schema.tables WHERE table_schema = %s", SHARD
         )
     ]
-    pipeline.apply(
-        *(f"connect:main/{name}" for name in changing)
-    )  # no test after these knows their contracts
+    # no test after these knows their contracts
+    pipeline.apply(*(f"connect:main/{name}" for name in changing))
     pipeline.control.close()
     pipeline.clickhouse.close()

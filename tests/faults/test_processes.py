@@ -86,9 +86,8 @@ def test_they_outlive_each_server_killed_and_away_without_loss_or_duplicates(fau
             waited = len(faulty.lander_log("table waits", "ClickHouse", "does not answer"))
             with ExitStack() as stack:
                 if part != "mysql":  # the traffic's own connection would end it
-                    stack.enter_context(
-                        Running(faulty, rate=30)
-                    )  # more would take the cores from the servers that start
+                    # more would take the cores from the servers that start
+                    stack.enter_context(Running(faulty, rate=30))
                 stack.enter_context(away(faulty, part, at_once=True))
                 time.sleep(AWAY_SECONDS)  # the absence itself is what is tested
             with Running(faulty) as traffic:

@@ -81,9 +81,8 @@ def test_a_schema_not_met_before_waits_for_it(changing: Changing) -> None:
 def test_a_registry_that_stays_empty_is_recovered_from_table_by_table(changing: Changing) -> None:
     table = changing.fresh(EMPTY)
     pipeline, topic = changing.pipeline, f"cdc.{table}"
-    with (
-        pipeline.lander()
-    ):  # else Connect, if it was started meanwhile, would ask the other registry for the schema that stands
+    # else Connect, if it was started meanwhile, would ask the other registry for the schema that stands
+    with pipeline.lander():
         changing.sql(f"INSERT INTO {table} VALUES (50, 1, 1)")
         changing.has_landed(table, "id = 50")
     with empty(pipeline), pipeline.lander(retry_seconds="3") as lander:

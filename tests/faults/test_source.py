@@ -220,9 +220,8 @@ def test_a_topic_recreated_under_a_running_lander_is_a_new_generation(changing: 
             revoked = len(pipeline.lander_log('"revoked"'))
             client.delete_topics([topic])[topic].result(30)
             changing.sql(f"DELETE FROM {table} WHERE id = 1")
-            eventually(
-                lambda: len(pipeline.lander_log('"revoked"')) > revoked
-            )  # it has seen that the topic is gone
+            # it has seen that the topic is gone
+            eventually(lambda: len(pipeline.lander_log('"revoked"')) > revoked)
             pipeline.apply()
             pipeline.heal()
             eventually(lambda: pipeline.lander_log(f'"{table}"', "was recreated"))

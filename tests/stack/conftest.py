@@ -35,9 +35,8 @@ from tests.pipeline import Pipeline, eventually, make_pipeline
 def containers() -> Iterator[Endpoints]:
     """The stack of docker-compose.yml: the other producer of an `Endpoints`."""
     values = compose.environment(STATE / "compose.env")
-    one = FileLock(
-        STATE / ".containers.lock", timeout=3600
-    )  # its ports are fixed: the other process waits its turn
+    # its ports are fixed: the other process waits its turn
+    one = FileLock(STATE / ".containers.lock", timeout=3600)
     with one, DockerCompose(ROOT, env_file=str(STATE / "compose.env"), profiles=["all"], wait=False):
         endpoints = compose.endpoints(values)
         for part in services.BASE + services.OPTIONAL:

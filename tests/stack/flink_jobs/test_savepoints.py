@@ -100,9 +100,8 @@ def test_by_commands_a_job_is_shown_stopped_and_restored_and_what_changed_meanwh
     stopped = flink(pipeline, "stop", job).strip()
     assert "FINISHED" in line_of(flink(pipeline, "list"), job)
     assert f"job '{job}' does not run" in pipeline.command("flink", "stop", job).stdout
-    with (
-        monkeypatch.context() as forgetful
-    ):  # a JobManager that was started anew knows of no job that has ended
+    # a restarted JobManager does not know jobs that have ended
+    with monkeypatch.context() as forgetful:
         forgetful.setattr(Flink, "newest_state", lambda *_: None)
         assert submitter._checkpoint(job) == stopped
     centre.work(20)

@@ -58,9 +58,8 @@ def test_occupancy_is_computed_from_activities_and_equal_after_a_restart(
     for agent in centre.agents:
         for minute in centre.random.sample(range(15), 8):  # in no order
             centre.activity(agent, centre.random.choice(STATES), begin + dt.timedelta(minutes=minute))
-        centre.activity(
-            agent, "offline", begin + dt.timedelta(minutes=15)
-        )  # so that time alone changes nothing
+        # so that time alone changes nothing
+        centre.activity(agent, "offline", begin + dt.timedelta(minutes=15))
     wanted = reference.occupancy(centre.world(), begin, utc_now())
     assert all(value is not None and 0 < value < 1 for value in wanted.values())
 
