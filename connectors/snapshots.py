@@ -76,11 +76,7 @@ def pause_snapshots(kafka: KafkaEndpoint, server: str) -> None:
 
 
 def resume_snapshots(kafka: KafkaEndpoint, server: str) -> None:
-    """Continues reading chunks, in another thread of Debezium's than the stream's.
-
-    If the chunk that was being read at the pause is not published yet, both threads use its buffer, and the
-    task may fail; the supervisor then restarts it, and the snapshot continues.
-    """
+    """Continues reading chunks, once the chunk that was read before the pause is published (decision 34)."""
     send_signal(kafka, server, uuid.uuid4().hex, "resume-snapshot", {"type": "INCREMENTAL"})
 
 

@@ -36,6 +36,12 @@ CONVERTER = Plugin(
     "org.apache.kafka.connect.storage.Converter",
     "switchboard.connect.NullKeepingAvroConverter",
 )
+SIGNALS = Plugin(
+    (ROOT / "connectors" / "plugin" / "SignalsBetweenTransactions.java",),
+    "switchboard-signals.jar",
+    "io.debezium.pipeline.signal.actions.SignalActionProvider",
+    "switchboard.connect.SignalsBetweenTransactions",
+)
 FORMAT = Plugin(
     (ROOT / "flink_jobs" / "plugin" / "ChangeRecordFormat.java",),
     "switchboard-format.jar",

@@ -62,8 +62,9 @@ def setup(
         runtime = java.find_or_fetch(store, progress)
         if any(name.startswith("flink") for name in wanted):
             flink.fetch(store, runtime, progress)
-        converter = store / "jars" / "converter"
-        plugins.build(plugins.CONVERTER, runtime, store / "jars", sorted(converter.glob("*.jar")), converter)
+        for plugin, folder in ((plugins.CONVERTER, "converter"), (plugins.SIGNALS, "debezium")):
+            target = store / "jars" / folder
+            plugins.build(plugin, runtime, store / "jars", sorted(target.glob("*.jar")), target)
         return Toolchain(store, runtime, mysql.find_or_fetch(store, progress))
 
 

@@ -147,10 +147,11 @@ def decode(value: bytes, schemas: dict[int, Any], registry: Registry) -> dict[st
 
 
 @contextmanager
-def create_test_source(stack: Endpoints, name: str) -> Iterator[Source]:
+def create_test_source(stack: Endpoints, name: str, port: int | None = None) -> Iterator[Source]:
     """A source whose MySQL server, databases, tables and topics are called `name` or begin with it and
-    ``_``."""
-    server = stack.mysql[0].model_copy(update={"name": name, "snapshot_chunk_rows": CHUNK_ROWS})
+    ``_``; `port` if it is reached through another one."""
+    settings = {"name": name, "snapshot_chunk_rows": CHUNK_ROWS, "port": port or stack.mysql[0].port}
+    server = stack.mysql[0].model_copy(update=settings)
     endpoints = stack.model_copy(update={"mysql": (server,)})
     control = ControlDatabase(endpoints.mysql[0], f"{name}_control")
     control.migrate()

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from functools import partial
+from contextlib import contextmanager
 
 import pytest
 
 from connectors.snapshot_tracker import COMPLETED, STOPPED, SnapshotTracker
 from connectors.snapshots import pause_snapshots, read_notifications, resume_snapshots, stop_snapshots
+from core.clients import mysql
 from core.control.models import Run, utc_now
-from core.settings import Endpoints
+from core.settings import Endpoints, MySqlServer
 from schemas import privacy as p
 from schemas import types as t
 from schemas.render.connect import connector_name
 from schemas.table import Latest, Metadata, Shards, Table, immutable, required
 from tests.pipeline import eventually
+from tests.stack.connectors.distant_server import DistantServer, distant
 from tests.stack.connectors.source import CHUNK_ROWS, DDL, Source, contract, create_test_source
 
 NAME = "ct"
 SHARDS = ("ct_1", "ct_2")
 ROWS = 2 * CHUNK_ROWS + 50
 """Read in three chunks."""
+NEW_KEYS = itertools.count(1000)
 MANY_CHUNKS = 200
 """They take some seconds to read; the connector reads one signal a second."""
 
@@ -48,8 +52,14 @@ CODES = Table(
 
 
 @pytest.fixture(scope="module")
-def source(stack: Endpoints) -> Iterator[Source]:
-    with create_test_source(stack, NAME) as ours:
+def server(stack: Endpoints) -> Iterator[DistantServer]:
+    with distant(stack.mysql[0].port) as ours:
+        yield ours
+
+
+@pytest.fixture(scope="module")
+def source(stack: Endpoints, server: DistantServer) -> Iterator[Source]:
+    with create_test_source(stack, NAME, server.port) as ours:
         for shard in SHARDS:
             ours.sql("mysql", f"CREATE DATABASE {shard}")
             ours.sql(shard, DDL.format("ct_things"), DDL.format("CT_THINGS"))
@@ -140,21 +150,36 @@ def test_a_name_in_other_letters_is_another_table(source: Source) -> None:
     assert states == ["RUNNING"]
 
 
-def test_a_table_added_later_is_read_while_others_flow(source: Source) -> None:
-    for shard in SHARDS:
-        source.sql(shard, DDL.format("ct_later"))
-        source.fill(shard, "ct_later", 1, 500)
-    stop = threading.Event()
-    written: list[int] = []
+@contextmanager
+def writing(server: MySqlServer, pause: float) -> Iterator[list[int]]:
+    """An application that inserts row after row, with `pause` seconds in between, until the block ends.
+
+    Yields the keys so far.
+    """
+    stop, keys = threading.Event(), list[int]()
 
     def write() -> None:
-        while not stop.wait(0.02):
-            source.fill("ct_2", "ct_things", 1000 + len(written), 1)
-            written.append(1)
+        with mysql.cursor(server, "ct_2") as cursor:
+            for key in NEW_KEYS:
+                cursor.execute(f"INSERT INTO ct_things VALUES ({key}, 'new')")
+                keys.append(key)
+                if stop.wait(pause):
+                    return
 
     thread = threading.Thread(target=write)
     thread.start()
     try:
+        yield keys
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_a_table_added_later_is_read_while_others_flow(source: Source, stack: Endpoints) -> None:
+    for shard in SHARDS:
+        source.sql(shard, DDL.format("ct_later"))
+        source.fill(shard, "ct_later", 1, 500)
+    with writing(stack.mysql[0], pause=0.02) as written:
         steps = [
             (step.action, step.subject)
             for step in source.plan(THINGS, KINDS, CODES, LATER)
@@ -163,17 +188,13 @@ def test_a_table_added_later_is_read_while_others_flow(source: Source) -> None:
         assert steps == [("change", "mysql-ct"), ("run", "ct/snapshots")]
         source.apply(THINGS, KINDS, CODES, LATER)
         source.loaded(THINGS, KINDS, CODES, LATER)
-    finally:
-        stop.set()
-        thread.join()
     later = Counter((record.shard, record.op) for record in source.records("cdc.ct_later"))
     assert later == {("ct_1", "r"): 500, ("ct_2", "r"): 500}
     eventually(lambda: source.ops("cdc.ct_things", "ct_2")["c"] >= 2 + len(written))
     things = [
         record for record in source.records("cdc.ct_things") if (record.shard, record.op) == ("ct_2", "c")
     ]
-    created = [record.key["id"] for record in things if record.key["id"] >= 1000]
-    assert sorted(created) == list(range(1000, 1000 + len(written)))
+    assert sorted(record.key["id"] for record in things if record.key["id"] >= written[0]) == written
 
 
 def test_a_shard_that_comes_later_needs_its_snapshot_only(source: Source) -> None:
@@ -196,6 +217,30 @@ def test_only_the_rows_that_match_the_condition_are_read_again(source: Source) -
     assert source.ops("cdc.ct_things", "ct_1")["r"] == before + 7
 
 
+def test_the_stream_and_a_snapshot_that_starts_do_not_disturb_each_other(
+    source: Source, stack: Endpoints, server: DistantServer
+) -> None:
+    """A new transaction arrives after the connector has read the snapshot's first chunk, while it waits for
+    the server's answer to a statement after it."""
+    tracker, before = SnapshotTracker(source.endpoints, source.control), scans(source)
+    with writing(stack.mysql[0], pause=0.002):
+        server.seconds = 0.03
+        tracker.request(NAME, ["ct_1.ct_things"])
+        eventually(lambda: scans(source) != before)
+        server.seconds = 0.0
+    assert scans(source) == [*before, "SUCCEEDED"]
+    assert tracker.pending(NAME) == []
+
+
+def scans(source: Source) -> list[str]:
+    events = read_notifications(source.endpoints, NAME, limit=20)
+    return [
+        event.status
+        for event in events
+        if (event.kind, event.collection) == ("TABLE_SCAN_COMPLETED", "ct_1.ct_things")
+    ]
+
+
 def test_snapshots_are_paused_resumed_and_stopped(source: Source) -> None:
     kafka, tracker = source.endpoints.kafka, SnapshotTracker(source.endpoints, source.control)
     source.sql("ct_1", "TRUNCATE TABLE ct_later")
@@ -204,34 +249,15 @@ def test_snapshots_are_paused_resumed_and_stopped(source: Source) -> None:
     tracker.request(NAME, ["ct_1.ct_later"])
     pause_snapshots(kafka, NAME)
     eventually(lambda: kinds(source)["PAUSED"] == before["PAUSED"] + 1)
-    close_chunk(source)
     resume_snapshots(kafka, NAME)
     pause_snapshots(kafka, NAME)  # at once, so that it is paused again before it has read everything
     eventually(lambda: kinds(source)["PAUSED"] == before["PAUSED"] + 2)
     assert kinds(source)["RESUMED"] == before["RESUMED"] + 1
-    close_chunk(source)
     stop_snapshots(kafka, NAME)
     eventually(lambda: tracker.pending(NAME) == [])
     assert tracker.latest(NAME)["ct_1.ct_later"].status == STOPPED
     assert [step.subject for step in source.plan(THINGS, KINDS, CODES, LATER)] == ["ct/snapshots"]
     source.sql("ct_1", "TRUNCATE TABLE ct_later")
-
-
-def close_chunk(source: Source) -> None:
-    """Waits until the connector has published the chunk that it was reading when it was paused, as it does at
-    the next transaction.
-
-    A resumed snapshot reads on in another thread of Debezium's. Before that, both would use one buffer, and
-    the task could fail: the supervisor would restart it, which these tests do without.
-    """
-    for _ in range(2):  # the record of the second is published after the first transaction has ended
-        created = source.ops("cdc.ct_things", "ct_2")["c"]
-        source.fill("ct_2", "ct_things", 5000 + created, 1)
-        eventually(partial(published, source, created))
-
-
-def published(source: Source, created: int) -> bool:
-    return source.ops("cdc.ct_things", "ct_2")["c"] > created
 
 
 def kinds(source: Source) -> Counter[str]:

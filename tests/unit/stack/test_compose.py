@@ -14,7 +14,7 @@ from switchboard.stack import services
 from switchboard.stack.compose import endpoints, environment
 from switchboard.stack.flink import STATE
 from switchboard.stack.jars import locked, versions
-from switchboard.stack.plugins import CONVERTER, FORMAT, FUNCTIONS
+from switchboard.stack.plugins import CONVERTER, FORMAT, FUNCTIONS, SIGNALS
 from tests.launching import ROOT
 
 SERVICES = {
@@ -125,9 +125,9 @@ def test_flink_is_given_the_locked_jars_and_ours() -> None:
     assert sorted(given) == sorted([FORMAT.jar, FUNCTIONS.jar, *(jar.filename for jar in locked()["flink"])])
 
 
-def test_connect_has_the_converter_that_its_connectors_use(tmp_path: Path) -> None:
-    (given,) = compose()["connect"]["volumes"]
-    assert given.split(":")[0].rpartition("/")[2] == CONVERTER.jar
+def test_connect_has_our_plugins_and_its_connectors_use_our_converter(tmp_path: Path) -> None:
+    given = [volume.split(":")[0].rpartition("/")[2] for volume in compose()["connect"]["volumes"]]
+    assert given == [CONVERTER.jar, SIGNALS.jar]
     assert endpoints(environment(tmp_path / "compose.env")).connect.value_converter == CONVERTER.provider
 
 
