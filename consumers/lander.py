@@ -266,6 +266,8 @@ class Lander:
             self._stop(topic, final)
             return
         self._hold(topic)
+        if self._stopping():
+            return  # its request was broken off, which says nothing about the table
         metrics.WAITING_TABLES.labels(table.name).set(1)
         metrics.INSERT_RETRIES.labels(table.name).inc()
         log.warning(

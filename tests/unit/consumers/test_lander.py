@@ -9,6 +9,7 @@ import pytest
 from confluent_kafka import TopicPartition
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from consumers.clickhouse_writer import UnfitTableError
 from consumers.decisions import Decision
@@ -68,6 +69,16 @@ def test_a_table_whose_server_is_away_waits_and_the_other_goes_on(bench: Bench) 
     assert bench.consumer.group == {A: 4, B: 2}
     assert set(bench.worker.landed[A]) == {0, 1, 2, 3}
     assert still(bench, "a") == (0, 0)
+
+
+def test_a_request_that_is_broken_off_as_the_lander_ends_is_not_logged_as_a_wait(bench: Bench) -> None:
+    bench.lander._stopping = lambda: True
+    bench.worker.meets = {"a": [TransientError("this process is about to end")]}
+    bench.consumer.put(*A, *fine(1))
+    with capture_logs() as logs:
+        bench.turn()
+    assert logs == []
+    assert bench.consumer.group == {}
 
 
 def fine(count: int) -> list[bytes]:
