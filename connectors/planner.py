@@ -30,7 +30,7 @@ from core.errors import MisconfiguredError, TransientError
 from core.settings import Endpoints, MySqlServer
 from schemas.catalog import Catalog
 from schemas.names import topic_of
-from schemas.plan_step import Step
+from schemas.plan_step import Phase, Step
 from schemas.render.connect import TABLES, connector_name, source_config
 from schemas.table import Table
 
@@ -70,16 +70,27 @@ class ConnectPlanner:
             )
             if live is None:
                 steps.append(
-                    Step(30, self.name, "create", name, f"Debezium on {server.host}:{server.port}", again)
+                    Step(
+                        Phase.CONNECTOR,
+                        self.name,
+                        "create",
+                        name,
+                        f"Debezium on {server.host}:{server.port}",
+                        again,
+                    )
                 )
             elif diff := _diff(live, {**wanted, "name": name}):
-                steps.append(Step(30, self.name, "change", name, f"{len(diff)} settings", diff + again))
+                steps.append(
+                    Step(Phase.CONNECTOR, self.name, "change", name, f"{len(diff)} settings", diff + again)
+                )
             elif failures := _failures(self._states(name)):
-                steps.append(Step(30, self.name, "run", name, f"restart; it failed: {failures[0]}"))
+                steps.append(
+                    Step(Phase.CONNECTOR, self.name, "run", name, f"restart; it failed: {failures[0]}")
+                )
             if found := self._snapshots(server, states):
                 steps.append(
                     Step(
-                        31,
+                        Phase.SNAPSHOT,
                         self.name,
                         "run",
                         f"{server.name}/snapshots",
@@ -309,7 +320,15 @@ def _drop_steps(server: str, found: CaptureChanges) -> Iterator[Step]:
     for table in sorted({table for _, table in found.stopped}):
         lines = tuple(f"- {database}.{name}" for database, name in found.stopped if name == table)
         summary = f"no longer captured in {len(lines)} databases: their changes from now on will be missing"
-        yield Step(29, ConnectPlanner.name, "drop", f"{server}/{table}", summary, lines, destructive=True)
+        yield Step(
+            Phase.STOP_CAPTURE,
+            ConnectPlanner.name,
+            "drop",
+            f"{server}/{table}",
+            summary,
+            lines,
+            destructive=True,
+        )
 
 
 def _failures(states: list[dict[str, str]]) -> list[str]:

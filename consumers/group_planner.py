@@ -18,7 +18,7 @@ from core.errors import TransientError
 from core.settings import Endpoints
 from schemas.catalog import Catalog
 from schemas.names import topic_of
-from schemas.plan_step import Step
+from schemas.plan_step import Phase, Step
 from schemas.table import Computed, Table
 
 
@@ -63,7 +63,7 @@ class GroupPlanner:
     def plan(self) -> list[Step]:
         return [
             Step(
-                12,
+                Phase.GAP,
                 self.name,
                 "run",
                 expired.topic,

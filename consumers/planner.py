@@ -19,7 +19,7 @@ from core.errors import SwitchboardError, TransientError
 from core.settings import Endpoints
 from schemas.catalog import Catalog
 from schemas.names import ch_string, physical_name
-from schemas.plan_step import Step
+from schemas.plan_step import Phase, Step
 from schemas.render import clickhouse as render
 from schemas.table import Computed, Table
 
@@ -98,17 +98,24 @@ class ClickHousePlanner:
         """`view` is the query of the table's reading view, None if there is no view."""
         if physical_name(table) not in live:
             summary = f"{len(table.columns)} columns, ordered by {', '.join(render.sorting_key(table))}"
-            yield Step(20, self.name, "create", table.name, summary)
+            yield Step(Phase.CREATE_TABLE, self.name, "create", table.name, summary)
             return
         found = difference(table, live[physical_name(table)], before)
         if scratch_name(table) in live:
-            yield Step(21, self.name, "change", table.name, "finish an interrupted rebuild", found.lines)
+            yield Step(
+                Phase.ALTER_TABLE,
+                self.name,
+                "change",
+                table.name,
+                "finish an interrupted rebuild",
+                found.lines,
+            )
         elif found.needs_rebuild:
             summary = "rebuild: the sorting key cannot be altered in place" + (
                 KEYS_CHANGE if keys_change(table, live[physical_name(table)], found) else ""
             )
             yield Step(
-                21,
+                Phase.ALTER_TABLE,
                 self.name,
                 "change",
                 table.name,
@@ -118,12 +125,18 @@ class ClickHousePlanner:
             )
         elif found.lines:
             yield Step(
-                21, self.name, "change", table.name, f"{len(found.lines)} columns", found.lines, found.narrows
+                Phase.ALTER_TABLE,
+                self.name,
+                "change",
+                table.name,
+                f"{len(found.lines)} columns",
+                found.lines,
+                found.narrows,
             )
         if found.removed:
             lines = tuple(f"- {name}" for name in found.removed)
             yield Step(
-                22,
+                Phase.DROP_COLUMNS,
                 self.name,
                 "drop",
                 table.name,
@@ -133,14 +146,16 @@ class ClickHousePlanner:
             )
         if view is not None and _is_stale(table, view):
             yield Step(
-                23,
+                Phase.STORE_CONTRACT,
                 self.name,
                 "run",
                 table.name,
                 f"recreate its view on the active generation, {table.generation}",
             )
         elif not found.removed and not found.lines and before.fingerprint != fingerprint(table):
-            yield Step(23, self.name, "run", table.name, "store the contract; its table matches it")
+            yield Step(
+                Phase.STORE_CONTRACT, self.name, "run", table.name, "store the contract; its table matches it"
+            )
 
     def apply(self, step: Step) -> None:
         client = self._client

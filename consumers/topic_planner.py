@@ -13,14 +13,12 @@ from core.control.table_health import ALL_SHARDS, NEEDS_SNAPSHOT, NEEDS_VERIFICA
 from core.settings import Endpoints, TopicSettings
 from schemas.catalog import Catalog
 from schemas.names import dlq_of, topic_of
-from schemas.plan_step import Step
+from schemas.plan_step import Phase, Step
 from schemas.render.connect import internal_topics
 from schemas.table import Metadata, Table
 
 UNLIMITED = "-1"
 """Kafka's ``retention.ms`` of a topic whose records never expire."""
-RETAIN = 12
-"""The order of the steps that change a topic's retention."""
 
 
 def _duration(milliseconds: str) -> str:
@@ -66,19 +64,25 @@ class TopicPlanner:
         steps = []
         for name, (partitions, _) in sorted(self._wanted().items()):
             if name not in live:
-                steps.append(Step(10, self.name, "create", name, f"{partitions} partitions"))
+                steps.append(Step(Phase.TOPIC, self.name, "create", name, f"{partitions} partitions"))
             elif (current := len(live[name].partitions)) != partitions:
                 summary = (
                     f"recreate as the next generation: {current} partitions -> {partitions}; records that "
                     "have not landed are lost"
                 )
-                steps.append(Step(10, self.name, "change", name, summary, destructive=True))
+                steps.append(Step(Phase.TOPIC, self.name, "change", name, summary, destructive=True))
         steps += self._retentions([table for table in self._catalog if topic_of(table) in live])
         for table in self._catalog:
             topic = topic_of(table)
             if topic in live and not self._is_bound(topic):
                 steps.append(
-                    Step(11, self.name, "run", topic, "bind this topic as its table's next generation")
+                    Step(
+                        Phase.GENERATION,
+                        self.name,
+                        "run",
+                        topic,
+                        "bind this topic as its table's next generation",
+                    )
                 )
         return steps
 
@@ -94,7 +98,7 @@ class TopicPlanner:
                 summary = f"keep records {_duration(wanted[topic])}, not {_duration(current)}"
                 steps.append(
                     Step(
-                        RETAIN,
+                        Phase.RETENTION,
                         self.name,
                         "change",
                         topic,
@@ -108,7 +112,7 @@ class TopicPlanner:
         return lookup(self._control, topic, identity(self._describer, topic)) is not None
 
     def apply(self, step: Step) -> None:
-        if step.order == RETAIN:
+        if step.phase is Phase.RETENTION:
             self._retain(step.subject)
             return
         if step.action == "change":

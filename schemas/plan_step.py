@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Literal
+
+
+class Phase(IntEnum):
+    """The phases of `apply`, in their order: each needs what earlier ones created."""
+
+    TOPIC = 1
+    GENERATION = 2
+    """A topic's identity is bound as its table's next generation."""
+    RETENTION = 3
+    GAP = 4
+    """Landing may skip records that expired before they landed."""
+    CREATE_TABLE = 5
+    ALTER_TABLE = 6
+    DROP_COLUMNS = 7
+    STORE_CONTRACT = 8
+    STOP_CAPTURE = 9
+    """Before the connector's config changes: the loss is approved table by table."""
+    CONNECTOR = 10
+    SNAPSHOT = 11
 
 
 @dataclass(frozen=True)
 class Step:
-    """`target` names the planner that planned the step and applies it; `order` sorts the steps of all
-    planners."""
+    """`target` names the planner that planned the step and applies it."""
 
-    order: int
+    phase: Phase
     target: str
     action: Literal["create", "change", "drop", "run"]
     subject: str

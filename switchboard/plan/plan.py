@@ -43,7 +43,7 @@ def plan(planners: Sequence[Planner]) -> list[Step]:
     Blocks for the servers; changes nothing.
     """
     return sorted(
-        (step for planner in planners for step in planner.plan()), key=lambda step: (step.order, step.subject)
+        (step for planner in planners for step in planner.plan()), key=lambda step: (step.phase, step.subject)
     )
 
 
