@@ -6,13 +6,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy.dialects.mysql import insert
 
 from core.control import ControlDatabase
-from core.control.models import Run, utc_now
+from core.control.models import CapturedTables, utc_now
 from schemas.render.connect import TABLES, captures
 
-CAPTURE = "capture"
 TableName = tuple[str, str]
 """(database, table)"""
 
@@ -51,14 +50,14 @@ def capture_changes(
 def save_capture(control: ControlDatabase, server: str, config: Mapping[str, str]) -> None:
     """Saves which tables the server's connector captures from now on, as the connector itself may be
     deleted."""
+    values = {"include_list": config[TABLES], "applied_at": utc_now()}
+    row = insert(CapturedTables).values(server=server, **values)
     with control.session() as session:
-        detail = {TABLES: config[TABLES]}
-        session.add(Run(kind=CAPTURE, subject=server, status="COMPLETED", detail=detail, ended_at=utc_now()))
+        session.execute(row.on_duplicate_key_update(**values))
 
 
 def saved_capture(control: ControlDatabase, server: str) -> dict[str, str] | None:
+    """Returns the saved part of the connector's config; None if nothing was saved."""
     with control.session() as session:
-        run = session.scalar(
-            select(Run).where(Run.kind == CAPTURE, Run.subject == server).order_by(Run.id.desc()).limit(1)
-        )
-        return None if run is None else {TABLES: str(run.detail[TABLES])}
+        saved = session.get(CapturedTables, server)
+        return None if saved is None else {TABLES: saved.include_list}

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import KafkaError, TopicPartition
-from sqlalchemy import select
+from sqlalchemy import func
+from sqlalchemy.dialects.mysql import insert
 
 from core.clients.kafka import partition_reader
 from core.control import ControlDatabase
-from core.control.models import Run, utc_now
+from core.control.models import SchemaChangeCursor, utc_now
 from core.control.table_health import NEEDS_SNAPSHOT, NEEDS_VERIFICATION, set_condition
 from core.errors import TransientError
 from core.settings import KafkaEndpoint
@@ -25,7 +26,6 @@ from core.wire.history import columns as columns_of
 from schemas.catalog import Catalog
 from schemas.render.connect import history_topic
 
-CURSOR = "ddl"
 INTEGERS_BY_WIDTH = ("TINYINT", "SMALLINT", "MEDIUMINT", "INT", "BIGINT")
 DROP_DATABASE = re.compile(r"DROP\s+(DATABASE|SCHEMA)\b", re.IGNORECASE)
 RENAMED = re.compile(r"\bRENAME\s+(TO|AS)\b|^RENAME\s+TABLE\b", re.IGNORECASE)
@@ -67,25 +67,22 @@ def record_schema_changes(
             set_condition(control, change.table, change.database, change.state, change.reason)
             new.append(change)
     if last > cursor:
-        with control.session() as session:
-            session.add(
-                Run(
-                    kind=CURSOR,
-                    subject=server,
-                    status="COMPLETED",
-                    detail={"offset": last},
-                    ended_at=utc_now(),
-                )
-            )
+        _move_cursor(control, server, last)
     return new
+
+
+def _move_cursor(control: ControlDatabase, server: str, offset: int) -> None:
+    """Moves the cursor forward; two commands may do so at once."""
+    row = insert(SchemaChangeCursor).values(server=server, offset=offset, moved_at=utc_now())
+    newest = func.greatest(SchemaChangeCursor.offset, row.inserted.offset)
+    with control.session() as session:
+        session.execute(row.on_duplicate_key_update(offset=newest, moved_at=row.inserted.moved_at))
 
 
 def _cursor(control: ControlDatabase, server: str) -> int:
     with control.session() as session:
-        run = session.scalar(
-            select(Run).where(Run.kind == CURSOR, Run.subject == server).order_by(Run.id.desc()).limit(1)
-        )
-        return -1 if run is None else int(run.detail["offset"])
+        cursor = session.get(SchemaChangeCursor, server)
+        return -1 if cursor is None else cursor.offset
 
 
 def changes(history: Iterator[tuple[int, dict[str, Any]]]) -> Iterator[SchemaChange]:

@@ -7,23 +7,36 @@ import json
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import Select, or_, select
 
 from connectors.rest import KafkaConnect
 from connectors.snapshots import SnapshotEvent, notification_end_offset, read_notifications, request_snapshot
 from core.control import ControlDatabase
-from core.control.models import Run, utc_now
+from core.control.models import Snapshot, utc_now
 from core.settings import Endpoints
 from schemas.render.connect import connector_name
 
-SNAPSHOT = "snapshot"
 REQUESTED, COMPLETED, FAILED, STOPPED = "REQUESTED", "COMPLETED", "FAILED", "STOPPED"
 SUCCESSFUL = ("SUCCEEDED", "EMPTY")
 LOST_AFTER = dt.timedelta(seconds=30)
 """A snapshot requested this long ago that is not in the connector's offsets is lost: the task that read its
 signal ended before it stored it, or Debezium dropped it for an earlier snapshot of the same collection."""
+
+
+@dataclass(frozen=True)
+class Notification:
+    """The last notification about a snapshot, with the keys of the newest one that had any.
+
+    `scan_status` is the outcome of a table's scan; `rows` is known at the end.
+    """
+
+    kind: str
+    rows: int | None = None
+    scan_status: str = ""
+    last_key: str = ""
+    maximum_key: str = ""
+    paused: bool = False
 
 
 @dataclass(frozen=True)
@@ -34,8 +47,7 @@ class SnapshotRequest:
     collection: str
     after: int
     status: str = REQUESTED
-    last_notification: dict[str, Any] | None = None
-    """The content of the last notification about it."""
+    last_notification: Notification | None = None
 
 
 @dataclass(frozen=True)
@@ -77,22 +89,24 @@ class SnapshotTracker:
         Blocks for Kafka.
         """
         after = notification_end_offset(self._endpoints.kafka, server)
-        signal = request_snapshot(self._endpoints.kafka, server, collections, where)
-        detail = {"signal": signal, "after": after, "where": where}
+        request_snapshot(self._endpoints.kafka, server, collections, where)
         with self._control.session() as session:
             for name in collections:
-                session.add(Run(kind=SNAPSHOT, subject=f"{server}/{name}", status=REQUESTED, detail=detail))
+                session.add(
+                    Snapshot(
+                        server=server, collection=name, status=REQUESTED, row_filter=where, after_offset=after
+                    )
+                )
 
     def latest(self, server: str) -> dict[str, LatestSnapshot]:
         """Collection -> its latest snapshot without a filter. Blocks for Kafka while one is running."""
         self.refresh(server)
+        unfiltered = _snapshots_of(server).where(Snapshot.row_filter.is_(None)).order_by(Snapshot.id)
         with self._control.session() as session:
-            runs = session.scalars(_snapshots_of(server).order_by(Run.id)).all()
-        return {
-            _collection(run): LatestSnapshot(run.status, run.started_at)
-            for run in runs
-            if run.detail.get("where") is None
-        }
+            return {
+                row.collection: LatestSnapshot(row.status, row.requested_at)
+                for row in session.scalars(unfiltered)
+            }
 
     def pending(self, server: str) -> list[str]:
         """The collections whose requested snapshots have not ended yet.
@@ -101,10 +115,8 @@ class SnapshotTracker:
         """
         self.refresh(server)
         with self._control.session() as session:
-            return [
-                _collection(run)
-                for run in session.scalars(_snapshots_of(server).where(Run.status == REQUESTED))
-            ]
+            rows = session.scalars(_snapshots_of(server).where(Snapshot.status == REQUESTED))
+            return [row.collection for row in rows]
 
     def history(self, server: str, hours: float = 24) -> list[SnapshotProgress]:
         """Running snapshots and those requested in the last `hours`, in the order of their requests.
@@ -112,12 +124,11 @@ class SnapshotTracker:
         Blocks for Kafka.
         """
         self.refresh(server)
-        recent = or_(Run.status == REQUESTED, Run.started_at > utc_now() - dt.timedelta(hours=hours))
+        begin = utc_now() - dt.timedelta(hours=hours)
+        recent = or_(Snapshot.status == REQUESTED, Snapshot.requested_at > begin)
         with self._control.session() as session:
-            return [
-                _progress(run)
-                for run in session.scalars(_snapshots_of(server).where(recent).order_by(Run.id))
-            ]
+            rows = session.scalars(_snapshots_of(server).where(recent).order_by(Snapshot.id))
+            return [_progress(row) for row in rows]
 
     def wait(self, limit: float) -> list[str]:
         """Blocks until all snapshots have ended, for `limit` seconds at most; returns the unfinished
@@ -135,45 +146,33 @@ class SnapshotTracker:
 
     def refresh(self, server: str, limit: float = 30) -> None:
         """Updates the running snapshots from the notifications. Blocks for up to `limit` seconds."""
+        running = _snapshots_of(server).where(Snapshot.status == REQUESTED).order_by(Snapshot.id)
         with self._control.session() as session:
-            runs = session.scalars(
-                _snapshots_of(server).where(Run.status == REQUESTED).order_by(Run.id)
-            ).all()
-        if not runs:
+            rows = session.scalars(running).all()
+        if not rows:
             return
-        requests = [
-            SnapshotRequest(
-                run.id,
-                _collection(run),
-                int(run.detail.get("after", 0)),
-                last_notification=run.detail.get("told"),
-            )
-            for run in runs
-        ]
+        requests = [_request(row) for row in rows]
         not_queued = self._not_queued(
-            server, [run for run in runs if utc_now() - run.started_at > LOST_AFTER]
+            server, [row for row in rows if utc_now() - row.requested_at > LOST_AFTER]
         )
-        events = list(
-            read_notifications(
-                self._endpoints, server, limit, since=min(request.after for request in requests)
-            )
-        )
+        since = min(request.after for request in requests)
+        events = list(read_notifications(self._endpoints, server, limit, since))
         updated = {request.id: request for request in apply_notifications(requests, events)}
         with self._control.session() as session:
-            for run in session.scalars(select(Run).where(Run.id.in_(updated))):
-                request = updated[run.id]
-                if request.status == REQUESTED and run.id in not_queued:
-                    request = replace(request, status=FAILED, last_notification={"kind": "LOST"})
-                _update(run, request)
+            for row in session.scalars(select(Snapshot).where(Snapshot.id.in_(updated))):
+                request = updated[row.id]
+                if request.status == REQUESTED and row.id in not_queued:
+                    request = replace(request, status=FAILED, last_notification=Notification("LOST"))
+                _update(row, request)
 
-    def _not_queued(self, server: str, old: Sequence[Run]) -> set[int]:
-        """The runs that are not queued in the connector's offsets: lost, or just ended.
+    def _not_queued(self, server: str, old: Sequence[Snapshot]) -> set[int]:
+        """The ids of those that are not queued in the connector's offsets: lost, or just ended.
 
         Call it before reading the notifications: Connect stores the offset of an ended snapshot after its
         notification.
         """
         stored = self._queued(server) if old else set()
-        return {run.id for run in old if _collection(run) not in stored}
+        return {row.id for row in old if row.collection not in stored}
 
     def _queued(self, server: str) -> set[str]:
         """The collections that are queued in the connector's offsets."""
@@ -218,56 +217,59 @@ def _concerned(requests: Iterable[SnapshotRequest], event: SnapshotEvent) -> lis
 
 
 def _after_event(request: SnapshotRequest, event: SnapshotEvent) -> SnapshotRequest:
-    last_notification = _notification_after(request.last_notification or {}, event)
+    request = replace(request, last_notification=_notification_after(request.last_notification, event))
     if event.kind == "TABLE_SCAN_COMPLETED":
-        return replace(
-            request,
-            status=COMPLETED if event.status in SUCCESSFUL else FAILED,
-            last_notification=last_notification,
-        )
-    if event.kind == "ABORTED":
-        return replace(request, status=STOPPED, last_notification=last_notification)
-    return replace(request, last_notification=last_notification)
+        return replace(request, status=COMPLETED if event.status in SUCCESSFUL else FAILED)
+    return replace(request, status=STOPPED) if event.kind == "ABORTED" else request
 
 
-def _notification_after(before: dict[str, Any], event: SnapshotEvent) -> dict[str, Any]:
+def _notification_after(before: Notification | None, event: SnapshotEvent) -> Notification:
     """The current chunk is notified after the pause.
 
     A second one shows that the snapshot continues: a restart ends the pause.
     """
-    return {
-        "kind": event.kind,
-        "rows": event.rows,
-        "status": event.status,
-        "last_key": event.last_key or before.get("last_key", ""),
-        "maximum_key": event.maximum_key or before.get("maximum_key", ""),
-        "paused": event.kind == "PAUSED" or (event.kind == "IN_PROGRESS" and before.get("kind") == "PAUSED"),
-    }
-
-
-def _update(run: Run, request: SnapshotRequest) -> None:
-    run.detail = {**run.detail, "after": request.after, "told": request.last_notification}
-    if request.status != run.status:
-        run.status, run.ended_at = request.status, utc_now()
-
-
-def _progress(run: Run) -> SnapshotProgress:
-    last_notification = run.detail.get("told") or {}
-    keys = (str(last_notification.get("last_key") or ""), str(last_notification.get("maximum_key") or ""))
-    return SnapshotProgress(
-        _collection(run),
-        run.status,
-        run.detail.get("where"),
-        run.started_at,
-        last_notification.get("rows"),
-        *keys,
-        bool(last_notification.get("paused")),
+    before = before or Notification("")
+    return Notification(
+        kind=event.kind,
+        rows=event.rows,
+        scan_status=event.status,
+        last_key=event.last_key or before.last_key,
+        maximum_key=event.maximum_key or before.maximum_key,
+        paused=event.kind == "PAUSED" or (event.kind == "IN_PROGRESS" and before.kind == "PAUSED"),
     )
 
 
-def _snapshots_of(server: str) -> Any:
-    return select(Run).where(Run.kind == SNAPSHOT, Run.subject.startswith(f"{server}/", autoescape=True))
+def _request(row: Snapshot) -> SnapshotRequest:
+    notification = None
+    if row.last_event is not None:
+        notification = Notification(
+            row.last_event, row.rows, row.scan_status or "", row.last_key, row.maximum_key, row.paused
+        )
+    return SnapshotRequest(row.id, row.collection, row.after_offset, last_notification=notification)
 
 
-def _collection(run: Run) -> str:
-    return str(run.subject).partition("/")[2]
+def _update(row: Snapshot, request: SnapshotRequest) -> None:
+    row.after_offset = request.after
+    if (notification := request.last_notification) is not None:
+        row.last_event, row.scan_status = notification.kind, notification.scan_status
+        row.rows, row.paused = notification.rows, notification.paused
+        row.last_key, row.maximum_key = notification.last_key, notification.maximum_key
+    if request.status != row.status:
+        row.status, row.ended_at = request.status, utc_now()
+
+
+def _progress(row: Snapshot) -> SnapshotProgress:
+    return SnapshotProgress(
+        collection=row.collection,
+        status=row.status,
+        where=row.row_filter,
+        requested_at=row.requested_at,
+        rows=row.rows,
+        last_key=row.last_key,
+        maximum_key=row.maximum_key,
+        paused=row.paused,
+    )
+
+
+def _snapshots_of(server: str) -> Select[Snapshot]:
+    return select(Snapshot).where(Snapshot.server == server)

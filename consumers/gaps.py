@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 
 from core.control import ControlDatabase
-from core.control.models import Run, utc_now
-
-KIND = "gap"
+from core.control.models import AcceptedGap
 
 
 @dataclass(frozen=True)
@@ -29,21 +27,19 @@ def accept(control: ControlDatabase, topic: str, generation: int, offsets: Mappi
 
     Blocks on the control database.
     """
-    detail = {
-        "generation": generation,
-        "offsets": {str(partition): offset for partition, offset in offsets.items()},
-    }
+    by_partition = {str(partition): offset for partition, offset in offsets.items()}
     with control.session() as session:
-        session.add(Run(kind=KIND, subject=topic, status="COMPLETED", detail=detail, ended_at=utc_now()))
+        session.add(AcceptedGap(topic=topic, generation=generation, offsets=by_partition))
 
 
 def accepted(control: ControlDatabase) -> dict[str, Gap]:
     """Returns the newest gap of each topic. Blocks on the control database."""
-    newest = select(func.max(Run.id)).where(Run.kind == KIND).group_by(Run.subject)
+    newest = select(func.max(AcceptedGap.id)).group_by(AcceptedGap.topic)
     with control.session() as session:
-        return {run.subject: _gap(run) for run in session.scalars(select(Run).where(Run.id.in_(newest)))}
+        rows = session.scalars(select(AcceptedGap).where(AcceptedGap.id.in_(newest)))
+        return {row.topic: _gap(row) for row in rows}
 
 
-def _gap(run: Run) -> Gap:
-    offsets = {int(partition): int(offset) for partition, offset in run.detail["offsets"].items()}
-    return Gap(int(run.id), int(run.detail["generation"]), offsets)
+def _gap(row: AcceptedGap) -> Gap:
+    offsets = {int(partition): int(offset) for partition, offset in row.offsets.items()}
+    return Gap(row.id, row.generation, offsets)

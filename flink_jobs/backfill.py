@@ -21,6 +21,7 @@ from consumers.topic_planner import TopicPlanner
 from core.clients import clickhouse
 from core.clients.kafka import admin
 from core.control import ControlDatabase
+from core.control.models import BackfillStep
 from core.control.result_versions import (
     DROPPED,
     PLANNED,
@@ -127,9 +128,7 @@ class Backfills:
             )
         number = other.number if other is not None else max(found.number for found in self._known(result)) + 1
         planned = Generation(result.name, number, PLANNED, start_time)
-        with self._recorded(
-            job, "plan", generation=number, start_time=None if start_time is None else start_time.isoformat()
-        ):
+        with self._recorded(job, "plan", generation=number, start_time=start_time):
             save(self._control, planned)
         return planned
 
@@ -190,11 +189,12 @@ class Backfills:
         """
         result, found = self._ready(job)
         live = self._at(result, active_version(self._control, result.name).generation)
-        with self._recorded(job, "diff", generation=found.number) as detail:
+        with self._recorded(job, "diff", generation=found.number) as step:
             compared = compare.days(
                 self._clickhouse(), live, self._at(result, found.number), found.start_time, rest_seconds
             )
-            detail |= {"days": len(compared), "different": [f"{day.day}" for day in compared if not day.same]}
+            step.days = len(compared)
+            step.different_days = [f"{day.day}" for day in compared if not day.same]
         return compared
 
     def swap(self, job: Job) -> int:
@@ -252,13 +252,13 @@ class Backfills:
         """Cancels the jobs of inactive generations, removes their tables and topics, and returns their
         numbers."""
         result = result_table(job, self._contracts)
-        with self._recorded(job, "drop") as detail:
+        with self._recorded(job, "drop") as step:
             other = self._other(result)
             if other is not None:
                 save(self._control, replace(other, state=DROPPED))
             dropped = [found for found in self._known(result) if found.state == DROPPED]
             removed = [found.number for found in dropped if self._remove(self._job_run(job, found))]
-            detail |= {"generations": removed}
+            step.dropped = removed
         return removed
 
     def _activate(self, job: Job, result: Table, number: int, verb: str) -> int:
@@ -385,8 +385,11 @@ class Backfills:
     def _clickhouse(self) -> Client:
         return clickhouse.connect(self._endpoints.clickhouse)
 
-    def _recorded(self, job: Job, verb: str, **detail: object) -> AbstractContextManager[dict[str, object]]:
-        return recorded(self._control, f"backfill {verb}", job.name, **detail)
+    def _recorded(
+        self, job: Job, verb: str, generation: int | None = None, start_time: dt.datetime | None = None
+    ) -> AbstractContextManager[BackfillStep]:
+        step = BackfillStep(job=job.name, verb=verb, generation=generation, start_time=start_time)
+        return recorded(self._control, step)
 
 
 def copy_history_query(live: Table, job_run: Table, column: str, start_time: dt.datetime) -> str:

@@ -1,4 +1,4 @@
-"""Records a verification in the control database: its runs, and the conditions that it clears or sets."""
+"""Records a verification in the control database: its results, and the conditions that it clears or sets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 
 from core.control import ControlDatabase
-from core.control.models import Run, utc_now
+from core.control.models import VerifyResult, utc_now
 from core.control.table_health import (
     ALL_SHARDS,
     NEEDS_VERIFICATION,
@@ -19,7 +19,7 @@ from verify.results import TableResult
 
 
 def record(control: ControlDatabase, results: Sequence[TableResult], started: dt.datetime) -> None:
-    """Saves one run per result. Blocks for the control database.
+    """Saves every result. Blocks for the control database.
 
     Shards whose table the source dropped need a verification from now on. Of the shards that were found
     equal, the same condition is cleared if it was set before `started` (UTC).
@@ -35,22 +35,20 @@ def record(control: ControlDatabase, results: Sequence[TableResult], started: dt
             set_condition(control, result.table, result.shard, NEEDS_VERIFICATION, result.reason)
     ended = utc_now()
     with control.session() as session:
-        for result in results:
-            detail = {
-                "rows": result.rows_source,
-                "rows_clickhouse": result.rows_clickhouse,
-                "reason": result.reason,
-            }
-            subject = f"{result.table}/{result.shard}"
-            row = Run(
-                kind="verify",
-                subject=subject,
-                status=result.answer.upper(),
-                detail=detail,
-                started_at=started,
-                ended_at=ended,
-            )
-            session.add(row)
+        session.add_all(_row(result, started, ended) for result in results)
+
+
+def _row(result: TableResult, started: dt.datetime, ended: dt.datetime) -> VerifyResult:
+    return VerifyResult(
+        table_name=result.table,
+        shard=result.shard,
+        answer=result.answer,
+        rows_source=result.rows_source,
+        rows_clickhouse=result.rows_clickhouse,
+        reason=result.reason,
+        started_at=started,
+        ended_at=ended,
+    )
 
 
 def _is_proven_equal(state: TableCondition, results: Sequence[TableResult]) -> bool:

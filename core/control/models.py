@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, DateTime, Integer, String, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Boolean, DateTime, Index, Integer, String, Text, UniqueConstraint
 from sqlalchemy.dialects.mysql import DATETIME
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -88,18 +88,133 @@ class ExportWatermark(Base):
     updated_at: Mapped[dt.datetime] = mapped_column(DateTime, default=utc_now, onupdate=utc_now)
 
 
-class Run(Base):
-    """One run of a command that changes or verifies something."""
+class Snapshot(Base):
+    """A requested snapshot of one collection (``database.table``): see `connectors.snapshot_tracker`."""
 
-    __tablename__ = "runs"
+    __tablename__ = "snapshots"
+    __table_args__ = (Index("ix_snapshots_server_status", "server", "status"),)
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=True)
-    kind: Mapped[str] = mapped_column(String(32))
-    subject: Mapped[str] = mapped_column(String(249))
+    server: Mapped[str] = mapped_column(String(100))
+    collection: Mapped[str] = mapped_column(String(149))
     status: Mapped[str] = mapped_column(String(16))
-    detail: Mapped[dict[str, Any]] = mapped_column(JSON)
+    row_filter: Mapped[str | None] = mapped_column(Text)
+    """The SQL condition of the rows to read; None: all rows."""
+    after_offset: Mapped[int] = mapped_column(BigInteger)
+    """Notifications before this offset are not about it."""
+    last_event: Mapped[str | None] = mapped_column(String(32))
+    """The kind of its last notification; None before the first."""
+    scan_status: Mapped[str | None] = mapped_column(String(32))
+    rows: Mapped[int | None] = mapped_column(BigInteger)
+    last_key: Mapped[str] = mapped_column(Text, default="")
+    maximum_key: Mapped[str] = mapped_column(Text, default="")
+    paused: Mapped[bool] = mapped_column(Boolean, default=False)
+    requested_at: Mapped[dt.datetime] = mapped_column(DATETIME(fsp=6), default=utc_now)
+    ended_at: Mapped[dt.datetime | None] = mapped_column(DateTime)
+
+
+class Quarantine(Base):
+    """A shard in quarantine, until `released_at`."""
+
+    __tablename__ = "quarantines"
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=True)
+    server: Mapped[str] = mapped_column(String(100))
+    shard: Mapped[str] = mapped_column(String(64))
+    reason: Mapped[str] = mapped_column(Text)
+    automatic: Mapped[bool] = mapped_column(Boolean)
+    since: Mapped[dt.datetime] = mapped_column(DATETIME(fsp=6), default=utc_now)
+    released_at: Mapped[dt.datetime | None] = mapped_column(DateTime)
+
+
+class SchemaChangeCursor(Base):
+    """The offset up to which a server's schema history was searched: see `connectors.schema_changes`."""
+
+    __tablename__ = "schema_change_cursors"
+
+    server: Mapped[str] = mapped_column(String(100), primary_key=True)
+    offset: Mapped[int] = mapped_column(BigInteger)
+    moved_at: Mapped[dt.datetime] = mapped_column(DateTime, default=utc_now, onupdate=utc_now)
+
+
+class CapturedTables(Base):
+    """The include list of a server's connector as last applied: see `connectors.capture`."""
+
+    __tablename__ = "captured_tables"
+
+    server: Mapped[str] = mapped_column(String(100), primary_key=True)
+    include_list: Mapped[str] = mapped_column(Text(16_777_215))
+    applied_at: Mapped[dt.datetime] = mapped_column(DateTime, default=utc_now, onupdate=utc_now)
+
+
+class AcceptedGap(Base):
+    """Expired records that landing may skip: see `consumers.gaps`."""
+
+    __tablename__ = "accepted_gaps"
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=True)
+    topic: Mapped[str] = mapped_column(String(249), index=True)
+    generation: Mapped[int] = mapped_column(Integer)
+    offsets: Mapped[dict[str, int]] = mapped_column(JSON)
+    """Partition -> committed offset at acceptance."""
+    accepted_at: Mapped[dt.datetime] = mapped_column(DateTime, default=utc_now)
+
+
+class VerifyResult(Base):
+    """The answer of one verification of a table in a shard."""
+
+    __tablename__ = "verify_results"
+    __table_args__ = (Index("ix_verify_results_table_shard", "table_name", "shard"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=True)
+    table_name: Mapped[str] = mapped_column(String(200))
+    shard: Mapped[str] = mapped_column(String(64))
+    answer: Mapped[str] = mapped_column(String(16))
+    rows_source: Mapped[int] = mapped_column(BigInteger)
+    rows_clickhouse: Mapped[int] = mapped_column(BigInteger)
+    reason: Mapped[str] = mapped_column(Text)
+    started_at: Mapped[dt.datetime] = mapped_column(DATETIME(fsp=6))
+    ended_at: Mapped[dt.datetime] = mapped_column(DateTime)
+
+
+class Recorded:
+    """Columns of an action that is recorded while it runs: see `runs.recorded`."""
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=True)
+    status: Mapped[str] = mapped_column(String(16))
+    error: Mapped[str | None] = mapped_column(Text)
     started_at: Mapped[dt.datetime] = mapped_column(DATETIME(fsp=6), default=utc_now)
     ended_at: Mapped[dt.datetime | None] = mapped_column(DateTime)
+
+
+class ApplyRun(Recorded, Base):
+    """One `switchboard apply`."""
+
+    __tablename__ = "apply_runs"
+
+    contracts: Mapped[str] = mapped_column(Text)
+    """The package or folder of the contracts."""
+    allowed: Mapped[list[str]] = mapped_column(JSON)
+    """The approval tokens that it was given."""
+    steps: Mapped[list[str]] = mapped_column(JSON)
+    """The steps that it began."""
+
+
+class BackfillStep(Recorded, Base):
+    """One step of a backfill: `verb` is plan, run, diff, swap, revert or drop."""
+
+    __tablename__ = "backfill_steps"
+
+    job: Mapped[str] = mapped_column(String(200), index=True)
+    verb: Mapped[str] = mapped_column(String(16))
+    generation: Mapped[int | None] = mapped_column(Integer)
+    start_time: Mapped[dt.datetime | None] = mapped_column(DATETIME(fsp=3))
+    """Of a plan: see `ResultGeneration.start_time`."""
+    days: Mapped[int | None] = mapped_column(Integer)
+    """Of a diff: how many days were compared."""
+    different_days: Mapped[list[str] | None] = mapped_column(JSON)
+    dropped: Mapped[list[int] | None] = mapped_column(JSON)
+    """Of a drop: the generations that it removed."""
 
 
 class ResultGeneration(Base):
@@ -110,7 +225,7 @@ class ResultGeneration(Base):
     table_name: Mapped[str] = mapped_column(String(200), primary_key=True)
     generation: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     state: Mapped[str] = mapped_column(String(16))
-    begins: Mapped[dt.datetime | None] = mapped_column(DATETIME(fsp=3))
+    start_time: Mapped[dt.datetime | None] = mapped_column(DATETIME(fsp=3))
     """Rows are recomputed from this time on, and copied from the previous generation before it; None: all are
     recomputed."""
     changed_at: Mapped[dt.datetime] = mapped_column(DATETIME(fsp=6), default=utc_now, onupdate=utc_now)

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from sqlalchemy import select, update
 
 from core.control import ControlDatabase
-from core.control.models import Run, utc_now
+from core.control.models import Quarantine, utc_now
 
-QUARANTINE = "quarantine"
-ACTIVE, RELEASED = "ACTIVE", "RELEASED"
+MAX_REASON_CHARS = 2000
 
 
 @dataclass(frozen=True)
@@ -30,18 +29,16 @@ class QuarantinedShard:
 
 def list_quarantined(control: ControlDatabase) -> list[QuarantinedShard]:
     """Every shard that is quarantined now, by server and database. Blocks for the control database."""
-    with control.session() as session:
-        runs = session.scalars(
-            select(Run).where(Run.kind == QUARANTINE, Run.status == ACTIVE).order_by(Run.subject, Run.id)
-        )
-        return [_read(run) for run in runs]
-
-
-def _read(run: Run) -> QuarantinedShard:
-    server, _, database = run.subject.partition("/")
-    return QuarantinedShard(
-        server, database, str(run.detail["reason"]), run.started_at, bool(run.detail["alone"])
+    active = (
+        select(Quarantine)
+        .where(Quarantine.released_at.is_(None))
+        .order_by(Quarantine.server, Quarantine.shard, Quarantine.id)
     )
+    with control.session() as session:
+        return [
+            QuarantinedShard(row.server, row.shard, row.reason, row.since, row.automatic)
+            for row in session.scalars(active)
+        ]
 
 
 def add(
@@ -50,13 +47,13 @@ def add(
     """Quarantines a shard. Idempotent: the first reason stays. Blocks for the control database."""
     if any((item.server, item.database) == (server, database) for item in list_quarantined(control)):
         return
+    row = Quarantine(server=server, shard=database, reason=reason[:MAX_REASON_CHARS], automatic=automatic)
     with control.session() as session:
-        detail = {"reason": reason[:2000], "alone": automatic}
-        session.add(Run(kind=QUARANTINE, subject=f"{server}/{database}", status=ACTIVE, detail=detail))
+        session.add(row)
 
 
 def remove(control: ControlDatabase, server: str, database: str) -> None:
     """Releases a shard; does nothing if it is not quarantined. Blocks for the control database."""
-    active = (Run.kind == QUARANTINE, Run.subject == f"{server}/{database}", Run.status == ACTIVE)
+    active = (Quarantine.server == server, Quarantine.shard == database, Quarantine.released_at.is_(None))
     with control.session() as session:
-        session.execute(update(Run).where(*active).values(status=RELEASED, ended_at=utc_now()))
+        session.execute(update(Quarantine).where(*active).values(released_at=utc_now()))

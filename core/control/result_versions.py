@@ -26,7 +26,7 @@ class Generation:
     number: int
     state: str
     start_time: dt.datetime | None
-    """In UTC; see `ResultGeneration.begins`."""
+    """In UTC; see `ResultGeneration.start_time`."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,13 @@ def generations(control: ControlDatabase, table: str | None = None) -> list[Gene
         chosen = chosen.where(ResultGeneration.table_name == table)
     with control.session() as session:
         return [
-            Generation(row.table_name, row.generation, row.state, row.begins)
+            Generation(row.table_name, row.generation, row.state, row.start_time)
             for row in session.scalars(chosen)
         ]
 
 
 def save(control: ControlDatabase, generation: Generation) -> None:
-    values = {"state": generation.state, "begins": generation.start_time, "changed_at": utc_now()}
+    values = {"state": generation.state, "start_time": generation.start_time, "changed_at": utc_now()}
     with control.session() as session:
         row = insert(ResultGeneration).values(
             table_name=generation.table, generation=generation.number, **values

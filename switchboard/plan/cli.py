@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from core.control import ControlDatabase
+from core.control.models import ApplyRun
 from core.control.result_versions import active_versions
 from core.control.runs import recorded
 from core.settings import Context
@@ -56,12 +57,12 @@ def apply(
 ) -> None:
     """Apply the plan to topics, ClickHouse and Connect. Idempotent."""
     control = _control(ctx.obj)
-    with recorded(control, "apply", ctx.obj.settings.contracts) as detail:
-        detail |= {"allowed": allow or [], "steps": []}
+    record = ApplyRun(contracts=ctx.obj.settings.contracts, allowed=allow or [], steps=[])
+    with recorded(control, record) as run:
 
         def report(step: Step) -> None:
             show(step)
-            detail["steps"].append(f"{step.approval_token} {step.action}")
+            run.steps.append(f"{step.approval_token} {step.action}")
 
         count = planning.apply(_planners(ctx.obj, control), frozenset(allow or ()), report)
     Console().print("nothing to do" if not count else f"{count} steps done")

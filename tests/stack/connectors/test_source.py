@@ -12,10 +12,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from connectors.snapshot_tracker import COMPLETED, STOPPED, SnapshotTracker
+from connectors.snapshot_tracker import COMPLETED, REQUESTED, STOPPED, SnapshotTracker
 from connectors.snapshots import pause_snapshots, read_notifications, resume_snapshots, stop_snapshots
 from core.clients import mysql
-from core.control.models import Run, utc_now
+from core.control.models import Snapshot, utc_now
 from core.settings import Endpoints, MySqlServer
 from schemas import privacy as p
 from schemas import types as t
@@ -265,19 +265,16 @@ def kinds(source: Source) -> Counter[str]:
 
 
 def lose(source: Source) -> None:
-    """A load whose signal nobody has read, as when the task that took it died."""
+    """A snapshot whose signal nobody has read, as when the task that took it died."""
+    lost = Snapshot(
+        server=NAME,
+        collection="ct_2.ct_later",
+        status=REQUESTED,
+        after_offset=1 << 40,
+        requested_at=utc_now() - dt.timedelta(hours=1),
+    )
     with source.control.session() as session:
-        long_ago = utc_now() - dt.timedelta(hours=1)
-        detail = {"after": 1 << 40, "where": None}
-        session.add(
-            Run(
-                kind="snapshot",
-                subject="ct/ct_2.ct_later",
-                status="REQUESTED",
-                detail=detail,
-                started_at=long_ago,
-            )
-        )
+        session.add(lost)
 
 
 def test_a_lost_signal_is_sent_again_by_apply(source: Source) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from connectors.auto_remediation import BinlogRetentionMonitor
 from connectors.binlog import end
 from connectors.planner import ConnectPlanner
-from core.control.models import Run
+from core.control.models import ApplyRun
 from core.control.table_health import NEEDS_SNAPSHOT, NEEDS_VERIFICATION, TableCondition, conditions
 from core.settings import Endpoints, Settings
 from schemas.catalog import load
@@ -134,14 +134,14 @@ def test_a_table_is_dropped_only_by_name_and_is_marked_when_it_is_captured_again
     assert notes == ["note 2", "missed"]
 
 
-def test_what_apply_did_is_remembered(operator: Operator) -> None:
+def test_apply_runs_are_recorded(operator: Operator) -> None:
     with operator.source.control.session() as session:
-        runs = session.scalars(select(Run).where(Run.kind == "apply").order_by(Run.id)).all()
+        runs = session.scalars(select(ApplyRun).order_by(ApplyRun.id)).all()
     assert [run.status for run in runs] == ["COMPLETED", "FAILED", "COMPLETED", "COMPLETED"]
     assert all(run.ended_at for run in runs)
-    assert "would lose data" in runs[1].detail["error"]
-    assert runs[2].detail["allowed"] == [f"connect:{NAME}/{GOES}"]
-    assert f"connect:{NAME}/{GOES} drop" in runs[2].detail["steps"]
+    assert "would lose data" in (runs[1].error or "")
+    assert runs[2].allowed == [f"connect:{NAME}/{GOES}"]
+    assert f"connect:{NAME}/{GOES} drop" in runs[2].steps
 
 
 def purge(operator: Operator) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from consumers.consumer_lag import horizon
 from core.clients.kafka import admin, producer
-from core.control.models import Run
+from core.control.models import BackfillStep
 from core.control.result_versions import active_version, materialised_generations
 from core.errors import MisconfiguredError
 from flink_jobs.backfill import Backfills
@@ -144,10 +144,10 @@ def test_killed_at_any_step_it_is_resumed_by_repeating_it(jobs: Flink, centre: C
     backfill(pipeline, "drop", job)
     assert sessions(centre) is not None
     assert materialised_generations(pipeline.control)[job] == [1]
-    assert runs(pipeline, job) >= {
-        ("backfill run", "RUNNING"),
-        ("backfill run", "COMPLETED"),
-        ("backfill drop", "COMPLETED"),
+    assert steps(pipeline, job) >= {
+        ("run", "RUNNING"),
+        ("run", "COMPLETED"),
+        ("drop", "COMPLETED"),
     }
 
 
@@ -159,9 +159,10 @@ def cut_off(pipeline: Pipeline, rows: str) -> None:
     )
 
 
-def runs(pipeline: Pipeline, job: str) -> set[tuple[str, str]]:
+def steps(pipeline: Pipeline, job: str) -> set[tuple[str, str]]:
     with pipeline.control.session() as session:
-        return {(run.kind, run.status) for run in session.scalars(select(Run).where(Run.subject == job))}
+        steps = session.scalars(select(BackfillStep).where(BackfillStep.job == job))
+        return {(step.verb, step.status) for step in steps}
 
 
 def test_what_the_topics_no_longer_hold_is_neither_computed_nor_lost(

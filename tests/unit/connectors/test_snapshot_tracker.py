@@ -84,7 +84,7 @@ def test_a_pause_is_shown_although_the_current_chunk_is_notified_after_it() -> N
     def shown(*events: SnapshotEvent) -> tuple[bool, str]:
         (request,) = apply_notifications([SnapshotRequest(1, "acc_1.a", 0)], events)
         assert request.last_notification is not None
-        return request.last_notification["paused"], request.last_notification["last_key"]
+        return request.last_notification.paused, request.last_notification.last_key
 
     chunk, paused, in_hand, next_chunk = (
         event("IN_PROGRESS", 1, "3"),
