@@ -1,13 +1,14 @@
-"""What the supervisor does besides restarts: quarantines a shard that fails its connector repeatedly,
-requests lost snapshots again, and monitors binlog retention."""
+"""What the supervisor does besides restarts: quarantines a shard that fails its connector repeatedly, records
+what DDL invalidated, requests lost snapshots again, and monitors binlog retention."""
 
 from __future__ import annotations
 
 import time
 
 from connectors.binlog import hours_left, is_lost, stored
+from connectors.capture_service import CaptureService
+from connectors.capture_state import CaptureReader
 from connectors.failure_attribution import attribute_failure
-from connectors.planner import ConnectPlanner
 from connectors.quarantine import Quarantine
 from connectors.rest import KafkaConnect, root_cause
 from connectors.supervisor import Failure
@@ -33,7 +34,7 @@ class QuarantinePolicy:
     def __init__(self, endpoints: Endpoints, catalog: Catalog, control: ControlDatabase, after: int) -> None:
         self._endpoints = endpoints
         self._control = control
-        self._planner = ConnectPlanner(endpoints, catalog, control)
+        self._reader = CaptureReader(endpoints, catalog, control)
         self._quarantine = Quarantine(endpoints, catalog, control)
         self._after = after
         self._attributed: dict[str, tuple[str | None, int]] = {}
@@ -50,7 +51,7 @@ class QuarantinePolicy:
         if server is None:
             return False
         database = attribute_failure(
-            failure.trace, [f"{shard}.{table.name}" for shard, table in self._planner.collections(server)]
+            failure.trace, [f"{shard}.{table.name}" for shard, table in self._reader.collections(server)]
         )
         before, count = self._attributed.get(failure.connector, (None, 0))
         count = count + 1 if before == database and failure.times > 1 else 1
@@ -80,11 +81,12 @@ class QuarantinePolicy:
         return True
 
 
-class SnapshotRetrier:
-    """Requests the snapshots again that Debezium aborted or lost."""
+class CaptureMonitor:
+    """Records what DDL invalidated and how far the snapshots are, and requests those again that Debezium
+    aborted or lost."""
 
-    def __init__(self, planner: ConnectPlanner) -> None:
-        self._planner = planner
+    def __init__(self, service: CaptureService) -> None:
+        self._service = service
         self._polled_at = time.monotonic()
 
     def poll(self) -> list[str]:
@@ -96,9 +98,10 @@ class SnapshotRetrier:
             return []
         self._polled_at = time.monotonic()
         try:
-            return self._planner.retry_failed_snapshots()
+            self._service.record()
+            return self._service.retry_failed_snapshots()
         except SwitchboardError as error:
-            log.warning("the state of running snapshots is unknown", error=error.what)
+            log.warning("what is captured is unknown", error=error.what)
             return []
 
 
@@ -119,7 +122,7 @@ class BinlogRetentionMonitor:
     ) -> None:
         self._endpoints = endpoints
         self._control = control
-        self._planner = ConnectPlanner(endpoints, catalog, control)
+        self._service = CaptureService(endpoints, catalog, control)
         self._connect = connect
         self._min_hours = min_hours
         self._polled_at = -POLL_SECONDS
@@ -161,7 +164,7 @@ class BinlogRetentionMonitor:
     def _invalidate_once(self, server: MySqlServer, reason: str) -> None:
         """Once per binlog position: marked in every interval, a table could never be verified."""
         if not any(state.reason == reason for state in conditions(self._control)):
-            self._planner.invalidate(server, reason)
+            self._service.invalidate(server, reason)
 
     def _report(self, server: str, hours: float, *, lost: bool) -> None:
         now = time.monotonic()

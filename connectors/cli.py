@@ -11,10 +11,10 @@ import typer
 from rich.console import Console
 from rich.table import Table as Shown
 
-from connectors.auto_remediation import BinlogRetentionMonitor, QuarantinePolicy, SnapshotRetrier
+from connectors.auto_remediation import BinlogRetentionMonitor, CaptureMonitor, QuarantinePolicy
+from connectors.capture_service import CaptureService
 from connectors.hanging_transactions import HangingTransactionMonitor
 from connectors.logs import LOGGERS, lines_of
-from connectors.planner import ConnectPlanner
 from connectors.preflight import inspect
 from connectors.quarantine import Quarantine
 from connectors.rest import KafkaConnect, root_cause
@@ -168,14 +168,14 @@ def reset_offsets(
             "add --yes; every table is re-snapshotted then",
         )
     context: Context = ctx.obj
-    planner = ConnectPlanner(context.endpoints, load_catalog(context.settings.contracts), _control(context))
+    service = CaptureService(context.endpoints, load_catalog(context.settings.contracts), _control(context))
     reason = f"the offsets of {name} were reset: changes and deletes of that time are missing"
     servers = [server for server in context.endpoints.mysql if connector_name(server.name) == name]
     for server in servers:
-        planner.invalidate(server, reason)
+        service.invalidate(server, reason)
     _connect(ctx).reset_offsets(name)
     for server in servers:  # again, as a verification that began before the reset proves nothing
-        planner.invalidate(server, reason)
+        service.invalidate(server, reason)
     print(f"{name}: offsets reset; its tables need a snapshot and a verification, as `switchboard lag` shows")
     print(
         f"  → `switchboard connectors resume {name}`, `switchboard apply`, and after the snapshots "
@@ -250,7 +250,8 @@ def watch(
     metrics_port: Annotated[int, typer.Option(help="Prometheus port; 0 for a free one.")] = 0,
 ) -> None:
     """Supervise connectors until SIGTERM or Ctrl-C: restart failed tasks, abort hanging transactions,
-    quarantine a failing shard, request lost snapshots again, alert on binlog retention."""
+    quarantine a failing shard, mark tables that DDL invalidates, request lost snapshots again, alert on
+    binlog retention."""
     context: Context = ctx.obj
     logging.configure()
     stop = stop_on_signal()
@@ -261,7 +262,7 @@ def watch(
         connect, QuarantinePolicy(context.endpoints, catalog, control, chosen.quarantine_after)
     )
     monitor = BinlogRetentionMonitor(context.endpoints, catalog, control, connect, chosen.min_binlog_hours)
-    retrier = SnapshotRetrier(ConnectPlanner(context.endpoints, catalog, control))
+    captures = CaptureMonitor(CaptureService(context.endpoints, catalog, control))
     transactions = HangingTransactionMonitor(context.endpoints, catalog, chosen.hanging_transaction_seconds)
     seconds = every or chosen.watch_seconds
     # In a thread of its own, as Connect may wait for a hanging transaction, and the other polls for Connect.
@@ -271,7 +272,7 @@ def watch(
         name="transactions",
         daemon=True,
     ).start()
-    poll_until_stopped((supervisor.poll, monitor.poll, retrier.poll), stop, seconds)
+    poll_until_stopped((supervisor.poll, monitor.poll, captures.poll), stop, seconds)
 
 
 @app.command()

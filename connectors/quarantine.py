@@ -3,7 +3,8 @@ repaired."""
 
 from __future__ import annotations
 
-from connectors.planner import ConnectPlanner
+from connectors.capture_service import CaptureService
+from connectors.capture_state import CaptureReader
 from core.control import ControlDatabase
 from core.control.quarantine_store import add, list_quarantined, remove
 from core.control.table_health import NEEDS_SNAPSHOT, NEEDS_VERIFICATION, set_condition
@@ -22,7 +23,8 @@ class Quarantine:
         self._endpoints = endpoints
         self._catalog = catalog
         self._control = control
-        self._planner = ConnectPlanner(endpoints, catalog, control)
+        self._reader = CaptureReader(endpoints, catalog, control)
+        self._service = CaptureService(endpoints, catalog, control)
 
     def quarantine(self, server: str, database: str, reason: str, *, automatic: bool = False) -> list[str]:
         """Stops capturing the shard and returns the names of its tables. `automatic`: no operator asked for
@@ -35,7 +37,7 @@ class Quarantine:
         add(self._control, server, database, reason, automatic=automatic)
         for table in tables:
             set_condition(self._control, table.name, database, NEEDS_VERIFICATION, f"{REASON}: {reason}")
-        self._planner.reconfigure(owner)
+        self._service.reconfigure(owner)
         return [table.name for table in tables]
 
     def release(self, server: str, database: str) -> list[str]:
@@ -58,9 +60,9 @@ class Quarantine:
                 f"{server}/{database} is not quarantined",
                 "`switchboard connectors quarantine` lists the quarantined shards",
             )
-        self._planner.preflight(releasing=(server, database))
+        self._service.preflight(releasing=(server, database))
         # else it would read the shard's tables as they were before the repair
-        self._planner.wait_until_caught_up(owner)
+        self._service.wait_until_caught_up(owner)
         for table in tables:
             set_condition(
                 self._control,
@@ -78,13 +80,13 @@ class Quarantine:
             )
         remove(self._control, server, database)
         try:
-            self._planner.reconfigure(owner)
+            self._service.reconfigure(owner)
         except SwitchboardError as error:
             self.quarantine(
                 server, database, f"{held.reason}; released too early: {error.what}", automatic=held.automatic
             )
             raise
-        return self._planner.request_pending_snapshots(owner)
+        return self._service.request_missing_snapshots(owner)
 
     def _owner(self, server: str) -> MySqlServer:
         if server not in [known.name for known in self._endpoints.mysql]:
@@ -99,6 +101,6 @@ class Quarantine:
             )
         return [
             table
-            for name, table in self._planner.collections(self._endpoints.mysql_named(server))
+            for name, table in self._reader.collections(self._endpoints.mysql_named(server))
             if name == database
         ]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from connectors.snapshot_tracker import COMPLETED, LatestSnapshot
-from core.control import ControlDatabase
-from core.control.table_health import ALL_SHARDS, NEEDS_SNAPSHOT, TableCondition, clear_condition
+from core.control.table_health import NEEDS_SNAPSHOT, TableCondition
 from schemas.table import Table
 
 Collection = tuple[str, str, Table]
@@ -23,26 +22,33 @@ def pending_resnapshot(
     return next((state for state in concerned if newest.requested_at <= state.since), None)
 
 
-def clear_completed(
-    control: ControlDatabase,
-    states: Iterable[TableCondition],
+def completed(
+    conditions: Iterable[TableCondition],
     collections: Sequence[Collection],
-    snapshots: Mapping[tuple[str, str], LatestSnapshot],
-) -> None:
-    """Clears the conditions whose snapshots have completed. Blocks for the control database.
+    snapshots: Mapping[str, Mapping[str, LatestSnapshot]],
+) -> list[TableCondition]:
+    """The conditions whose snapshots have completed.
 
-    `snapshots` maps (server, ``database.table``) to the latest snapshot.
+    `snapshots` maps a server's name and ``database.table`` to the latest snapshot.
     """
-    for state in states:
-        if state.state != NEEDS_SNAPSHOT:
-            continue
-        concerned = [
-            snapshots.get((server, f"{database}.{table.name}"))
-            for server, database, table in collections
-            if state.concerns(table.name, database) and state.shard in (database, ALL_SHARDS)
-        ]
-        if all(
-            snapshot is not None and snapshot.status == COMPLETED and snapshot.requested_at > state.since
-            for snapshot in concerned
-        ):
-            clear_condition(control, state)
+    return [
+        condition
+        for condition in conditions
+        if condition.state == NEEDS_SNAPSHOT and _is_completed(condition, collections, snapshots)
+    ]
+
+
+def _is_completed(
+    condition: TableCondition,
+    collections: Sequence[Collection],
+    snapshots: Mapping[str, Mapping[str, LatestSnapshot]],
+) -> bool:
+    concerned = [
+        snapshots[server].get(f"{database}.{table.name}")
+        for server, database, table in collections
+        if condition.concerns(table.name, database)
+    ]
+    return all(
+        snapshot is not None and snapshot.status == COMPLETED and snapshot.requested_at > condition.since
+        for snapshot in concerned
+    )

@@ -1,4 +1,4 @@
-"""Finds DDL that changes rows without change events in Debezium's schema history, and marks the tables.
+"""Finds DDL in Debezium's schema history that changes rows without change events, and marks the tables.
 
 A record is decoded by its own schema. The history only decides which rows have to be read again.
 """
@@ -45,30 +45,66 @@ class SchemaChange:
     reason: str
 
 
-def record_schema_changes(
-    kafka: KafkaEndpoint, control: ControlDatabase, catalog: Catalog, server: str
-) -> list[SchemaChange]:
-    """Marks the tables whose rows DDL changed since the last call without change events; returns those
-    changes.
+@dataclass(frozen=True)
+class NewSchemaChanges:
+    """What follows the cursor in a history: the changes that cause conditions of captured tables, and
+    the offset of its newest change."""
 
-    Blocks for up to 60 s. Raises TransientError if the history cannot be read.
-    """
-    cursor = _cursor(control, server)
-    new: list[SchemaChange] = []
-    last = cursor
-    for change in changes(_history(kafka, server)):
-        last = max(last, change.offset)
-        tables = [
-            table.name
-            for table in catalog
-            if table.name == change.table and table.source.matches(change.database)
-        ]
-        if change.offset > cursor and change.state is not None and tables:
+    server: str
+    changes: tuple[SchemaChange, ...]
+    last: int
+
+
+class SchemaHistory:
+    """Follows a server's schema history: the first call reads all of it, later ones what is new."""
+
+    def __init__(self, kafka: KafkaEndpoint, server: str) -> None:
+        self._kafka = kafka
+        self._server = server
+        self._forget()
+
+    def _forget(self) -> None:
+        self._next = 0
+        self._last = -1
+        self._known: dict[TableName, Columns] = {}
+        self._relevant: list[SchemaChange] = []
+
+    def new_changes(self, control: ControlDatabase, catalog: Catalog) -> NewSchemaChanges:
+        """Finds the changes that are not recorded, and changes nothing.
+
+        Blocks for up to 60 s per record, and for the control database. Raises TransientError if the history
+        cannot be read.
+        """
+        try:
+            self._read(catalog)
+        except TransientError:
+            self._forget()
+            raise
+        cursor = _cursor(control, self._server)
+        self._relevant = [change for change in self._relevant if change.offset > cursor]
+        return NewSchemaChanges(self._server, tuple(self._relevant), self._last)
+
+    def _read(self, catalog: Catalog) -> None:
+        for change in changes(self._records(), self._known):
+            self._last = max(self._last, change.offset)
+            if change.state is not None and any(
+                table.name == change.table and table.source.matches(change.database) for table in catalog
+            ):
+                self._relevant.append(change)
+
+    def _records(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        for offset, record in _history(self._kafka, self._server, self._next):
+            yield offset, record
+            self._next = offset + 1
+
+
+def record_schema_changes(control: ControlDatabase, new: NewSchemaChanges) -> None:
+    """Sets the conditions and moves the cursor. Idempotent. Blocks for the control database."""
+    for change in new.changes:
+        if change.state is not None:
             set_condition(control, change.table, change.database, change.state, change.reason)
-            new.append(change)
-    if last > cursor:
-        _move_cursor(control, server, last)
-    return new
+    if new.last > _cursor(control, new.server):
+        _move_cursor(control, new.server, new.last)
 
 
 def _move_cursor(control: ControlDatabase, server: str, offset: int) -> None:
@@ -85,9 +121,13 @@ def _cursor(control: ControlDatabase, server: str) -> int:
         return -1 if cursor is None else cursor.offset
 
 
-def changes(history: Iterator[tuple[int, dict[str, Any]]]) -> Iterator[SchemaChange]:
-    """Every table change of the history, in order. `history` yields (offset, record)."""
-    known: dict[TableName, Columns] = {}
+def changes(
+    history: Iterator[tuple[int, dict[str, Any]]], known: dict[TableName, Columns]
+) -> Iterator[SchemaChange]:
+    """Every table change of the history, in order.
+
+    `history` yields (offset, record); `known` has the tables of the history before it, and is updated.
+    """
     for offset, record in history:
         database = str(record.get("databaseName") or "")
         ddl = " ".join(str(record.get("ddl") or "").split())[:MAX_DDL_CHARS]
@@ -169,15 +209,15 @@ def _converts(before: dict[str, Any], after: dict[str, Any]) -> bool:
     )
 
 
-def _history(kafka: KafkaEndpoint, server: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yields (offset, record) of the server's schema history, up to its end.
+def _history(kafka: KafkaEndpoint, server: str, begin: int) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yields (offset, record) of the server's schema history, from offset `begin` up to its end.
 
     Blocks for up to 60 s per record.
     """
     reader = partition_reader(kafka)
     topic = history_topic(server)
     try:
-        reader.assign([TopicPartition(topic, 0, 0)])
+        reader.assign([TopicPartition(topic, 0, begin)])
         while (message := reader.poll(60)) is not None:
             error = message.error()
             if error is None:

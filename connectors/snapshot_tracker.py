@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Select, or_, select
+from sqlalchemy import ColumnElement, Select, or_, select
 
 from connectors.rest import KafkaConnect
 from connectors.snapshots import SnapshotEvent, notification_end_offset, read_notifications, request_snapshot
@@ -19,6 +19,8 @@ from schemas.render.connect import connector_name
 
 REQUESTED, COMPLETED, FAILED, STOPPED = "REQUESTED", "COMPLETED", "FAILED", "STOPPED"
 SUCCESSFUL = ("SUCCEEDED", "EMPTY")
+READ_SECONDS = 30.0
+"""How long reading the notifications may block."""
 LOST_AFTER = dt.timedelta(seconds=30)
 """A snapshot requested this long ago that is not in the connector's offsets is lost: the task that read its
 signal ended before it stored it, or Debezium dropped it for an earlier snapshot of the same collection."""
@@ -75,7 +77,8 @@ class SnapshotProgress:
 class SnapshotTracker:
     """Requests snapshots and follows them.
 
-    Its methods block for the control database and, where they say so, for Kafka.
+    Its methods block for the control database and, where they say so, for Kafka. Only `request` and `record`
+    store anything.
     """
 
     def __init__(self, endpoints: Endpoints, control: ControlDatabase) -> None:
@@ -100,35 +103,25 @@ class SnapshotTracker:
 
     def latest(self, server: str) -> dict[str, LatestSnapshot]:
         """Collection -> its latest snapshot without a filter. Blocks for Kafka while one is running."""
-        self.refresh(server)
-        unfiltered = _snapshots_of(server).where(Snapshot.row_filter.is_(None)).order_by(Snapshot.id)
-        with self._control.session() as session:
-            return {
-                row.collection: LatestSnapshot(row.status, row.requested_at)
-                for row in session.scalars(unfiltered)
-            }
+        unfiltered = [row for row in self._read(server) if row.row_filter is None]
+        return {row.collection: LatestSnapshot(row.status, row.requested_at) for row in unfiltered}
 
     def pending(self, server: str) -> list[str]:
         """The collections whose requested snapshots have not ended yet.
 
         Blocks for Kafka while there are any.
         """
-        self.refresh(server)
-        with self._control.session() as session:
-            rows = session.scalars(_snapshots_of(server).where(Snapshot.status == REQUESTED))
-            return [row.collection for row in rows]
+        rows = self._read(server, Snapshot.status == REQUESTED)
+        return [row.collection for row in rows if row.status == REQUESTED]
 
     def history(self, server: str, hours: float = 24) -> list[SnapshotProgress]:
         """Running snapshots and those requested in the last `hours`, in the order of their requests.
 
-        Blocks for Kafka.
+        Blocks for Kafka while there are any running.
         """
-        self.refresh(server)
         begin = utc_now() - dt.timedelta(hours=hours)
         recent = or_(Snapshot.status == REQUESTED, Snapshot.requested_at > begin)
-        with self._control.session() as session:
-            rows = session.scalars(_snapshots_of(server).where(recent).order_by(Snapshot.id))
-            return [_progress(row) for row in rows]
+        return [_progress(row) for row in self._read(server, recent)]
 
     def wait(self, limit: float) -> list[str]:
         """Blocks until all snapshots have ended, for `limit` seconds at most; returns the unfinished
@@ -144,26 +137,44 @@ class SnapshotTracker:
                 return left
             time.sleep(0.5)
 
-    def refresh(self, server: str, limit: float = 30) -> None:
-        """Updates the running snapshots from the notifications. Blocks for up to `limit` seconds."""
-        running = _snapshots_of(server).where(Snapshot.status == REQUESTED).order_by(Snapshot.id)
+    def record(self, server: str) -> None:
+        """Stores how far the running snapshots are by their notifications. Blocks for up to 30 s."""
         with self._control.session() as session:
-            rows = session.scalars(running).all()
-        if not rows:
+            running = session.scalars(_running(server)).all()
+        if not running:
             return
-        requests = [_request(row) for row in rows]
-        not_queued = self._not_queued(
-            server, [row for row in rows if utc_now() - row.requested_at > LOST_AFTER]
-        )
-        since = min(request.after for request in requests)
-        events = list(read_notifications(self._endpoints, server, limit, since))
-        updated = {request.id: request for request in apply_notifications(requests, events)}
+        found = {request.id: request for request in self._follow(server, running)}
         with self._control.session() as session:
-            for row in session.scalars(select(Snapshot).where(Snapshot.id.in_(updated))):
-                request = updated[row.id]
-                if request.status == REQUESTED and row.id in not_queued:
-                    request = replace(request, status=FAILED, last_notification=Notification("LOST"))
-                _update(row, request)
+            for row in session.scalars(_running(server).where(Snapshot.id.in_(found))):
+                _update(row, found[row.id])
+
+    def _read(self, server: str, *conditions: ColumnElement[bool]) -> list[Snapshot]:
+        """The snapshots in the order of their requests, with what is notified but not stored yet; stores
+        nothing.
+
+        The conditions must not leave out running ones.
+        """
+        chosen = select(Snapshot).where(Snapshot.server == server, *conditions).order_by(Snapshot.id)
+        with self._control.session() as session:
+            rows = list(session.scalars(chosen))
+        by_id = {row.id: row for row in rows}
+        for request in self._follow(server, [row for row in rows if row.status == REQUESTED]):
+            _update(by_id[request.id], request)
+        return rows
+
+    def _follow(self, server: str, running: Sequence[Snapshot]) -> list[SnapshotRequest]:
+        """The requests of these running snapshots after their notifications."""
+        if not running:
+            return []
+        old = [row for row in running if utc_now() - row.requested_at > LOST_AFTER]
+        not_queued = self._not_queued(server, old)
+        requests = [_request(row) for row in running]
+        since = min(request.after for request in requests)
+        events = list(read_notifications(self._endpoints, server, READ_SECONDS, since))
+        return [
+            _lost(request) if request.status == REQUESTED and request.id in not_queued else request
+            for request in apply_notifications(requests, events)
+        ]
 
     def _not_queued(self, server: str, old: Sequence[Snapshot]) -> set[int]:
         """The ids of those that are not queued in the connector's offsets: lost, or just ended.
@@ -271,5 +282,10 @@ def _progress(row: Snapshot) -> SnapshotProgress:
     )
 
 
-def _snapshots_of(server: str) -> Select[Snapshot]:
-    return select(Snapshot).where(Snapshot.server == server)
+def _lost(request: SnapshotRequest) -> SnapshotRequest:
+    return replace(request, status=FAILED, last_notification=Notification("LOST"))
+
+
+def _running(server: str) -> Select[Snapshot]:
+    chosen = select(Snapshot).where(Snapshot.server == server, Snapshot.status == REQUESTED)
+    return chosen.order_by(Snapshot.id)

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table as Shown
 
-from connectors.planner import ConnectPlanner
+from connectors.capture_service import CaptureService
 from consumers import freshness
 from core.control import ControlDatabase
 from core.errors import TransientError
@@ -246,7 +246,7 @@ def _table(
 def _wait_snapshots(context: Context, catalog: Catalog) -> None:
     """Waits for the snapshots of rows from before the connector, which may take longer than the traffic."""
     control = ControlDatabase(context.endpoints.mysql[0], context.settings.control_database)
-    waiting = ConnectPlanner(context.endpoints, catalog, control).wait_snapshots(limit=120)
+    waiting = CaptureService(context.endpoints, catalog, control).wait_snapshots(limit=120)
     control.close()
     if waiting:
         raise TransientError(

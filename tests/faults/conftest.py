@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.planner import ConnectPlanner
+from connectors.capture_service import CaptureService
 from simulator.source import create_source
 from switchboard import stack as local_stack
 from tests.conftest import empty_stack
@@ -22,7 +22,7 @@ def faulty(worker_home: Path) -> Iterator[Pipeline]:
     create_source(endpoints.mysql[0], SHARDS, "metadata")
     pipeline = make_pipeline(worker_home, endpoints)
     pipeline.apply()
-    assert ConnectPlanner(endpoints, pipeline.catalog, pipeline.control).wait_snapshots(limit=120) == []
+    assert CaptureService(endpoints, pipeline.catalog, pipeline.control).wait_snapshots(limit=120) == []
     yield pipeline
     changing = [
         str(name)

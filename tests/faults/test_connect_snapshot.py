@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from connectors.planner import ConnectPlanner
+from connectors.capture_service import CaptureService
 from connectors.snapshot_tracker import COMPLETED, SnapshotProgress, SnapshotTracker
 from connectors.snapshots import pause_snapshots, resume_snapshots
 from switchboard import stack as local_stack
@@ -38,7 +38,7 @@ def changing(faulty: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Chan
 def loaded(changing: Changing) -> None:
     pipeline = changing.pipeline
     assert (
-        ConnectPlanner(pipeline.endpoints, pipeline.catalog, pipeline.control).wait_snapshots(limit=180) == []
+        CaptureService(pipeline.endpoints, pipeline.catalog, pipeline.control).wait_snapshots(limit=180) == []
     )
 
 

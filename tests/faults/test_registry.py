@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from connectors.planner import ConnectPlanner
+from connectors.capture_service import CaptureService
 from core.clients.kafka import admin
 from schemas.render.connect import connector_name
 from switchboard import stack as local_stack
@@ -63,7 +63,7 @@ def test_a_schema_not_met_before_waits_for_it(changing: Changing) -> None:
     pipeline = changing.pipeline
     changing.sql(f"ALTER TABLE {table} ADD COLUMN late INT")
     changing.sql(f"INSERT INTO {table} (id, late) VALUES (9001, 1)")
-    ConnectPlanner(pipeline.endpoints, pipeline.catalog, pipeline.control).wait_until_caught_up(
+    CaptureService(pipeline.endpoints, pipeline.catalog, pipeline.control).wait_until_caught_up(
         pipeline.endpoints.mysql[0]
     )
     with ExitStack() as stack:
@@ -99,7 +99,7 @@ def test_a_registry_that_stays_empty_is_recovered_from_table_by_table(changing: 
         pipeline.apply()
         pipeline.heal()
         assert (
-            ConnectPlanner(pipeline.endpoints, pipeline.catalog, pipeline.control).wait_snapshots(limit=120)
+            CaptureService(pipeline.endpoints, pipeline.catalog, pipeline.control).wait_snapshots(limit=120)
             == []
         )
         repaired = pipeline.command("verify", table, "--repair")

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from confluent_kafka import TopicPartition
 
-from connectors.planner import ConnectPlanner
+from connectors.capture_service import CaptureService
 from consumers.freshness import waiting
 from consumers.replay import replay
 from core.clients.kafka import admin
@@ -42,7 +42,7 @@ def changing(faulty: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Chan
 
 def loaded(pipeline: Pipeline) -> None:
     assert (
-        ConnectPlanner(pipeline.endpoints, pipeline.catalog, pipeline.control).wait_snapshots(limit=120) == []
+        CaptureService(pipeline.endpoints, pipeline.catalog, pipeline.control).wait_snapshots(limit=120) == []
     )
 
 
@@ -54,9 +54,9 @@ def test_a_column_added_with_a_default_requires_a_snapshot(changing: Changing) -
     changing.declare(table, ID, M, N, 'required(4, "extra", t.Int(32), p.PUBLIC)')
     plan = changing.pipeline.command("plan").stdout
     assert "column 'extra' has values that were not captured as events" in plan
-    assert [state.state for state in changing.states(table)] == [NEEDS_SNAPSHOT]
     with changing.pipeline.lander():
         changing.pipeline.apply()
+        assert [state.state for state in changing.states(table)] == [NEEDS_SNAPSHOT]
         loaded(changing.pipeline)
         assert changing.equal(table)
     assert changing.states(table) == []
@@ -248,7 +248,7 @@ def test_records_that_expired_before_they_landed_require_a_snapshot(changing: Ch
     changing.sql(f"INSERT INTO {table} VALUES {', '.join(f'({number}, 1, 1)' for number in range(10, 50))}")
     changing.sql(f"UPDATE {table} SET m = 7 WHERE id = 1")
     changing.sql(f"DELETE FROM {table} WHERE id = 2")
-    ConnectPlanner(pipeline.endpoints, pipeline.catalog, pipeline.control).wait_until_caught_up(
+    CaptureService(pipeline.endpoints, pipeline.catalog, pipeline.control).wait_until_caught_up(
         pipeline.endpoints.mysql[0]
     )
     gone = [TopicPartition(topic, number, -1) for number in range(pipeline.settings.topics.partitions)]

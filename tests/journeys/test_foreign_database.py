@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.planner import ConnectPlanner
+from connectors.capture_service import CaptureService
 from schemas.catalog import load
 from switchboard import stack as local_stack
 from tests.conftest import empty_stack
@@ -132,7 +132,7 @@ def test_it_is_copied_and_followed_until_the_copies_are_equal(shop: Pipeline) ->
     assert all(application.done[kind] for kind in ("insert", "update", "delete"))
     with shop.lander(), shop.watch():
         catalog = load(str(shop.contracts))
-        assert ConnectPlanner(shop.endpoints, catalog, shop.control).wait_snapshots(limit=120) == []
+        assert CaptureService(shop.endpoints, catalog, shop.control).wait_snapshots(limit=120) == []
         run(shop, "dlq", "replay")
         verified = run(shop, "verify")
     assert "equal" in verified

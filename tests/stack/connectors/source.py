@@ -13,6 +13,7 @@ from typing import Any
 import fastavro
 from confluent_kafka import KafkaError, Message, TopicPartition
 
+from connectors.capture_service import CaptureService
 from connectors.planner import ConnectPlanner
 from connectors.rest import KafkaConnect
 from consumers.topic_planner import TopicPlanner
@@ -103,7 +104,7 @@ class Source:
         planning.apply(self.targets(*tables), frozenset(), lambda step: None)
 
     def loaded(self, *tables: Table, within: float = 60) -> None:
-        assert ConnectPlanner(self.endpoints, Catalog(tables), self.control).wait_snapshots(within) == []
+        assert CaptureService(self.endpoints, Catalog(tables), self.control).wait_snapshots(within) == []
 
     def records(self, topic: str) -> list[Record]:
         """Everything committed, each partition in its order; of what was read before only the end is asked

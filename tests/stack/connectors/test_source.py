@@ -11,14 +11,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from sqlalchemy import select
 
+from connectors.capture_service import CaptureService
 from connectors.snapshot_tracker import COMPLETED, REQUESTED, STOPPED, SnapshotTracker
 from connectors.snapshots import pause_snapshots, read_notifications, resume_snapshots, stop_snapshots
 from core.clients import mysql
-from core.control.models import Snapshot, utc_now
+from core.control import ControlDatabase
+from core.control.models import Base, Snapshot, utc_now
 from core.settings import Endpoints, MySqlServer
 from schemas import privacy as p
 from schemas import types as t
+from schemas.catalog import Catalog
 from schemas.render.connect import connector_name
 from schemas.table import Latest, Metadata, Shards, Table, immutable, required
 from tests.pipeline import eventually
@@ -292,3 +296,27 @@ def test_a_lost_signal_is_sent_again_by_who_waits_for_it(source: Source) -> None
     source.loaded(THINGS, KINDS, CODES, LATER)
     assert SnapshotTracker(source.endpoints, source.control).latest(NAME)["ct_2.ct_later"].status == COMPLETED
     assert source.ops("cdc.ct_later", "ct_2")["r"] > before
+
+
+def test_a_plan_shows_what_ddl_invalidated_and_stores_nothing(source: Source) -> None:
+    tracker = SnapshotTracker(source.endpoints, source.control)
+    tracker.request(NAME, ["ct_2.ct_later"])
+    source.sql("ct_1", "ALTER TABLE ct_later ADD COLUMN extra INT NOT NULL DEFAULT 7")
+    eventually(lambda: tracker.pending(NAME) == [])
+    before = stored(source.control)
+    (step,) = eventually(lambda: source.plan(THINGS, KINDS, CODES, LATER))
+    assert "column 'extra' has values that were not captured as events" in step.diff[0]
+    assert stored(source.control) == before
+    CaptureService(source.endpoints, Catalog((LATER,)), source.control).record()
+    after = stored(source.control)
+    changed = {name for name, rows in after.items() if rows != before[name]}
+    assert changed == {"snapshots", "schema_change_cursors", "table_states"}
+
+
+def stored(control: ControlDatabase) -> dict[str, list[tuple[object, ...]]]:
+    """The rows of every table of the control database."""
+    with control.session() as session:
+        return {
+            name: [tuple(row) for row in session.execute(select(table))]
+            for name, table in Base.metadata.tables.items()
+        }

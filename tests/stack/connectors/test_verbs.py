@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from connectors.auto_remediation import BinlogRetentionMonitor
 from connectors.binlog import end
-from connectors.planner import ConnectPlanner
+from connectors.capture_service import CaptureService
 from core.control.models import ApplyRun
 from core.control.table_health import NEEDS_SNAPSHOT, NEEDS_VERIFICATION, TableCondition, conditions
 from core.settings import Endpoints, Settings
@@ -148,7 +148,7 @@ def purge(operator: Operator) -> None:
     """All of the binlog but its newest file goes; the run's own connector has read it."""
     source, main = operator.source, operator.stack.mysql[0]
     if connector_name(main.name) in source.connect.names():
-        ConnectPlanner(operator.stack, load("tests/contracts"), source.control).wait_until_caught_up(main)
+        CaptureService(operator.stack, load("tests/contracts"), source.control).wait_until_caught_up(main)
     source.sql("mysql", "FLUSH BINARY LOGS")
     source.sql("mysql", f"PURGE BINARY LOGS TO '{end(main).file}'")
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from connectors.planner import ConnectPlanner
+from connectors.capture_service import CaptureService
 from tests.conftest import Space
 from tests.pipeline import Pipeline, eventually, make_pipeline
 from tests.stack.conftest import Servers, logs_only
@@ -30,7 +30,7 @@ def test_rows_from_before_and_after_land_and_are_equal(elsewhere: Pipeline, spac
     with elsewhere.lander(), elsewhere.watch():
         elsewhere.sql(LOW, 2, database=shard)
         assert (
-            ConnectPlanner(elsewhere.endpoints, elsewhere.catalog, elsewhere.control).wait_snapshots(
+            CaptureService(elsewhere.endpoints, elsewhere.catalog, elsewhere.control).wait_snapshots(
                 limit=120
             )
             == []

@@ -28,7 +28,7 @@ def statement(ddl: str, kind: str, *columns: Item, table: str = "calls", previou
 
 
 def states(*records: Item) -> list[tuple[str, str | None]]:
-    return [(change.table, change.state) for change in changes(iter(enumerate(records)))]
+    return [(change.table, change.state) for change in changes(iter(enumerate(records)), {})]
 
 
 CREATED = statement(
