@@ -41,7 +41,7 @@ class Lags:
 
 def _land(endpoints: Endpoints, settings: Settings, stop: Any) -> None:
     catalog = load_catalog(settings.contracts).captured
-    control = ControlDatabase(endpoints.mysql[0], settings.control_database)
+    control = ControlDatabase(endpoints.control_server, settings.control_database)
     Lander(
         endpoints,
         settings.landing,

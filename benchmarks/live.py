@@ -13,11 +13,11 @@ from benchmarks import fan_out, frames, pixels, queries, replay, state
 from benchmarks.serving import command, streamer, token
 from core.errors import MisconfiguredError
 from core.settings import Context
-from flink_jobs.cli import make_submitter
+from flink_jobs.composition import make_submitter
 from flink_jobs.jobs import JOBS
 from schemas.catalog import load as load_catalog
 from streamer.analytics import SCOPE
-from streamer.cli import resolve_settings
+from streamer.local_secret import resolve_settings
 from switchboard import stack
 
 STREAMS = 1000

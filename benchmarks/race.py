@@ -59,7 +59,7 @@ class Race:
     def __init__(self, endpoints: Endpoints, control_name: str, clickhouse_pid: int, rows: int) -> None:
         self._endpoints = endpoints
         self._control_name = control_name
-        self._control = ControlDatabase(endpoints.mysql[0], control_name)
+        self._control = ControlDatabase(endpoints.control_server, control_name)
         self._control.migrate()
         self._server = psutil.Process(clickhouse_pid)
         self._rows = rows

@@ -7,12 +7,9 @@ from dataclasses import dataclass
 
 import psutil
 
-from core.control import ControlDatabase
 from core.settings import Context
-from flink_jobs import client
-from flink_jobs.backfill import Backfills
+from flink_jobs.composition import make_backfills
 from flink_jobs.jobs import Job
-from schemas.catalog import load as load_catalog
 
 LIMIT_SECONDS = 900.0
 
@@ -30,10 +27,7 @@ class Replay:
 
 def measure(context: Context, taskmanager: int, job: Job) -> Replay:
     """A lander has to run. What it makes is dropped again."""
-    control = ControlDatabase(context.endpoints.mysql[0], context.settings.control_database)
-    contracts = load_catalog(context.settings.contracts)
-    flink = client.load(context.settings.home, context.endpoints.flink, context.settings.flink)
-    created = Backfills(context.endpoints, context.settings, contracts, control, flink)
+    created = make_backfills(context)
     process, marks = psutil.Process(taskmanager), dict[str, tuple[float, float]]()
     records = 0
 
@@ -53,4 +47,3 @@ def measure(context: Context, taskmanager: int, job: Job) -> Replay:
         return Replay(job.name, records, seconds, records / seconds, records / max(used - cpu, 1e-3))
     finally:
         created.drop(job)
-        control.close()

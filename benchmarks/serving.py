@@ -16,7 +16,7 @@ from pathlib import Path
 from core.errors import TransientError
 from core.settings import Settings
 from streamer.auth import mint
-from streamer.cli import resolve_settings
+from streamer.local_secret import resolve_settings
 
 START_SECONDS = 60.0
 

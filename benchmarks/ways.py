@@ -40,7 +40,7 @@ def land(endpoints: Endpoints, control_name: str, table: Table, ready: Flag, sto
 
     Runs in a process of its own; puts what it used into `used`.
     """
-    control = ControlDatabase(endpoints.mysql[0], control_name)
+    control = ControlDatabase(endpoints.control_server, control_name)
     settings = LandingSettings(group=f"bench_{uuid.uuid4().hex}")
     ready.set()
     Lander(endpoints, settings, Catalog((table,)), control, lambda *_: None, stop.is_set).run()

@@ -22,10 +22,10 @@ from connectors.snapshots_cli import snapshots, tracker_of
 from connectors.supervisor import ConnectorSupervisor, poll_until_stopped
 from core import logging, metrics
 from core.clients import mysql
-from core.control import ControlDatabase
+from core.command import context_of
+from core.control import open_control
 from core.control.quarantine_store import list_quarantined
 from core.errors import MisconfiguredError
-from core.settings import Context
 from core.shutdown import stop_on_signal
 from schemas.catalog import load as load_catalog
 from schemas.render.connect import connector_name
@@ -47,14 +47,7 @@ FORWARDED_VERBS = {
 
 
 def _connect(ctx: typer.Context) -> KafkaConnect:
-    context: Context = ctx.obj
-    return KafkaConnect(context.endpoints.connect)
-
-
-def _control(context: Context) -> ControlDatabase:
-    control = ControlDatabase(context.endpoints.mysql[0], context.settings.control_database)
-    control.migrate()
-    return control
+    return KafkaConnect(context_of(ctx).endpoints.connect)
 
 
 def _forwarding(verb: str) -> Callable[[typer.Context, str], None]:
@@ -131,7 +124,7 @@ def logs(
     ] = None,
 ) -> None:
     """Print the end of Connect's log, of one connector or all; or set Connect's log level."""
-    context: Context = ctx.obj
+    context = context_of(ctx)
     if level is not None:
         for logger in LOGGERS:
             _connect(ctx).set_level(logger, level.upper())
@@ -167,8 +160,10 @@ def reset_offsets(
             f"resetting the offsets of {name} loses its position in the binlog",
             "add --yes; every table is re-snapshotted then",
         )
-    context: Context = ctx.obj
-    service = CaptureService(context.endpoints, load_catalog(context.settings.contracts), _control(context))
+    context = context_of(ctx)
+    service = CaptureService(
+        context.endpoints, load_catalog(context.settings.contracts), open_control(context)
+    )
     reason = f"the offsets of {name} were reset: changes and deletes of that time are missing"
     servers = [server for server in context.endpoints.mysql if connector_name(server.name) == name]
     for server in servers:
@@ -190,9 +185,9 @@ def snapshot(
     where: Annotated[str | None, typer.Option(help="SQL condition; only these rows.")] = None,
 ) -> None:
     """Request a snapshot of a table on every shard that is not quarantined, beside the stream."""
-    context: Context = ctx.obj
+    context = context_of(ctx)
     chosen = load_catalog(context.settings.contracts).captured[table]
-    absent = {(item.server, item.database) for item in list_quarantined(_control(context))}
+    absent = {(item.server, item.database) for item in list_quarantined(open_control(context))}
     for server in context.endpoints.mysql:
         present = [
             name
@@ -218,8 +213,8 @@ def quarantine(
 ) -> None:
     """Quarantine a failing shard so that the others continue; list quarantined shards; release a repaired
     one."""
-    context: Context = ctx.obj
-    control = _control(context)
+    context = context_of(ctx)
+    control = open_control(context)
     if server is None or database is None:
         for item in list_quarantined(control):
             by = " automatically" if item.automatic else ""
@@ -252,12 +247,12 @@ def watch(
     """Supervise connectors until SIGTERM or Ctrl-C: restart failed tasks, abort hanging transactions,
     quarantine a failing shard, mark tables that DDL invalidates, request lost snapshots again, alert on
     binlog retention."""
-    context: Context = ctx.obj
+    context = context_of(ctx)
     logging.configure()
     stop = stop_on_signal()
     logging.get("connectors").info("metrics", port=metrics.serve(metrics_port))
     chosen, connect = context.settings.connectors, _connect(ctx)
-    catalog, control = load_catalog(context.settings.contracts), _control(context)
+    catalog, control = load_catalog(context.settings.contracts), open_control(context)
     supervisor = ConnectorSupervisor(
         connect, QuarantinePolicy(context.endpoints, catalog, control, chosen.quarantine_after)
     )
@@ -281,9 +276,9 @@ def preflight(
     seconds: Annotated[float, typer.Option(help="Maximum search time for zero dates per server.")] = 30,
 ) -> None:
     """Check the MySQL servers for settings and tables that prevent or lose changes, and print remedies."""
-    context: Context = ctx.obj
+    context = context_of(ctx)
     converter = context.endpoints.connect.value_converter
-    absent = {(item.server, item.database) for item in list_quarantined(_control(context))}
+    absent = {(item.server, item.database) for item in list_quarantined(open_control(context))}
     findings = inspect(
         context.endpoints.mysql, load_catalog(context.settings.contracts).captured, absent, converter, seconds
     )

@@ -15,7 +15,8 @@ from rich.table import Table as Grid
 
 from connectors.snapshot_tracker import REQUESTED, SnapshotProgress, SnapshotTracker
 from connectors.snapshots import pause_snapshots, resume_snapshots, stop_snapshots
-from core.control import ControlDatabase
+from core.command import context_of
+from core.control import open_control
 from core.errors import MisconfiguredError
 from core.settings import Context, MySqlServer
 
@@ -28,9 +29,7 @@ Server = Annotated[str | None, typer.Option(help="Only this MySQL server.")]
 
 
 def tracker_of(context: Context) -> SnapshotTracker:
-    control = ControlDatabase(context.endpoints.mysql[0], context.settings.control_database)
-    control.migrate()
-    return SnapshotTracker(context.endpoints, control)
+    return SnapshotTracker(context.endpoints, open_control(context))
 
 
 @snapshots.callback()
@@ -41,7 +40,7 @@ def show(ctx: typer.Context) -> None:
     """
     if ctx.invoked_subcommand is not None:
         return
-    context: Context = ctx.obj
+    context = context_of(ctx)
     tracker, console = tracker_of(context), Console()
     history = _history(context, tracker)
     if not console.is_terminal or not _any_running(history):
@@ -94,16 +93,18 @@ def _bar(snapshot: SnapshotProgress) -> ProgressBar | None:
 @snapshots.command()
 def pause(ctx: typer.Context, server: Server = None) -> None:
     """Pause reading chunks; the stream continues. A restart of the connector may end the pause."""
-    for chosen in _chosen(ctx.obj, server):
-        pause_snapshots(ctx.obj.endpoints.kafka, chosen.name)
+    context = context_of(ctx)
+    for chosen in _chosen(context, server):
+        pause_snapshots(context.endpoints.kafka, chosen.name)
         print(f"{chosen.name}: pause requested")
 
 
 @snapshots.command()
 def resume(ctx: typer.Context, server: Server = None) -> None:
     """Resume paused snapshots."""
-    for chosen in _chosen(ctx.obj, server):
-        resume_snapshots(ctx.obj.endpoints.kafka, chosen.name)
+    context = context_of(ctx)
+    for chosen in _chosen(context, server):
+        resume_snapshots(context.endpoints.kafka, chosen.name)
         print(f"{chosen.name}: resume requested")
 
 
@@ -114,8 +115,9 @@ def stop(
     server: Server = None,
 ) -> None:
     """Remove snapshots from the queue. The next `switchboard apply` requests them again."""
-    for chosen in _chosen(ctx.obj, server):
-        stop_snapshots(ctx.obj.endpoints.kafka, chosen.name, collection or ())
+    context = context_of(ctx)
+    for chosen in _chosen(context, server):
+        stop_snapshots(context.endpoints.kafka, chosen.name, collection or ())
         print(
             f"{chosen.name}: stop requested for {', '.join(collection) if collection else 'every snapshot'}"
         )

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import threading
 from typing import Annotated
 
 import typer
 
+from consumers.composition import make_lander
 from consumers.contracts import Contracts
 from consumers.dead_letters import ForeignRecord, entries, read
-from consumers.lander import Lander
-from consumers.planner import ClickHousePlanner
 from consumers.replay import replay
 from core import logging, metrics
-from core.control import ControlDatabase
+from core.command import context_of
+from core.control import open_control
 from core.errors import MisconfiguredError
-from core.settings import Context
 from core.shutdown import stop_on_signal
 
 dlq = typer.Typer(
@@ -26,18 +24,6 @@ dlq = typer.Typer(
     no_args_is_help=True,
 )
 Topic = Annotated[str | None, typer.Option(help="Only this change topic.")]
-
-
-def make_lander(ctx: Context, stop: threading.Event) -> Lander:
-    """Returns a lander for the current contracts, with every generation of computed tables; it ends once
-    `stop` is set."""
-    endpoints, settings = ctx.endpoints, ctx.settings
-    control = ControlDatabase(endpoints.mysql[0], settings.control_database)
-    control.migrate()
-    contracts = Contracts(settings.contracts, control)
-    catalog = contracts()
-    prepare = ClickHousePlanner(endpoints, catalog, control).prepare
-    return Lander(endpoints, settings.landing, catalog, control, prepare, stop.is_set, contracts)
 
 
 def land(
@@ -51,7 +37,7 @@ def land(
     logging.configure()
     stop = stop_on_signal()
     logging.get("lander").info("metrics", port=metrics.serve(metrics_port))
-    make_lander(ctx.obj, stop).run()
+    make_lander(context_of(ctx), stop).run()
 
 
 @dlq.command("list")
@@ -62,7 +48,7 @@ def list_letters(
 ) -> None:
     """List the dead letters that have not been replayed, one line each, then their number."""
     waiting = replayed = foreign = 0
-    for letter in entries(ctx.obj.endpoints.kafka, topic):
+    for letter in entries(context_of(ctx).endpoints.kafka, topic):
         if isinstance(letter, ForeignRecord):
             foreign += 1
             print(f"{letter}: not a dead letter of Switchboard")
@@ -84,7 +70,9 @@ def show(
 ) -> None:
     """Show the newest dead letter of one record, with all its fields."""
     found = [
-        letter for letter in read(ctx.obj.endpoints.kafka, record.partition("[")[0]) if str(letter) == record
+        letter
+        for letter in read(context_of(ctx).endpoints.kafka, record.partition("[")[0])
+        if str(letter) == record
     ]
     if not found:
         raise MisconfiguredError(f"no dead letter {record}", "`switchboard dlq list` lists them")
@@ -98,8 +86,8 @@ def replay_letters(
     reason: Annotated[str, typer.Option(help="Only those whose reason contains this text.")] = "",
 ) -> None:
     """Land pending dead letters with their original offsets, so that none replaces a newer row."""
-    context: Context = ctx.obj
-    control = ControlDatabase(context.endpoints.mysql[0], context.settings.control_database)
+    context = context_of(ctx)
+    control = open_control(context)
     catalog = Contracts(context.settings.contracts, control)()
     done, failed = replay(context.endpoints, context.settings.landing, catalog, control, topic, reason)
     print(f"{done} landed, {failed} could not be landed")

@@ -101,7 +101,10 @@ class FlinkEndpoint(Frozen):
 class Endpoints(Frozen):
     """Every server that a process may use. The last three are None unless the stack runs with `up --all`."""
 
-    mysql: tuple[MySqlServer, ...]
+    mysql: tuple[MySqlServer, ...] = Field(min_length=1)
+    """The servers whose tables are captured."""
+    control: MySqlServer | None = None
+    """The server of the control database; None: the first of `mysql`."""
     kafka: KafkaEndpoint
     registry: RegistryEndpoint
     connect: ConnectEndpoint
@@ -109,6 +112,10 @@ class Endpoints(Frozen):
     s3: S3Endpoint | None = None
     lake: LakeEndpoint | None = None
     flink: FlinkEndpoint | None = None
+
+    @property
+    def control_server(self) -> MySqlServer:
+        return self.control or self.mysql[0]
 
     def mysql_named(self, name: str) -> MySqlServer:
         return next(server for server in self.mysql if server.name == name)
@@ -227,7 +234,7 @@ class Settings(Frozen):
 
 @dataclass(frozen=True)
 class Context:
-    """The settings, and the endpoints, which are resolved when first used."""
+    """What a command is run with: the settings, and the endpoints, which are resolved when first used."""
 
     settings: Settings
     resolve_endpoints: Callable[[], Endpoints]

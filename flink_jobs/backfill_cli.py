@@ -10,14 +10,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table as Shown
 
-from core.control import ControlDatabase
+from core.command import context_of
 from core.errors import MisconfiguredError
-from core.settings import Context
-from flink_jobs import client
 from flink_jobs.backfill import Backfills
 from flink_jobs.compare import ALL
+from flink_jobs.composition import make_backfills
 from flink_jobs.jobs import JOBS, job_named
-from schemas.catalog import load as load_catalog
 
 app = typer.Typer(no_args_is_help=True)
 JobName = Annotated[str, typer.Argument(help="The job whose result is recomputed.")]
@@ -25,12 +23,7 @@ console = Console(soft_wrap=True, highlight=False, markup=False)
 
 
 def _backfills(ctx: typer.Context) -> Backfills:
-    context: Context = ctx.obj
-    control = ControlDatabase(context.endpoints.mysql[0], context.settings.control_database)
-    control.migrate()
-    contracts = load_catalog(context.settings.contracts)
-    flink = client.load(context.settings.home, context.endpoints.flink, context.settings.flink)
-    return Backfills(context.endpoints, context.settings, contracts, control, flink)
+    return make_backfills(context_of(ctx))
 
 
 @app.command()

@@ -9,15 +9,13 @@ import typer
 from rich.console import Console
 from rich.table import Table as Shown
 
-from core.control import ControlDatabase
-from core.control.result_versions import active_versions
-from core.settings import Context
-from flink_jobs import client
+from core.command import context_of
+from core.control import open_control
+from flink_jobs.composition import make_submitter
 from flink_jobs.jobs import JOBS, job_named
 from flink_jobs.rest import Flink, JobStatus
-from flink_jobs.submit import Submitter, endpoint_of, outdated, running_job
+from flink_jobs.submit import endpoint_of, outdated, running_job
 from flink_jobs.submit import stop as stop_job
-from schemas.catalog import load as load_catalog
 
 app = typer.Typer(no_args_is_help=True)
 JobName = Annotated[str, typer.Argument(help="The job's name, as `list` shows it.")]
@@ -25,21 +23,7 @@ console = Console(soft_wrap=True, highlight=False, markup=False)
 
 
 def _flink(ctx: typer.Context) -> Flink:
-    return Flink(endpoint_of(ctx.obj))
-
-
-def _control(context: Context) -> ControlDatabase:
-    control = ControlDatabase(context.endpoints.mysql[0], context.settings.control_database)
-    control.migrate()
-    return control
-
-
-def make_submitter(context: Context) -> Submitter:
-    """Returns a submitter of every job, for the active generation of its result."""
-    settings, control = context.settings, _control(context)
-    catalog = load_catalog(settings.contracts).with_generations(active_versions(control))
-    flink = client.load(settings.home, context.endpoints.flink, settings.flink)
-    return Submitter(context.endpoints, catalog, flink, control)
+    return Flink(endpoint_of(context_of(ctx)))
 
 
 @app.command("list")
@@ -80,7 +64,7 @@ def submit(
     """Start the jobs that do not run, each from its newest checkpoint; without one, from the beginning of its
     topics."""
     for name, identity in (
-        make_submitter(ctx.obj)
+        make_submitter(context_of(ctx))
         .submit([job_named(name) for name in jobs] if jobs else JOBS, fresh=fresh)
         .items()
     ):
@@ -106,7 +90,7 @@ def status(ctx: typer.Context, job: JobName) -> None:
         )
     if cause := flink.cause(found.id):
         console.print(f"last failure: {cause}")
-    if recreated := outdated(_control(ctx.obj), found.id):
+    if recreated := outdated(open_control(context_of(ctx)), found.id):
         remedy = f"`switchboard flink cancel {job}`, then `flink submit --fresh {job}`"
         console.print(f"recreated since its submission: {', '.join(recreated)}; run {remedy}")
 
@@ -121,7 +105,7 @@ def savepoint(ctx: typer.Context, job: JobName) -> None:
 @app.command()
 def stop(ctx: typer.Context, job: JobName) -> None:
     """Stop a job with a savepoint, from which `submit` and `restore` continue."""
-    console.print(stop_job(_flink(ctx), _control(ctx.obj), job))
+    console.print(stop_job(_flink(ctx), open_control(context_of(ctx)), job))
 
 
 @app.command()
@@ -143,13 +127,15 @@ def restore(
     ] = False,
 ) -> None:
     """Start a job from a savepoint, if the savepoint is compatible with its SQL."""
-    console.print(f"{job}: {make_submitter(ctx.obj).restore(job_named(job), savepoint, unchecked=unchecked)}")
+    console.print(
+        f"{job}: {make_submitter(context_of(ctx)).restore(job_named(job), savepoint, unchecked=unchecked)}"
+    )
 
 
 @app.command()
 def check_compatibility(ctx: typer.Context, job: JobName) -> None:
     """Check whether the state of a running job is compatible with its current SQL. Exit status 1 if not."""
-    incompatibilities = make_submitter(ctx.obj).incompatibilities(job_named(job))
+    incompatibilities = make_submitter(context_of(ctx)).incompatibilities(job_named(job))
     console.print("\n".join(incompatibilities) or f"the state of {job} is compatible")
     if incompatibilities:
         raise typer.Exit(1)

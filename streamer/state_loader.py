@@ -11,7 +11,7 @@ from typing import TypeVar
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from core import logging
-from core.control import ControlDatabase
+from core.control import open_control
 from core.errors import SwitchboardError, TransientError
 from core.settings import Context
 from schemas.names import topic_of
@@ -34,7 +34,7 @@ class StateLoader:
     def __init__(self, context: Context, tables: Sequence[Table], hub: Hub) -> None:
         self._endpoints = context.endpoints
         self._group = context.settings.landing.group
-        self._control = ControlDatabase(context.endpoints.mysql[0], context.settings.control_database)
+        self._control = open_control(context, migrate=False)
         self._closing = threading.Event()
         self._control_reader = ControlReader(context.endpoints, self._control, self._closing.is_set)
         self._tables = tuple(tables)

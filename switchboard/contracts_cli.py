@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Shown
 
+from core.command import context_of
 from core.errors import ContractError, MisconfiguredError
 from core.settings import Context, MySqlServer
 from schemas.catalog import Catalog, load
@@ -47,7 +48,7 @@ class Keyless(StrEnum):
 @app.command("list")
 def list_contracts(ctx: typer.Context) -> None:
     """List the contracts."""
-    for table in load(ctx.obj.settings.contracts):
+    for table in load(context_of(ctx).settings.contracts):
         print(
             f"{table.name}: {len(table.columns)} columns, key {', '.join(table.key)}, topic {topic_of(table)}"
         )
@@ -60,7 +61,7 @@ def show(
     target: Annotated[Target, typer.Option(help="The server to render for.")] = Target.clickhouse,
 ) -> None:
     """Print what is rendered from one contract."""
-    context: Context = ctx.obj
+    context = context_of(ctx)
     catalog = load(context.settings.contracts)
     print(_rendered(context, catalog, catalog[table], target))
 

@@ -22,7 +22,8 @@ from rich.table import Table as Shown
 
 from connectors.capture_service import CaptureService
 from consumers import freshness
-from core.control import ControlDatabase
+from core.command import context_of
+from core.control import open_control
 from core.errors import TransientError
 from core.settings import Context
 from schemas.catalog import Catalog
@@ -30,7 +31,7 @@ from schemas.catalog import load as load_catalog
 from simulator.source import accounts_of, create_source
 from simulator.traffic import Traffic
 from streamer.auth import mint
-from streamer.cli import resolve_settings
+from streamer.local_secret import resolve_settings
 from switchboard import stack
 from switchboard.plan import plan as planning
 from switchboard.plan.cli import all_planners, show
@@ -54,14 +55,14 @@ def demo(
     rate: Annotated[float, typer.Option(help="Row changes per second.")] = 500,
 ) -> None:
     """Start everything, run contact-centre traffic, show it landing, and verify that the copies are equal."""
-    context: Context = ctx.obj
+    context = context_of(ctx)
     console = Console()
     console.print("[bold]Starting the servers[/bold]")
     stack.up(context.settings.home, Progress(console), SERVICES)
     server = context.endpoints.mysql[0]
     create_source(server, SHARDS, context.settings.metadata_database)
     console.print("[bold]Applying the contracts[/bold]")
-    planning.apply(all_planners(context), frozenset(), show)
+    planning.apply(all_planners(context, open_control(context)), frozenset(), show)
     catalog = load_catalog(context.settings.contracts)
     stop = threading.Event()
     for sign in (signal.SIGTERM, signal.SIGINT):  # before this, Ctrl-C ends the command at once
@@ -245,7 +246,7 @@ def _table(
 
 def _wait_snapshots(context: Context, catalog: Catalog) -> None:
     """Waits for the snapshots of rows from before the connector, which may take longer than the traffic."""
-    control = ControlDatabase(context.endpoints.mysql[0], context.settings.control_database)
+    control = open_control(context, migrate=False)
     waiting = CaptureService(context.endpoints, catalog, control).wait_snapshots(limit=120)
     control.close()
     if waiting:

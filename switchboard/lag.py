@@ -11,7 +11,8 @@ from rich.table import Table as Shown
 from connectors.binlog import unread_since
 from connectors.rest import KafkaConnect
 from consumers import freshness
-from core.control import ControlDatabase
+from core.command import context_of
+from core.control import open_control
 from core.control.result_versions import active_versions
 from core.control.table_health import REMEDIES, conditions
 from core.settings import Context, MySqlServer
@@ -25,10 +26,9 @@ def lag(
 ) -> None:
     """Show the connectors' lag, the landing backlog, the time from commit to query, and tables that need a
     snapshot or a verification."""
-    context: Context = ctx.obj
+    context = context_of(ctx)
     console = Console(soft_wrap=True)
-    control = ControlDatabase(context.endpoints.mysql[0], context.settings.control_database)
-    control.migrate()
+    control = open_control(context)
     console.print(
         _tables(
             context,

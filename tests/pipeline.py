@@ -197,6 +197,6 @@ def end(process: Process) -> int:
 
 def make_pipeline(home: Path, endpoints: Endpoints) -> Pipeline:
     settings = Settings(home=home, contracts=str(CONTRACTS))
-    control = ControlDatabase(endpoints.mysql[0], settings.control_database)
+    control = ControlDatabase(endpoints.control_server, settings.control_database)
     control.migrate()
     return Pipeline(home, endpoints, settings, load(str(CONTRACTS)), control)

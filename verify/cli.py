@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table as Grid
 
+from connectors.snapshot_tracker import SnapshotTracker
+from core.command import context_of
+from core.control import ControlDatabase, open_control
+from core.control.models import utc_now
+from core.errors import SwitchboardError
 from core.settings import Context
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from core.control import ControlDatabase
-    from schemas.catalog import Catalog
-    from schemas.table import Table
-    from verify.results import TableResult
+from schemas.catalog import Catalog, load
+from schemas.table import Table
+from verify import engine
+from verify.repair_loop import repair_until_equal
+from verify.results import EXIT_STATUS, TableResult, worst
+from verify.run_history import record
 
 app = typer.Typer()
 MAX_SHOWN_ROWS = 20
@@ -46,19 +53,10 @@ def verify(
 
     Exit status: 0 equal, 1 different, 2 inconclusive (rows kept changing, or the pipeline did not catch up).
     """
-    from rich.console import Console
-
-    from core.control import ControlDatabase
-    from core.control.models import utc_now
-    from schemas.catalog import load
-    from verify.results import EXIT_STATUS, worst
-    from verify.run_history import record
-
-    context: Context = ctx.obj
+    context = context_of(ctx)
     catalog = load(context.settings.contracts).captured
     console = Console(stderr=True)
-    control = ControlDatabase(context.endpoints.mysql[0], context.settings.control_database)
-    control.migrate()
+    control = open_control(context)
     started = utc_now()
     results = _compare(context, catalog.select(tables or ()), console, quiet=as_json)
     if repair:
@@ -78,10 +76,6 @@ def verify(
 def _compare(
     context: Context, tables: tuple[Table, ...], console: Console, *, quiet: bool
 ) -> tuple[TableResult, ...]:
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    from verify import engine
-
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(pulse_style="cyan"),
@@ -115,10 +109,6 @@ def _repair(
 
     Reports a shard that it cannot repair.
     """
-    from connectors.snapshot_tracker import SnapshotTracker
-    from core.errors import SwitchboardError
-    from verify.repair_loop import repair_until_equal
-
     tracker, group = SnapshotTracker(context.endpoints, control), context.settings.landing.group
     after = []
     for result in results:
@@ -136,10 +126,6 @@ def _repair(
 
 
 def _print(results: tuple[TableResult, ...], show: int) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table as Grid
-
     grid = Grid("table", "shard", "answer", "rows in MySQL", "rows in ClickHouse", "chunks", "reason")
     for result in results:
         answer = f"[{COLOURS[result.answer]}]{result.answer}[/]"

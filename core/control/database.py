@@ -14,13 +14,24 @@ from sqlalchemy.orm import Session
 
 from core.clients import mysql
 from core.errors import TransientError
-from core.settings import MySqlServer
+from core.settings import Context, MySqlServer
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 NEWEST = max(file.name[:4] for file in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 """A revision has the first four characters of its file name."""
 LOCK_SECONDS = 120
 """How long a command waits for a lock that another holds."""
+
+
+def open_control(context: Context, *, migrate: bool = True) -> ControlDatabase:
+    """Returns the control database that the settings name, migrated: see `ControlDatabase.migrate`.
+
+    Without `migrate`, it does not block, and the server may be unavailable.
+    """
+    control = ControlDatabase(context.endpoints.control_server, context.settings.control_database)
+    if migrate:
+        control.migrate()
+    return control
 
 
 class ControlDatabase:

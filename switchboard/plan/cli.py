@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from core.control import ControlDatabase
+from core.command import context_of
+from core.control import ControlDatabase, open_control
 from core.control.models import ApplyRun
 from core.control.result_versions import active_versions
 from core.control.runs import recorded
@@ -24,26 +25,17 @@ MARKS = {
 }
 
 
-def all_planners(ctx: Context) -> list[planning.Planner]:
-    """Returns all planners, after it has migrated the control database."""
-    return _planners(ctx, _control(ctx))
-
-
-def _control(ctx: Context) -> ControlDatabase:
-    control = ControlDatabase(ctx.endpoints.mysql[0], ctx.settings.control_database)
-    control.migrate()
-    return control
-
-
-def _planners(ctx: Context, control: ControlDatabase) -> list[planning.Planner]:
-    catalog = load_catalog(ctx.settings.contracts).with_generations(active_versions(control))
-    return planning.make_planners(ctx.endpoints, ctx.settings, catalog, control)
+def all_planners(context: Context, control: ControlDatabase) -> list[planning.Planner]:
+    """Returns the planners of the settings' contracts. Blocks for the control database."""
+    catalog = load_catalog(context.settings.contracts).with_generations(active_versions(control))
+    return planning.make_planners(context.endpoints, context.settings, catalog, control)
 
 
 def plan(ctx: typer.Context) -> None:
     """Show the changes that the contracts require in topics, ClickHouse and Connect, and apply none of
     them."""
-    steps = planning.plan(all_planners(ctx.obj))
+    context = context_of(ctx)
+    steps = planning.plan(all_planners(context, open_control(context)))
     for step in steps:
         show(step)
     Console().print(
@@ -56,15 +48,16 @@ def apply(
     allow: Annotated[list[str] | None, typer.Option(help="Allow this step to lose data.")] = None,
 ) -> None:
     """Apply the plan to topics, ClickHouse and Connect. Idempotent."""
-    control = _control(ctx.obj)
-    record = ApplyRun(contracts=ctx.obj.settings.contracts, allowed=allow or [], steps=[])
+    context = context_of(ctx)
+    control = open_control(context)
+    record = ApplyRun(contracts=context.settings.contracts, allowed=allow or [], steps=[])
     with recorded(control, record) as run:
 
         def report(step: Step) -> None:
             show(step)
             run.steps.append(f"{step.approval_token} {step.action}")
 
-        count = planning.apply(_planners(ctx.obj, control), frozenset(allow or ()), report)
+        count = planning.apply(all_planners(context, control), frozenset(allow or ()), report)
     Console().print("nothing to do" if not count else f"{count} steps done")
 
 

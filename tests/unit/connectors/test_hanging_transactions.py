@@ -7,7 +7,7 @@ from connectors import hanging_transactions
 from connectors.hanging_transactions import HangingTransactionMonitor, OpenTransactions
 from core.errors import TransientError
 from schemas.catalog import Catalog
-from tests.unit.flink_jobs.test_rest import ENDPOINTS
+from tests.nowhere import ENDPOINTS
 
 PARTITION = ("cdc.calls", 0)
 OTHER = ("cdc.calls", 1)

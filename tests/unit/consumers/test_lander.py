@@ -18,8 +18,8 @@ from core import metrics
 from core.errors import StoppedError, TransientError
 from core.settings import Endpoints
 from schemas.catalog import Catalog
+from tests.nowhere import ENDPOINTS
 from tests.unit.consumers.fakes import AWAY, Bench, make_bench, table
-from tests.unit.flink_jobs.test_rest import ENDPOINTS
 
 A, B = ("cdc.a", 0), ("cdc.b", 0)
 

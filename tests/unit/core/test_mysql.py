@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from pydantic import SecretStr
 from pymysql.err import InterfaceError, MySQLError, OperationalError, ProgrammingError
 from sqlalchemy.exc import OperationalError as Wrapped
 
 from core.clients import mysql
-from core.control import ControlDatabase
+from core.control import ControlDatabase, open_control
 from core.errors import MisconfiguredError, TransientError
-from core.settings import MySqlServer
+from core.settings import Context, Settings
+from tests.nowhere import ENDPOINTS, SERVER
 
-SERVER = MySqlServer(name="main", host="db", port=1, user="u", password=SecretStr("never"))
 GONE = OperationalError(2013, "Lost connection to MySQL server during query")
 
 
@@ -65,6 +64,14 @@ def test_a_server_that_goes_away_in_the_middle_of_a_query_is_transient(
     monkeypatch.setattr(mysql, "connect", lambda *_: Connection(OperationalError(1054, "Unknown column")))
     with pytest.raises(OperationalError):
         mysql.rows(SERVER, "SELECT x")
+
+
+def test_the_control_database_is_on_the_first_server_unless_another_is_named() -> None:
+    elsewhere = SERVER.model_copy(update={"name": "elsewhere", "host": "127.0.0.1"})
+    assert ENDPOINTS.control_server == SERVER
+    servers = ENDPOINTS.model_copy(update={"control": elsewhere})
+    with pytest.raises(TransientError, match=r"'elsewhere' at 127\.0\.0\.1:1"):
+        open_control(Context(Settings(), lambda: servers))
 
 
 def test_a_control_database_that_goes_away_in_a_session_is_transient() -> None:

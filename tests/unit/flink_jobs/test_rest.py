@@ -3,26 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from pydantic import SecretStr
 
 from core.errors import TransientError
-from core.settings import (
-    ClickHouseEndpoint,
-    ConnectEndpoint,
-    Endpoints,
-    FlinkEndpoint,
-    KafkaEndpoint,
-    RegistryEndpoint,
-)
+from core.settings import FlinkEndpoint
 from flink_jobs.rest import Flink, _location
-
-ENDPOINTS = Endpoints(
-    mysql=(),
-    kafka=KafkaEndpoint(bootstrap="kafka:9092"),
-    registry=RegistryEndpoint(url="http://registry"),
-    connect=ConnectEndpoint(url="http://connect"),
-    clickhouse=ClickHouseEndpoint(host="ch", http_port=1, tcp_port=2, user="u", password=SecretStr("x")),
-)
 
 
 def test_a_savepoint_that_is_completed_with_a_cause_has_failed() -> None:

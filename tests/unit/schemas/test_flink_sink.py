@@ -21,7 +21,7 @@ from schemas.render.flink import newest_view
 from schemas.render.flink_sink import create_sink, insert_into
 from schemas.render.landing import tombstone_query
 from schemas.table import Append, ClickHouse, Computed, Table, immutable, required
-from tests.unit.flink_jobs.test_rest import ENDPOINTS
+from tests.nowhere import ENDPOINTS
 
 GOLDEN = Path(__file__).parent / "golden"
 CATALOG = load("schemas.contracts")

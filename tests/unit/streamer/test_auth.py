@@ -17,7 +17,7 @@ from core.errors import MisconfiguredError
 from core.settings import Settings, StreamerSettings
 from streamer.auth import Authenticator, Caller, mint
 from streamer.calls import admitted
-from streamer.cli import resolve_settings
+from streamer.local_secret import resolve_settings
 from streamer.rpc_errors import RpcError
 
 SECRET = "a secret that is long enough for HS256 to like it"

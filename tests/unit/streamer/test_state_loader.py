@@ -20,6 +20,7 @@ from streamer.control_reader import ActiveTables, BoundTopic
 from streamer.hub import Hub
 from streamer.state import Change, Sources, State
 from streamer.state_loader import StateLoader
+from tests.nowhere import ENDPOINTS
 from tests.unit.streamer.test_hub import ALL, Client, agent, taken
 
 Changes = list[Change]
@@ -78,19 +79,14 @@ def landed(monkeypatch: pytest.MonkeyPatch) -> Changes:
     TopicReader.log, TopicReader.created = [], []
     monkeypatch.setattr(module, "TopicReader", TopicReader)
     monkeypatch.setattr(module, "ControlReader", ControlReader)
-    monkeypatch.setattr(module, "ControlDatabase", lambda *_: None)
+    monkeypatch.setattr(module, "open_control", lambda *_, **__: None)
     monkeypatch.setattr(snapshot, "changes", lambda *_: iter(rows))
     monkeypatch.setattr(snapshot, "time_zones", lambda *_: {})
     return rows
 
 
-class Endpoints:
-    mysql = (None,)
-    kafka = registry = clickhouse = None
-
-
 def loader_of(hub: Hub) -> tuple[StateLoader, Any]:
-    loader = StateLoader(Context(Settings(), lambda: Endpoints()), (agent_status,), hub)  # type: ignore[arg-type, return-value]
+    loader = StateLoader(Context(Settings(), lambda: ENDPOINTS), (agent_status,), hub)
     return loader, loader._control_reader
 
 

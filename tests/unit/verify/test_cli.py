@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from core import control
 from core.errors import RefusedError
-from schemas import catalog
+from core.settings import Context, Settings
+from tests.nowhere import ENDPOINTS
 from tests.unit.verify.test_compare import TABLE
-from verify import cli, engine, repair_loop, run_history
+from verify import cli, engine
 from verify.compare import key_differences
 from verify.results import StoredRow, TableResult
 
@@ -32,11 +32,10 @@ Run = Callable[..., Result]
 def run(monkeypatch: pytest.MonkeyPatch) -> Run:
     """The command, with what the comparison is to answer."""
     known = SimpleNamespace(captured=Known())
-    monkeypatch.setattr(catalog, "load", lambda _: known)
-    monkeypatch.setattr(control, "ControlDatabase", lambda *_: SimpleNamespace(migrate=lambda: None))
-    monkeypatch.setattr(run_history, "record", lambda *_: None)
-    settings = SimpleNamespace(contracts=None, control_database="", landing=SimpleNamespace(group="g"))
-    context = SimpleNamespace(settings=settings, endpoints=SimpleNamespace(mysql=[None]))
+    monkeypatch.setattr(cli, "load", lambda _: known)
+    monkeypatch.setattr(cli, "open_control", lambda _: None)
+    monkeypatch.setattr(cli, "record", lambda *_: None)
+    context = Context(Settings(), lambda: ENDPOINTS)
 
     def run(results: list[TableResult], *arguments: str) -> Result:
         monkeypatch.setattr(engine, "verify", lambda *_, **__: iter(results))
@@ -113,7 +112,7 @@ def test_a_refused_repair_is_reported_and_the_next_one_continues(
             raise RefusedError("the connector is quarantined", "release it first")
         return TableResult("t", result.shard, "equal", 1, 1, 1)
 
-    monkeypatch.setattr(repair_loop, "repair_until_equal", repair_until_equal)
+    monkeypatch.setattr(cli, "repair_until_equal", repair_until_equal)
     done = run([DIFFERENT, OTHER], "--repair", "--json")
     assert "t acc_2 was not repaired: the connector is quarantined; release it first" in done.stderr
     assert [(shard["shard"], shard["answer"]) for shard in json.loads(done.stdout)["shards"]] == [
