@@ -3,8 +3,6 @@ what DDL invalidated, requests lost snapshots again, and monitors binlog retenti
 
 from __future__ import annotations
 
-import time
-
 from connectors.binlog import hours_left, is_lost, stored
 from connectors.capture_service import CaptureService
 from connectors.capture_state import CaptureReader
@@ -13,6 +11,7 @@ from connectors.quarantine import Quarantine
 from connectors.rest import KafkaConnect, root_cause
 from connectors.supervisor import Failure
 from core import logging, metrics
+from core.clock import Clock, monotonic
 from core.control import ControlDatabase
 from core.control.quarantine_store import list_quarantined
 from core.control.table_health import conditions
@@ -85,18 +84,19 @@ class CaptureMonitor:
     """Records what DDL invalidated and how far the snapshots are, and requests those again that Debezium
     aborted or lost."""
 
-    def __init__(self, service: CaptureService) -> None:
+    def __init__(self, service: CaptureService, clock: Clock = monotonic) -> None:
         self._service = service
-        self._polled_at = time.monotonic()
+        self._clock = clock
+        self._polled_at = clock()
 
     def poll(self) -> list[str]:
         """``server/database.table`` of each requested snapshot; empty between intervals.
 
         Blocks for Kafka and Connect.
         """
-        if time.monotonic() - self._polled_at < POLL_SECONDS:
+        if self._clock() - self._polled_at < POLL_SECONDS:
             return []
-        self._polled_at = time.monotonic()
+        self._polled_at = self._clock()
         try:
             self._service.record()
             return self._service.retry_failed_snapshots()
@@ -119,20 +119,22 @@ class BinlogRetentionMonitor:
         control: ControlDatabase,
         connect: KafkaConnect,
         min_hours: float,
+        clock: Clock = monotonic,
     ) -> None:
         self._endpoints = endpoints
         self._control = control
         self._service = CaptureService(endpoints, catalog, control)
         self._connect = connect
         self._min_hours = min_hours
+        self._clock = clock
         self._polled_at = -POLL_SECONDS
         self._reported: dict[str, float] = {}
 
     def poll(self) -> dict[str, float]:
         """Server -> hours left; empty between intervals. Blocks for Connect and MySQL."""
-        if time.monotonic() - self._polled_at < POLL_SECONDS:
+        if self._clock() - self._polled_at < POLL_SECONDS:
             return {}
-        self._polled_at = time.monotonic()
+        self._polled_at = self._clock()
         found = {}
         for server in self._endpoints.mysql:
             try:
@@ -167,7 +169,7 @@ class BinlogRetentionMonitor:
             self._service.invalidate(server, reason)
 
     def _report(self, server: str, hours: float, *, lost: bool) -> None:
-        now = time.monotonic()
+        now = self._clock()
         if hours >= self._min_hours or now - self._reported.get(server, -REPEAT_SECONDS) < REPEAT_SECONDS:
             return
         self._reported[server] = now

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from sqlalchemy.dialects.mysql import insert
 
+from core.clock import utc_now
 from core.control import ControlDatabase
-from core.control.models import CapturedTables, utc_now
+from core.control.models import CapturedTables
 from schemas.render.connect import TABLES, captures
 
 TableName = tuple[str, str]

@@ -18,6 +18,7 @@ from core.control.quarantine_store import list_quarantined
 from core.control.table_health import NEEDS_SNAPSHOT, NEEDS_VERIFICATION, clear_condition, set_condition
 from core.errors import MisconfiguredError, TransientError
 from core.settings import Endpoints, MySqlServer
+from core.waiting import wait_until
 from schemas.catalog import Catalog
 from schemas.render.connect import connector_name
 
@@ -129,14 +130,12 @@ class CaptureService:
 
         Raises TransientError after `limit` seconds.
         """
-        name, wanted, deadline = connector_name(server.name), end(server), time.monotonic() + limit
-        while not has_read(server, self._connect.offsets(name), wanted):
-            if time.monotonic() > deadline:
-                raise TransientError(
-                    f"connector {name} has not caught up in {limit:.0f} s",
-                    f"`switchboard connectors status {name}`",
-                )
-            time.sleep(0.5)
+        name, wanted = connector_name(server.name), end(server)
+        if not wait_until(lambda: has_read(server, self._connect.offsets(name), wanted), limit, interval=0.5):
+            raise TransientError(
+                f"connector {name} has not caught up in {limit:.0f} s",
+                f"`switchboard connectors status {name}`",
+            )
 
     def preflight(self, releasing: tuple[str, str] | None = None) -> None:
         """Raises MisconfiguredError with every fatal finding.

@@ -12,8 +12,8 @@ from connectors.rest import Config, KafkaConnect, root_cause
 from connectors.schema_changes import NewSchemaChanges, SchemaHistory
 from connectors.snapshot_tracker import COMPLETED, REQUESTED, LatestSnapshot, SnapshotTracker
 from core.clients import mysql
+from core.clock import utc_now
 from core.control import ControlDatabase
-from core.control.models import utc_now
 from core.control.quarantine_store import list_quarantined
 from core.control.table_health import TableCondition, conditions
 from core.settings import Endpoints, MySqlServer

@@ -7,16 +7,17 @@ Kafka leaves one when it crashes in traffic and again soon after (decision 33).
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 
 from confluent_kafka import IsolationLevel
 from confluent_kafka.admin import AdminClient
 
 from core import logging, metrics
 from core.clients.kafka import LATEST, admin, answering, partition_offsets, producer
+from core.clock import Clock, monotonic
 from core.errors import SwitchboardError, TransientError
 from core.settings import Endpoints, KafkaEndpoint
+from core.waiting import wait_until
 from schemas.catalog import Catalog
 from schemas.names import topic_of
 from schemas.render.connect import connector_name, internal_topics
@@ -78,7 +79,7 @@ class HangingTransactionMonitor:
         endpoints: Endpoints,
         catalog: Catalog,
         limit: float,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Clock = monotonic,
     ) -> None:
         self._endpoints = endpoints
         self._topics = {topic_of(table) for table in catalog.captured} | {endpoints.connect.offset_topic}
@@ -163,15 +164,13 @@ class HangingTransactionMonitor:
 
     def _ended(self, hanging: dict[Partition, int]) -> bool:
         """Whether committed records behind the transactions are read within `MARKER_SECONDS`."""
-        deadline = time.monotonic() + MARKER_SECONDS
-        while True:
+
+        def are_read() -> bool:
             with answering(self._endpoints.kafka):
                 stable, _ = self._end_offsets(hanging)
-            if all(stable[partition] > offset for partition, offset in hanging.items()):
-                return True
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.2)
+            return all(stable[partition] > offset for partition, offset in hanging.items())
+
+        return wait_until(are_read, MARKER_SECONDS)
 
 
 def partitions_of(client: AdminClient, topics: Collection[str]) -> list[Partition]:

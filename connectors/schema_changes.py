@@ -16,8 +16,9 @@ from sqlalchemy import func
 from sqlalchemy.dialects.mysql import insert
 
 from core.clients.kafka import partition_reader
+from core.clock import utc_now
 from core.control import ControlDatabase
-from core.control.models import SchemaChangeCursor, utc_now
+from core.control.models import SchemaChangeCursor
 from core.control.table_health import NEEDS_SNAPSHOT, NEEDS_VERIFICATION, set_condition
 from core.errors import TransientError
 from core.settings import KafkaEndpoint

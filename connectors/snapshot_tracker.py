@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from sqlalchemy import ColumnElement, Select, or_, select
 
 from connectors.rest import KafkaConnect
 from connectors.snapshots import SnapshotEvent, notification_end_offset, read_notifications, request_snapshot
+from core.clock import Clock, system, utc_now
 from core.control import ControlDatabase
-from core.control.models import Snapshot, utc_now
+from core.control.models import Snapshot
 from core.settings import Endpoints
+from core.waiting import wait_until
 from schemas.render.connect import connector_name
 
 REQUESTED, COMPLETED, FAILED, STOPPED = "REQUESTED", "COMPLETED", "FAILED", "STOPPED"
@@ -81,9 +83,10 @@ class SnapshotTracker:
     store anything.
     """
 
-    def __init__(self, endpoints: Endpoints, control: ControlDatabase) -> None:
+    def __init__(self, endpoints: Endpoints, control: ControlDatabase, clock: Clock = system) -> None:
         self._endpoints = endpoints
         self._control = control
+        self._now = partial(utc_now, clock)
 
     def request(self, server: str, collections: Sequence[str], where: str | None = None) -> None:
         """Requests and records snapshots of the collections (``database.table``), of rows that match `where`
@@ -119,23 +122,25 @@ class SnapshotTracker:
 
         Blocks for Kafka while there are any running.
         """
-        begin = utc_now() - dt.timedelta(hours=hours)
+        begin = self._now() - dt.timedelta(hours=hours)
         recent = or_(Snapshot.status == REQUESTED, Snapshot.requested_at > begin)
         return [_progress(row) for row in self._read(server, recent)]
 
     def wait(self, limit: float) -> list[str]:
         """Blocks until all snapshots have ended, for `limit` seconds at most; returns the unfinished
         ``server/database.table``."""
-        deadline = time.monotonic() + limit
-        while True:
-            left = [
+        left: list[str] = []
+
+        def have_ended() -> bool:
+            left[:] = [
                 f"{server.name}/{name}"
                 for server in self._endpoints.mysql
                 for name in self.pending(server.name)
             ]
-            if not left or time.monotonic() > deadline:
-                return left
-            time.sleep(0.5)
+            return not left
+
+        wait_until(have_ended, limit, interval=0.5)
+        return left
 
     def record(self, server: str) -> None:
         """Stores how far the running snapshots are by their notifications. Blocks for up to 30 s."""
@@ -166,7 +171,7 @@ class SnapshotTracker:
         """The requests of these running snapshots after their notifications."""
         if not running:
             return []
-        old = [row for row in running if utc_now() - row.requested_at > LOST_AFTER]
+        old = [row for row in running if self._now() - row.requested_at > LOST_AFTER]
         not_queued = self._not_queued(server, old)
         requests = [_request(row) for row in running]
         since = min(request.after for request in requests)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from connectors.rest import KafkaConnect, root_cause
 from core import logging, metrics
+from core.clock import Clock, monotonic
 from core.errors import SwitchboardError
 
 FIRST_PAUSE = 2.0
@@ -62,10 +62,14 @@ class ConnectorSupervisor:
     """
 
     def __init__(
-        self, connect: KafkaConnect, remediate: Callable[[Failure], bool] = lambda failure: False
+        self,
+        connect: KafkaConnect,
+        remediate: Callable[[Failure], bool] = lambda failure: False,
+        clock: Clock = monotonic,
     ) -> None:
         self._connect = connect
         self._remediate = remediate
+        self._clock = clock
         self._restarts: dict[str, _Restarts] = {}
 
     def poll(self) -> list[str]:
@@ -113,7 +117,7 @@ class ConnectorSupervisor:
             return False
 
     def _due(self, name: str) -> bool:
-        now, last = time.monotonic(), self._restarts.get(name)
+        now, last = self._clock(), self._restarts.get(name)
         if last is None or now - last.at >= RESET_SECONDS:
             self._restarts[name] = _Restarts(now, FIRST_PAUSE, 1)
             return True

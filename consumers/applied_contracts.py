@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.dialects.mysql import insert
 
+from core.clock import utc_now
 from core.control import ControlDatabase
-from core.control.models import AppliedContract, utc_now
+from core.control.models import AppliedContract
 from schemas.table import Table
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from core.clients.kafka import partition_reader
+from core.clock import utc_now
 from core.errors import TransientError
 from core.settings import KafkaEndpoint
 
@@ -59,7 +60,7 @@ def _first_record_time(reader: Consumer, partition: TopicPartition) -> dt.dateti
     message = reader.poll(TIMEOUT_SECONDS)
     reader.unassign()
     if message is None or message.error() is not None:
-        return dt.datetime.now(dt.UTC).replace(tzinfo=None)
+        return utc_now()
     return dt.datetime.fromtimestamp(message.timestamp()[1] / 1000, dt.UTC).replace(tzinfo=None)
 
 

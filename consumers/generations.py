@@ -3,14 +3,13 @@ database."""
 
 from __future__ import annotations
 
-import time
-
 from sqlalchemy import func, select
 
 from core.clients.topic_identity import TopicDescriber, TopicIdentity
 from core.control import ControlDatabase
 from core.control.models import TopicGeneration
 from core.errors import StoppedError, TransientError
+from core.waiting import wait_until
 
 VISIBLE_SECONDS = 30.0
 
@@ -28,16 +27,9 @@ def identity(describer: TopicDescriber, topic: str) -> TopicIdentity:
 
 def await_topic(describer: TopicDescriber, topic: str, *, exists: bool) -> None:
     """Blocks until the topic is visible, or is no longer; raises TransientError after about 30 s."""
-    deadline = time.monotonic() + VISIBLE_SECONDS
-    while (describer.identity(topic) is not None) is not exists:
-        if time.monotonic() > deadline:
-            what = (
-                f"topic {topic} was created but is not visible yet"
-                if exists
-                else f"topic {topic} was deleted but is still visible"
-            )
-            raise TransientError(what, "run `switchboard apply` again")
-        time.sleep(0.1)
+    if not wait_until(lambda: (describer.identity(topic) is not None) is exists, VISIBLE_SECONDS):
+        what = "created but is not visible yet" if exists else "deleted but is still visible"
+        raise TransientError(f"topic {topic} was {what}", "run `switchboard apply` again")
 
 
 def bind(control: ControlDatabase, topic: str, identity: TopicIdentity) -> int:

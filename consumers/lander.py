@@ -6,7 +6,6 @@ One thread fetches and encodes, others insert.
 from __future__ import annotations
 
 import gc
-import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -28,6 +27,7 @@ from core import logging, metrics
 from core.clients.kafka import IDLE_WAIT_MILLISECONDS, consumer
 from core.clients.registry import Registry
 from core.clients.topic_identity import TopicDescriber, TopicIdentity
+from core.clock import Clock, monotonic
 from core.control import ControlDatabase
 from core.errors import ContractError, StoppedError, TransientError
 from core.settings import Endpoints, LandingSettings
@@ -65,9 +65,11 @@ class Lander:
         prepare: PrepareTable,
         stopping: Callable[[], bool],
         landed: Callable[[], Catalog] | None = None,
+        clock: Clock = monotonic,
     ) -> None:
         """`landed`, called every `check_seconds`, returns the current catalog; `catalog` is its first one."""
         self._settings = settings
+        self._clock = clock
         self._landed = landed or (lambda: catalog)
         self._stopping = stopping
         self._control = control
@@ -123,7 +125,7 @@ class Lander:
         # messages are tracked but never in a cycle: collections take a fifth of the time by default
         gc.set_threshold(100_000, 20, 20)
         log.info("landing", topics=len(self._tables), group=self._settings.group)
-        committed = checked = time.monotonic()
+        committed = checked = self._clock()
         try:
             while not self._stopping():
                 self._take(self._consumer.consume(FETCH, self._settings.linger_seconds / 4))
@@ -131,7 +133,7 @@ class Lander:
                 self._collect(wait=False)
                 self._balance()
                 self._resume_due()
-                now = time.monotonic()
+                now = self._clock()
                 if now - committed > COMMIT_SECONDS:
                     self._commit()
                     committed = now
@@ -159,9 +161,7 @@ class Lander:
             elif topic in self._tables and topic not in self._held:
                 pending = self._pending.get(topic)
                 if pending is None:
-                    pending = self._pending[topic] = Pending(
-                        topic, self._generations[topic], time.monotonic()
-                    )
+                    pending = self._pending[topic] = Pending(topic, self._generations[topic], self._clock())
                 last = pending.take(int(partition or 0), run)
                 pending.spans.append(self._offsets.begin((topic, int(partition or 0)), last + 1))
 
@@ -195,7 +195,7 @@ class Lander:
 
     def _hand_over(self, *, force: bool) -> None:
         """Hands batches that are old or large enough to idle writers."""
-        now, settings = time.monotonic(), self._settings
+        now, settings = self._clock(), self._settings
         for topic, pending in list(self._pending.items()):
             ripe = now - pending.since >= settings.linger_seconds or pending.rows >= settings.batch_rows
             if self._idle and (ripe or force or pending.size >= settings.batch_bytes):

@@ -6,12 +6,12 @@ hence every step is idempotent, and the next rebuild finishes one that was kille
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 
 from clickhouse_connect.driver.client import Client
 
 from core.errors import TransientError
+from core.waiting import wait_until
 from schemas.names import ch_name, ch_string, physical_name
 from schemas.render import clickhouse as render
 from schemas.table import Table
@@ -63,16 +63,22 @@ def _columns(client: Client, table_name: str) -> list[tuple[str, str]]:
 def _await_inserts(client: Client) -> None:
     """Blocks until all running inserts have ended: one that started before the exchange still writes to the
     old table."""
-    running = {identity for (identity,) in client.query(f"SELECT query_id {INSERTS}").result_rows}
-    deadline = time.monotonic() + MARGIN_SECONDS
-    while running:
-        running &= {identity for (identity,) in client.query(f"SELECT query_id {INSERTS}").result_rows}
-        if time.monotonic() > deadline:
-            raise TransientError(
-                f"inserts have run for {MARGIN_SECONDS} s: {', '.join(sorted(running)[:3])}",
-                "apply again once they have ended",
-            )
-        time.sleep(0.1)
+    running = _inserts(client)
+
+    def have_ended() -> bool:
+        running.intersection_update(_inserts(client))
+        return not running
+
+    if not wait_until(have_ended, MARGIN_SECONDS):
+        raise TransientError(
+            f"inserts have run for {MARGIN_SECONDS} s: {', '.join(sorted(running)[:3])}",
+            "apply again once they have ended",
+        )
+
+
+def _inserts(client: Client) -> set[str]:
+    """The ids of the inserts that run now."""
+    return {identity for (identity,) in client.query(f"SELECT query_id {INSERTS}").result_rows}
 
 
 def _copy(client: Client, source: str, target: str, renamed: Mapping[str, str], since: str) -> None:

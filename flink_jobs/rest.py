@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import requests
 
 from core.errors import MisconfiguredError, TransientError
 from core.settings import FlinkEndpoint
+from core.waiting import wait_until
 
 ENDED = ("FINISHED", "CANCELED", "FAILED")
 
@@ -98,17 +98,13 @@ class Flink:
         """
         verb, body = ("stop", {"drain": False}) if stop else ("savepoints", {"cancel-job": False})
         trigger = self._call("POST", f"/jobs/{job}/{verb}", body)["request-id"]
-        deadline = time.monotonic() + limit
-        while True:
-            answer = self._call("GET", f"/jobs/{job}/savepoints/{trigger}")
-            if answer["status"]["id"] == "COMPLETED":
-                return _location(job, answer["operation"])
-            if time.monotonic() > deadline:
-                raise TransientError(
-                    f"the savepoint of job {job} is not done after {limit:.0f} s",
-                    "see `switchboard flink status`",
-                )
-            time.sleep(0.2)
+        path = f"/jobs/{job}/savepoints/{trigger}"
+        if not wait_until(lambda: self._call("GET", path)["status"]["id"] == "COMPLETED", limit):
+            raise TransientError(
+                f"the savepoint of job {job} is not done after {limit:.0f} s",
+                "see `switchboard flink status`",
+            )
+        return _location(job, self._call("GET", path)["operation"])
 
     def trigger_checkpoint(self, job: str) -> None:
         """Requests a checkpoint; does not wait for it."""
@@ -117,13 +113,10 @@ class Flink:
     def cancel(self, job: str, limit: float = 60) -> None:
         """Cancels the job. Blocks until it has ended, `limit` seconds at most."""
         self._call("PATCH", f"/jobs/{job}?mode=cancel")
-        deadline = time.monotonic() + limit
-        while self.details(job)["state"] not in ENDED:
-            if time.monotonic() > deadline:
-                raise TransientError(
-                    f"job {job} has not ended after {limit:.0f} s", "see `switchboard flink status`"
-                )
-            time.sleep(0.2)
+        if not wait_until(lambda: self.details(job)["state"] in ENDED, limit):
+            raise TransientError(
+                f"job {job} has not ended after {limit:.0f} s", "see `switchboard flink status`"
+            )
 
     def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         try:

@@ -14,6 +14,7 @@ from confluent_kafka import KafkaError, Message, TopicPartition
 from core import logging
 from core.clients import clickhouse, kafka
 from core.clients.registry import Registry
+from core.clock import Clock, system
 from core.settings import Endpoints
 from core.wire import confluent
 from schemas.names import topic_of
@@ -39,8 +40,9 @@ log = logging.get("streamer")
 class AlertStore:
     """`write` never blocks: alerts that Kafka does not accept are logged."""
 
-    def __init__(self, endpoints: Endpoints, table: Table) -> None:
+    def __init__(self, endpoints: Endpoints, table: Table, clock: Clock = system) -> None:
         self._endpoints = endpoints
+        self._clock = clock
         self._registry = Registry(endpoints.registry)
         self._producer = kafka.producer(endpoints.kafka)
         self._table = table
@@ -93,7 +95,7 @@ class AlertStore:
 
     def write(self, tenant: int, alerts: Iterable[Alert]) -> None:
         """Queues the alerts for their topic, after `load_active`."""
-        now = int(dt.datetime.now(dt.UTC).timestamp() * 1000)
+        now = int(self._clock() * 1000)
         for alert in alerts:
             key = json.dumps({"account_id": tenant, "alert_id": alert.id}, separators=(",", ":")).encode()
             sent = io.BytesIO()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
+from core.clock import Clock, system
 from core.settings import ClickHouseEndpoint, StreamerSettings
 from schemas.catalog import Catalog
 from schemas.render.analytics import TEAMS, TENANT, Query, queries
@@ -26,8 +26,15 @@ T = TypeVar("T")
 class Analytics:
     """Used from one event loop. Queries run in threads of their own, so slow ones delay nothing else."""
 
-    def __init__(self, endpoint: ClickHouseEndpoint, catalog: Catalog, settings: StreamerSettings) -> None:
+    def __init__(
+        self,
+        endpoint: ClickHouseEndpoint,
+        catalog: Catalog,
+        settings: StreamerSettings,
+        clock: Clock = system,
+    ) -> None:
         self._endpoint = endpoint
+        self._clock = clock
         self._queries = queries(catalog)
         self._slots = QuerySlots(settings.max_queries, settings.max_queries_of_tenant)
         self._threads = ThreadPoolExecutor(settings.max_queries, "query")
@@ -81,7 +88,7 @@ class Analytics:
     ) -> T:
         running.work = work = self._threads.submit(call, *arguments, **named)
         try:
-            async with asyncio.timeout(max(0.0, caller.expires - time.time())):
+            async with asyncio.timeout(caller.seconds_left(self._clock())):
                 return await asyncio.wrap_future(work)
         except TimeoutError:
             raise RpcError("unauthenticated", EXPIRED) from None

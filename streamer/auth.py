@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import jwt
 
+from core.clock import Clock, monotonic
 from core.errors import MisconfiguredError
 from core.settings import StreamerSettings
 from streamer.jwks import Keys
@@ -38,15 +39,15 @@ class Caller:
     scopes: frozenset[str] = frozenset()
     privacy: Privacy = PUBLIC
 
-    @property
-    def expired(self) -> bool:
-        return time.time() >= self.expires
+    def seconds_left(self, now: float) -> float:
+        """Until the token expires, from `now`, in seconds since the epoch; 0 afterwards."""
+        return max(0.0, self.expires - now)
 
 
 class Authenticator:
     """Verifies tokens by a local secret (HS256), or by the keys of a JWKS URL (RS256, ES256)."""
 
-    def __init__(self, settings: StreamerSettings, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, settings: StreamerSettings, clock: Clock = monotonic) -> None:
         if settings.jwks_url is None and settings.jwt_secret is None:
             raise MisconfiguredError(
                 "the streamer has neither jwks_url nor jwt_secret", "set one of them in [streamer]"

@@ -15,6 +15,7 @@ from dataclasses import replace
 from functools import partial
 
 from core import logging, metrics
+from core.clock import Clock, system, utc_now
 from streamer.alerts import Alert, Alerts, values
 from streamer.auth import Caller
 from streamer.encoded_view import EncodedView
@@ -34,11 +35,15 @@ class Hub:
     """Used from one event loop."""
 
     def __init__(
-        self, state: State, write: Callable[[int, list[Alert]], None] = lambda tenant, alerts: None
+        self,
+        state: State,
+        write: Callable[[int, list[Alert]], None] = lambda tenant, alerts: None,
+        clock: Clock = system,
     ) -> None:
         """`write` is called with a tenant and its alerts that changed."""
         self._state = state
         self._write = write
+        self._now = partial(utc_now, clock)
         self._groups: dict[GroupKey, SubscriberGroup] = {}
         self._views: dict[int, EncodedView] = {}
         self._data_at: dict[int, int] = {}
@@ -102,12 +107,12 @@ class Hub:
     def _view(self, number: int) -> EncodedView:
         if number not in self._views:
             self._views[number] = EncodedView(self._state.tenants[number])
-            self._state.tenants[number].measure(utc_now())
+            self._state.tenants[number].measure(self._now())
             self._data_at = self._state.data_at()
         return self._views[number]
 
     def _moment(self, number: int) -> Moment:
-        return Moment(utc_now(), self._data_at.get(number, 0))
+        return Moment(self._now(), self._data_at.get(number, 0))
 
     def _visible_alerts(self, number: int) -> list[Alert]:
         return self._alerts[number].visible if number in self._alerts else []
@@ -120,7 +125,7 @@ class Hub:
             alert.id for alert in self._visible_alerts(caller.tenant) if concerns(tenant, alert, caller.teams)
         ]:
             return None
-        alert = self._alerts[caller.tenant].acknowledge(identity, caller.name, utc_now())
+        alert = self._alerts[caller.tenant].acknowledge(identity, caller.name, self._now())
         if alert is not None:
             self._publish(caller.tenant, [alert])
         return alert
@@ -138,11 +143,10 @@ class Hub:
         for tenant, alerts in by_tenant.items():
             newest = {alert.subject: alert for alert in alerts}
             self._alerts[tenant] = Alerts(tenant, active=newest.values())
-            duplicates = [
-                replace(alert, cleared_at=utc_now()) for alert in alerts if newest[alert.subject] is not alert
-            ]
+            duplicates = [alert for alert in alerts if newest[alert.subject] is not alert]
             if duplicates:
-                self._write(tenant, duplicates)
+                now = self._now()
+                self._write(tenant, [replace(alert, cleared_at=now) for alert in duplicates])
 
     def sees_agent(self, caller: Caller, agent: int) -> bool:
         return self._state.tenants[caller.tenant].sees_agent(agent, caller.teams)
@@ -162,12 +166,12 @@ class Hub:
             self._flushes += 1
             cohort = self._flushes % COHORTS
             if self._flushes % FLUSHES_BETWEEN_CLEANUPS == 0:
-                self._forget(utc_now())
+                self._forget(self._now())
             if cohort == 0:
                 metrics.WATCHERS.set(self.watchers)
                 metrics.NEWEST_COMMIT.set(self._state.newest_ms / 1000)
-            self._measure(utc_now(), cohort)
-            self._evaluate_alerts(utc_now(), cohort)
+            self._measure(self._now(), cohort)
+            self._evaluate_alerts(self._now(), cohort)
             self._flush(cohort)
 
     def _forget(self, now: dt.datetime) -> None:
@@ -202,7 +206,3 @@ class Hub:
             group.flush(cohort, self._changed_alerts.get(number, ()))
         self._state.clear_changed()
         self._changed_alerts.clear()
-
-
-def utc_now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC).replace(tzinfo=None)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import time
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 
+from core.clock import Clock, system
 from streamer import messages, timeline
 from streamer.auth import Caller
 from streamer.gen.switchboard.v1 import live_pb2 as pb
@@ -22,8 +22,9 @@ none."""
 
 
 class Supervisor:
-    def __init__(self, hub: Hub, timelines: TimelineReader) -> None:
+    def __init__(self, hub: Hub, timelines: TimelineReader, clock: Clock = system) -> None:
         self._hub = hub
+        self._clock = clock
         self._timelines = timelines
         self._draining = False
         self._threads = ThreadPoolExecutor(THREADS, "timeline")
@@ -41,8 +42,8 @@ class Supervisor:
         subscriber = self._hub.join(caller)
         try:
             while not self._draining:
-                message = await subscriber.take(max(0.0, caller.expires - time.time()))
-                if caller.expired:
+                message = await subscriber.take(caller.seconds_left(self._clock()))
+                if not caller.seconds_left(self._clock()):
                     raise RpcError("unauthenticated", "the token has expired")
                 if message is not None:
                     yield message

@@ -10,6 +10,7 @@ from typing import Any
 from clickhouse_connect.driver.client import Client
 
 from core.clients import clickhouse
+from core.clock import Clock, system, utc_now
 from core.settings import ClickHouseEndpoint
 from streamer import messages
 from streamer.gen.switchboard.v1 import live_pb2 as pb
@@ -41,8 +42,9 @@ Rows = Sequence[Sequence[Any]]
 
 
 class TimelineReader:
-    def __init__(self, endpoint: ClickHouseEndpoint) -> None:
+    def __init__(self, endpoint: ClickHouseEndpoint, clock: Clock = system) -> None:
         self._endpoint = endpoint
+        self._clock = clock
 
     @cached_property
     def _client(self) -> Client:
@@ -54,7 +56,7 @@ class TimelineReader:
 
         Blocks for ClickHouse, at most 10 s for each query; raises TransientError.
         """
-        since = dt.datetime.now(dt.UTC).replace(tzinfo=None) - back
+        since = utc_now(self._clock) - back
         parameters = {"tenant": tenant, "agent": agent, "since": since, "earliest": since - MAX_LOOKBACK}
         with clickhouse.answering(self._endpoint):
             states = _states(self._client, parameters)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,6 +19,7 @@ from connectors.rest import KafkaConnect
 from core.clients import kafka
 from core.errors import SwitchboardError
 from core.settings import Endpoints
+from core.waiting import wait_until
 from schemas.names import dlq_of, topic_of
 from schemas.render.connect import connector_name
 from schemas.table import Table
@@ -69,8 +69,10 @@ class PipelineBarrier:
         if name not in connect.names():
             return f"there is no connector {name}, so the landed position is unknown"
         committed = self.source.position()
-        reached = _until(
-            deadline, lambda: any(self._covers(stored, committed) for stored in _stored(connect, name))
+        reached = wait_until(
+            lambda: any(self._covers(stored, committed) for stored in _stored(connect, name)),
+            deadline - time.monotonic(),
+            POLL_SECONDS,
         )
         return (
             "" if reached else f"connector {name} did not reach the source's position in {self.limit:.0f} s"
@@ -86,18 +88,12 @@ class PipelineBarrier:
         ends = end_offsets(client, topic)
         if not ends:
             return f"there is no topic {topic}"
-        reached = _until(
-            deadline, lambda: _all_reached(ends, committed_offsets(client, self.group, topic, list(ends)))
+        reached = wait_until(
+            lambda: _all_reached(ends, committed_offsets(client, self.group, topic, list(ends))),
+            deadline - time.monotonic(),
+            POLL_SECONDS,
         )
         return "" if reached else f"the landers did not reach the end of {topic} in {self.limit:.0f} s"
-
-
-def _until(deadline: float, check: Callable[[], bool]) -> bool:
-    while not check():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(POLL_SECONDS)
-    return True
 
 
 def _stored(connect: KafkaConnect, name: str) -> list[BinlogPosition]:

@@ -13,9 +13,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table as Grid
 
 from connectors.snapshot_tracker import SnapshotTracker
+from core.clock import utc_now
 from core.command import context_of
 from core.control import ControlDatabase, open_control
-from core.control.models import utc_now
 from core.errors import SwitchboardError
 from core.settings import Context
 from schemas.catalog import Catalog, load

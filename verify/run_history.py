@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 
+from core.clock import utc_now
 from core.control import ControlDatabase
-from core.control.models import VerifyResult, utc_now
+from core.control.models import VerifyResult
 from core.control.table_health import (
     ALL_SHARDS,
     NEEDS_VERIFICATION,

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import select, update
 
+from core.clock import utc_now
 from core.control import ControlDatabase
-from core.control.models import Quarantine, utc_now
+from core.control.models import Quarantine
 
 MAX_REASON_CHARS = 2000
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.dialects.mysql import insert
 
+from core.clock import utc_now
 from core.control.database import ControlDatabase
-from core.control.models import ResultGeneration, ResultPointer, utc_now
+from core.control.models import ResultGeneration, ResultPointer
 
 PLANNED = "PLANNED"
 """Nothing of it exists yet."""

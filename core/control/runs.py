@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+from core.clock import utc_now
 from core.control.database import ControlDatabase
-from core.control.models import ApplyRun, BackfillStep, utc_now
+from core.control.models import ApplyRun, BackfillStep
 
 RUNNING, COMPLETED, FAILED = "RUNNING", "COMPLETED", "FAILED"
 MAX_ERROR_CHARS = 2000

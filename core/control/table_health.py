@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from sqlalchemy import delete, select
 from sqlalchemy.dialects.mysql import insert
 
+from core.clock import utc_now
 from core.control.database import ControlDatabase
-from core.control.models import TableState, utc_now
+from core.control.models import TableState
 
 NEEDS_SNAPSHOT = "NEEDS_SNAPSHOT"
 """Rows changed without a change event. Cleared by a complete snapshot that was requested after `since`."""

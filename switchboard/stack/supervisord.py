@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 
 from core.errors import TransientError
+from core.waiting import wait_until
 from switchboard.stack import crash_log
 from switchboard.stack.crash_log import Crash
 from switchboard.stack.program import HOST, Program
@@ -91,13 +92,10 @@ class Supervisord:
             )
         if PORT_TAKEN in (self._home / "logs" / "supervisord.err").read_text():
             raise PortTakenError("supervisor", self._state.ports["supervisor"])
-        deadline = time.monotonic() + 20
-        while not self.alive():
-            if time.monotonic() > deadline:
-                raise TransientError(
-                    "supervisord does not start", f"see {self._home / 'logs' / 'supervisord.err'}"
-                )
-            time.sleep(0.05)
+        if not wait_until(self.alive, limit=20, interval=0.05):
+            raise TransientError(
+                "supervisord does not start", f"see {self._home / 'logs' / 'supervisord.err'}"
+            )
 
     def start(self, programs: list[Program], existing: list[Program]) -> None:
         """Adds `programs` and starts them; `existing` ones continue."""
@@ -150,9 +148,7 @@ class Supervisord:
         """Stops every service, then supervisord; kills those that do not end. Blocks up to 60 s."""
         with contextlib.suppress(OSError, xmlrpc.client.Error):
             self._call("shutdown")
-        deadline = time.monotonic() + 45
-        while stack_processes(self._home) and time.monotonic() < deadline:
-            time.sleep(0.1)
+        wait_until(lambda: not stack_processes(self._home), limit=45)
         end_processes(self._home)
 
     def kill(self) -> None:

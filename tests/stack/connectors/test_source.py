@@ -17,8 +17,9 @@ from connectors.capture_service import CaptureService
 from connectors.snapshot_tracker import COMPLETED, REQUESTED, STOPPED, SnapshotTracker
 from connectors.snapshots import pause_snapshots, read_notifications, resume_snapshots, stop_snapshots
 from core.clients import mysql
+from core.clock import utc_now
 from core.control import ControlDatabase
-from core.control.models import Base, Snapshot, utc_now
+from core.control.models import Base, Snapshot
 from core.settings import Endpoints, MySqlServer
 from schemas import privacy as p
 from schemas import types as t

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from connectors import supervisor
 from connectors.supervisor import ConnectorSupervisor, Failure, poll_until_stopped
 from core.errors import TransientError
 
@@ -42,15 +41,13 @@ class Clock:
     def __init__(self) -> None:
         self.now = 1000.0
 
-    def monotonic(self) -> float:
+    def __call__(self) -> float:
         return self.now
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(supervisor, "time", clock)
-    return clock
+def clock() -> Clock:
+    return Clock()
 
 
 def restarts_within(seconds: int, watcher: ConnectorSupervisor, connect: Connect, clock: Clock) -> int:
@@ -63,14 +60,14 @@ def restarts_within(seconds: int, watcher: ConnectorSupervisor, connect: Connect
 
 def test_pauses_grow(clock: Clock) -> None:
     connect = Connect()
-    watcher = ConnectorSupervisor(connect)  # type: ignore[arg-type]
+    watcher = ConnectorSupervisor(connect, clock=clock)  # type: ignore[arg-type]
     assert restarts_within(2, watcher, connect, clock) == 1
     assert restarts_within(28, watcher, connect, clock) == 3, "after 2, 6 and 14 s"
 
 
 def test_one_that_ran_for_long_is_restarted_at_once_again(clock: Clock) -> None:
     connect = Connect()
-    watcher = ConnectorSupervisor(connect)  # type: ignore[arg-type]
+    watcher = ConnectorSupervisor(connect, clock=clock)  # type: ignore[arg-type]
     restarts_within(30, watcher, connect, clock)
     connect.well = True
     assert restarts_within(700, watcher, connect, clock) == 0
@@ -85,7 +82,7 @@ def test_the_remediation_receives_the_cause_and_the_count_and_may_replace_the_re
         failures.append(failure)
         return failure.times == 2
 
-    restarts_within(3, ConnectorSupervisor(connect, remediate), connect, clock)  # type: ignore[arg-type]
+    restarts_within(3, ConnectorSupervisor(connect, remediate, clock), connect, clock)  # type: ignore[arg-type]
     assert [failure.times for failure in failures] == [1, 2]
     assert "it broke" in failures[0].trace
     assert connect.restarts == 1
@@ -94,7 +91,7 @@ def test_the_remediation_receives_the_cause_and_the_count_and_may_replace_the_re
 def test_a_connect_that_is_away_ends_nothing(clock: Clock) -> None:
     connect = Connect()
     connect.away = True
-    assert ConnectorSupervisor(connect).poll() == []  # type: ignore[arg-type]
+    assert ConnectorSupervisor(connect, clock=clock).poll() == []  # type: ignore[arg-type]
 
 
 def test_a_failing_remediation_does_not_prevent_the_restart(clock: Clock) -> None:
@@ -103,7 +100,7 @@ def test_a_failing_remediation_does_not_prevent_the_restart(clock: Clock) -> Non
     def remediate(failure: Failure) -> bool:
         raise TransientError("MySQL does not answer")
 
-    assert ConnectorSupervisor(connect, remediate).poll() == ["mysql-main"]  # type: ignore[arg-type]
+    assert ConnectorSupervisor(connect, remediate, clock).poll() == ["mysql-main"]  # type: ignore[arg-type]
     assert connect.restarts == 1
 
 
