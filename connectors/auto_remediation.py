@@ -8,7 +8,7 @@ from connectors.capture_service import CaptureService
 from connectors.capture_state import CaptureReader
 from connectors.failure_attribution import attribute_failure
 from connectors.quarantine import Quarantine
-from connectors.rest import KafkaConnect, root_cause
+from connectors.rest import KafkaConnect
 from connectors.supervisor import Failure
 from core import logging, metrics
 from core.clock import Clock, monotonic
@@ -16,6 +16,7 @@ from core.control import ControlDatabase
 from core.control.quarantine_store import list_quarantined
 from core.control.table_health import conditions
 from core.errors import SwitchboardError
+from core.java_trace import root_cause
 from core.settings import Endpoints, MySqlServer
 from schemas.catalog import Catalog
 from schemas.render.connect import connector_name

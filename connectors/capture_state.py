@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from connectors.capture import CaptureChanges, TableName, capture_changes, saved_capture
 from connectors.resnapshots import completed, pending_resnapshot
-from connectors.rest import Config, KafkaConnect, root_cause
+from connectors.rest import Config, KafkaConnect
 from connectors.schema_changes import NewSchemaChanges, SchemaHistory
 from connectors.snapshot_tracker import COMPLETED, REQUESTED, LatestSnapshot, SnapshotTracker
 from core.clients import mysql
@@ -16,6 +16,7 @@ from core.clock import utc_now
 from core.control import ControlDatabase
 from core.control.quarantine_store import list_quarantined
 from core.control.table_health import TableCondition, conditions
+from core.java_trace import root_cause
 from core.settings import Endpoints, MySqlServer
 from schemas.catalog import Catalog
 from schemas.render.connect import TABLES, connector_name, source_config

@@ -17,7 +17,7 @@ from connectors.hanging_transactions import HangingTransactionMonitor
 from connectors.logs import LOGGERS, lines_of
 from connectors.preflight import inspect
 from connectors.quarantine import Quarantine
-from connectors.rest import KafkaConnect, root_cause
+from connectors.rest import KafkaConnect
 from connectors.snapshots_cli import snapshots, tracker_of
 from connectors.supervisor import ConnectorSupervisor, poll_until_stopped
 from core import logging, metrics
@@ -26,6 +26,7 @@ from core.command import context_of
 from core.control import open_control
 from core.control.quarantine_store import list_quarantined
 from core.errors import MisconfiguredError
+from core.java_trace import root_cause
 from core.shutdown import stop_on_signal
 from schemas.catalog import load as load_catalog
 from schemas.render.connect import connector_name

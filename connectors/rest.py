@@ -5,7 +5,6 @@ Errors are one line each: the root cause of a failed task, not its trace.
 
 from __future__ import annotations
 
-import re
 from typing import Any
 from urllib.parse import quote
 
@@ -13,6 +12,7 @@ import requests
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from core.errors import MisconfiguredError, SwitchboardError, TransientError
+from core.java_trace import root_cause
 from core.settings import ConnectEndpoint
 
 REBALANCING = 409
@@ -125,14 +125,3 @@ def _refused(path: str, answer: requests.Response) -> SwitchboardError:
     return MisconfiguredError(
         f"Kafka Connect refused {path}: {detail}", "`switchboard connectors list` lists the connectors"
     )
-
-
-def root_cause(trace: str) -> str:
-    """The innermost cause of a Java stack trace: the short class name and the message."""
-    lines = [line for line in trace.splitlines() if line and not line.startswith(("\t", "    "))]
-    causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")] or lines[
-        :1
-    ]
-    if not causes:
-        return "no cause given"
-    return re.sub(r"^(?:[a-z_$0-9]+\.)+", "", causes[-1])[:500]

@@ -11,11 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import KafkaError, TopicPartition
 from sqlalchemy import func
 from sqlalchemy.dialects.mysql import insert
 
-from core.clients.kafka import partition_reader
+from core.clients.kafka import read_partitions
 from core.clock import utc_now
 from core.control import ControlDatabase
 from core.control.models import SchemaChangeCursor
@@ -73,7 +72,7 @@ class SchemaHistory:
     def new_changes(self, control: ControlDatabase, catalog: Catalog) -> NewSchemaChanges:
         """Finds the changes that are not recorded, and changes nothing.
 
-        Blocks for up to 60 s per record, and for the control database. Raises TransientError if the history
+        Blocks for Kafka and the control database. Raises TransientError if the history
         cannot be read.
         """
         try:
@@ -94,8 +93,9 @@ class SchemaHistory:
                 self._relevant.append(change)
 
     def _records(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        for offset, record in _history(self._kafka, self._server, self._next):
-            yield offset, record
+        for message in read_partitions(self._kafka, {(history_topic(self._server), 0): self._next}):
+            offset = int(message.offset() or 0)
+            yield offset, json.loads(message.value() or b"{}")
             self._next = offset + 1
 
 
@@ -208,25 +208,3 @@ def _converts(before: dict[str, Any], after: dict[str, Any]) -> bool:
     return before.get("charsetName") != after.get("charsetName") or (after.get("length") or 0) < (
         before.get("length") or 0
     )
-
-
-def _history(kafka: KafkaEndpoint, server: str, begin: int) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yields (offset, record) of the server's schema history, from offset `begin` up to its end.
-
-    Blocks for up to 60 s per record.
-    """
-    reader = partition_reader(kafka)
-    topic = history_topic(server)
-    try:
-        reader.assign([TopicPartition(topic, 0, begin)])
-        while (message := reader.poll(60)) is not None:
-            error = message.error()
-            if error is None:
-                yield message.offset() or 0, json.loads(message.value() or b"{}")
-            elif error.code() == KafkaError._PARTITION_EOF:
-                return
-            else:
-                raise TransientError(f"{topic} cannot be read: {error.str()}", "run `switchboard apply`")
-        raise TransientError(f"{topic} cannot be read: no answer in 60 s", "is Kafka running?")
-    finally:
-        reader.close()

@@ -21,8 +21,6 @@ from schemas.render.connect import connector_name
 
 REQUESTED, COMPLETED, FAILED, STOPPED = "REQUESTED", "COMPLETED", "FAILED", "STOPPED"
 SUCCESSFUL = ("SUCCEEDED", "EMPTY")
-READ_SECONDS = 30.0
-"""How long reading the notifications may block."""
 LOST_AFTER = dt.timedelta(seconds=30)
 """A snapshot requested this long ago that is not in the connector's offsets is lost: the task that read its
 signal ended before it stored it, or Debezium dropped it for an earlier snapshot of the same collection."""
@@ -143,7 +141,7 @@ class SnapshotTracker:
         return left
 
     def record(self, server: str) -> None:
-        """Stores how far the running snapshots are by their notifications. Blocks for up to 30 s."""
+        """Stores how far the running snapshots are by their notifications. Blocks for Kafka."""
         with self._control.session() as session:
             running = session.scalars(_running(server)).all()
         if not running:
@@ -175,7 +173,7 @@ class SnapshotTracker:
         not_queued = self._not_queued(server, old)
         requests = [_request(row) for row in running]
         since = min(request.after for request in requests)
-        events = list(read_notifications(self._endpoints, server, READ_SECONDS, since))
+        events = list(read_notifications(self._endpoints, server, since))
         return [
             _lost(request) if request.status == REQUESTED and request.id in not_queued else request
             for request in apply_notifications(requests, events)

@@ -6,17 +6,16 @@ import io
 import json
 import re
 import struct
-import time
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import fastavro
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 
 from core import logging
-from core.clients.kafka import partition_reader, producer
+from core.clients.kafka import partition_reader, producer, read_partitions
 from core.clients.registry import Registry
 from core.errors import TransientError
 from core.settings import Endpoints, KafkaEndpoint
@@ -136,14 +135,9 @@ def notification_end_offset(kafka: KafkaEndpoint, server: str) -> int:
         reader.close()
 
 
-def read_notifications(
-    endpoints: Endpoints, server: str, limit: float, since: int = 0
-) -> Iterator[SnapshotEvent]:
-    """The server's snapshot notifications from offset `since` on, up to the newest.
-
-    Blocks up to `limit` seconds.
-    """
-    for offset, record in _notifications(endpoints, server, limit, since):
+def read_notifications(endpoints: Endpoints, server: str, since: int = 0) -> Iterator[SnapshotEvent]:
+    """The server's snapshot notifications from offset `since` on, up to the newest. Blocks for Kafka."""
+    for offset, record in _notifications(endpoints, server, since):
         if record.get("aggregate_type") == "Incremental Snapshot":
             yield _event(record, offset)
 
@@ -151,37 +145,17 @@ def read_notifications(
 def task_started_since(endpoints: Endpoints, server: str, since: int) -> bool:
     """Whether a task of the server's connector has started since notification offset `since`.
 
-    Blocks for up to 15 s.
+    Blocks for Kafka.
     """
-    notifications = _notifications(endpoints, server, limit=15, since=since)
+    notifications = _notifications(endpoints, server, since)
     return any(record.get("aggregate_type") == "Initial Snapshot" for _, record in notifications)
 
 
-def _notifications(
-    endpoints: Endpoints, server: str, limit: float, since: int
-) -> Iterator[tuple[int, dict[str, Any]]]:
-    topic = notification_topic(server)
+def _notifications(endpoints: Endpoints, server: str, since: int) -> Iterator[tuple[int, dict[str, Any]]]:
     schemas: dict[int, Any] = {}
     registry = Registry(endpoints.registry)
-    reader = partition_reader(endpoints.kafka)
-    try:
-        reader.assign([TopicPartition(topic, 0, since)])
-        deadline = time.monotonic() + limit
-        while time.monotonic() < deadline:
-            message = reader.poll(1)
-            if message is None:
-                continue
-            if (error := message.error()) is not None:
-                if error.code() == KafkaError._PARTITION_EOF:
-                    return
-                if not error.retriable():
-                    raise TransientError(
-                        f"{topic} cannot be read: {error.str()}", "check `switchboard status`"
-                    )
-                continue
-            yield message.offset() or 0, _decoded(message.value() or b"", schemas, registry)
-    finally:
-        reader.close()
+    for message in read_partitions(endpoints.kafka, {(notification_topic(server), 0): since}):
+        yield message.offset() or 0, _decoded(message.value() or b"", schemas, registry)
 
 
 def _decoded(value: bytes, schemas: dict[int, Any], registry: Registry) -> dict[str, Any]:

@@ -7,10 +7,11 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from connectors.rest import KafkaConnect, root_cause
+from connectors.rest import KafkaConnect
 from core import logging, metrics
 from core.clock import Clock, monotonic
 from core.errors import SwitchboardError
+from core.java_trace import root_cause
 
 FIRST_PAUSE = 2.0
 MAX_PAUSE = 300.0

@@ -11,15 +11,10 @@ import threading
 from collections.abc import Iterable
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
-
-from core.clients.kafka import partition_reader
-from core.errors import TransientError
+from core.clients.kafka import ANSWER_SECONDS, admin, answering, read_partitions
 from core.settings import KafkaEndpoint
 from core.wire.history import TableName, columns, table_name
 from schemas.render.connect import history_topic
-
-TIMEOUT_SECONDS = 10.0
 
 
 class DroppedColumns:
@@ -58,9 +53,8 @@ class SourceHistory:
 
     def __init__(self, kafka: KafkaEndpoint, servers: Iterable[str]) -> None:
         self._kafka = kafka
-        self._next = {history_topic(server): 0 for server in servers}
+        self._next = {(history_topic(server), 0): 0 for server in servers}
         self._dropped = DroppedColumns()
-        self._reader: Consumer | None = None
         self._lock = threading.Lock()
 
     def dropped(self, table: str, names: frozenset[str]) -> dict[str, frozenset[str]]:
@@ -70,26 +64,11 @@ class SourceHistory:
         DDL is in the history before the records that follow it are in their topics.
         """
         with self._lock:
-            for topic in self._next:
-                self._read(topic)
+            with answering(self._kafka):
+                known = admin(self._kafka).list_topics(timeout=ANSWER_SECONDS).topics
+            # a topic that is not known has not been written yet
+            begins = {part: offset for part, offset in self._next.items() if part[0] in known}
+            for message in read_partitions(self._kafka, begins):
+                self._dropped.learn(json.loads(message.value() or b"{}"))
+                self._next[str(message.topic()), 0] = int(message.offset() or 0) + 1
             return self._dropped.of(table, names)
-
-    def _read(self, topic: str) -> None:
-        if self._reader is None:
-            self._reader = partition_reader(self._kafka)
-        try:
-            if topic not in self._reader.list_topics(timeout=TIMEOUT_SECONDS).topics:
-                return  # no connector has written it yet
-            self._reader.assign([TopicPartition(topic, 0, self._next[topic])])
-            while True:
-                message = self._reader.poll(TIMEOUT_SECONDS)
-                error = KafkaError(KafkaError._TIMED_OUT) if message is None else message.error()
-                if message is not None and error is None:
-                    self._dropped.learn(json.loads(message.value() or b"{}"))
-                    self._next[topic] = int(message.offset() or 0) + 1
-                elif error is not None and error.code() == KafkaError._PARTITION_EOF:
-                    return
-                else:
-                    raise KafkaException(error)
-        except KafkaException as error:
-            raise TransientError(f"{topic} cannot be read: {error}", "is Kafka running?") from error

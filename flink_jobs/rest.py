@@ -10,6 +10,7 @@ from urllib.parse import quote, unquote, urlsplit
 import requests
 
 from core.errors import MisconfiguredError, TransientError
+from core.java_trace import root_cause
 from core.settings import FlinkEndpoint
 from core.waiting import wait_until
 
@@ -48,9 +49,7 @@ class Flink:
         entries = self._call("GET", f"/jobs/{job}/exceptions").get("exceptionHistory", {}).get("entries", [])
         if not entries:
             return ""
-        lines = [line.strip() for line in str(entries[0].get("stacktrace", "")).splitlines() if line.strip()]
-        causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")]
-        return (causes or lines or [str(entries[0].get("exceptionName", ""))])[-1 if causes else 0]
+        return root_cause(str(entries[0].get("stacktrace") or entries[0].get("exceptionName", "")))
 
     def details(self, job: str) -> dict[str, Any]:
         return dict(self._call("GET", f"/jobs/{job}"))
@@ -135,11 +134,9 @@ class Flink:
 
 def _location(job: str, operation: dict[str, Any]) -> str:
     if "failure-cause" in operation or "location" not in operation:
-        cause_line = str(
-            operation.get("failure-cause", {}).get("stack-trace", "no cause given")
-        ).splitlines()[0]
+        cause = root_cause(operation.get("failure-cause", {}).get("stack-trace", ""))
         raise TransientError(
-            f"the savepoint of job {job} failed: {cause_line}", "wait until the job runs, and try again"
+            f"the savepoint of job {job} failed: {cause}", "wait until the job runs, and try again"
         )
     return str(operation["location"])
 
@@ -149,6 +146,5 @@ def _error_line(answer: requests.Response) -> str:
         errors = answer.json().get("errors") or [""]
     except requests.JSONDecodeError:
         errors = [answer.text]
-    lines = [line.strip() for line in "\n".join(map(str, errors)).splitlines() if line.strip()]
-    causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")]
-    return (causes[-1:] or lines[:1] or [f"status {answer.status_code}"])[0]
+    text = "\n".join(map(str, errors)).strip()
+    return root_cause(text) if text else f"status {answer.status_code}"

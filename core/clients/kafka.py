@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,6 +28,7 @@ IDLE_WAIT_MILLISECONDS = 250
 partition that was just assigned; shorter costs the broker CPU, and brings no record sooner."""
 EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+ANSWER_SECONDS = 10.0
 END_WAIT_MILLISECONDS = 10
 """The broker's wait for another record before it reports the end of a partition; Kafka's default is 500."""
 
@@ -119,24 +120,31 @@ def partition_offsets(
 
 
 def read_topic(endpoint: KafkaEndpoint, topic: str) -> Iterator[Message]:
-    """Yields every record of a topic, in order in each partition, up to its end.
+    """Yields every committed record of a topic, in order in each partition, up to its end: as
+    `read_partitions`."""
+    known = admin(endpoint).list_topics(topic, timeout=ANSWER_SECONDS).topics[topic].partitions
+    return read_partitions(endpoint, {(topic, partition): OFFSET_BEGINNING for partition in known})
 
-    Raises TransientError after 10 s without an answer.
+
+def read_partitions(endpoint: KafkaEndpoint, begins: Mapping[tuple[str, int], int]) -> Iterator[Message]:
+    """Yields the committed records of partitions, each from its offset on, up to their ends.
+
+    `begins` maps (topic, partition) to that offset. Raises TransientError after `ANSWER_SECONDS` without an
+    answer.
     """
+    waiting = set(begins)
     reader = partition_reader(endpoint)
     try:
-        waiting = set(reader.list_topics(topic, timeout=10).topics[topic].partitions)
-        reader.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in waiting])
+        reader.assign([TopicPartition(*partition, offset) for partition, offset in begins.items()])
         while waiting:
-            message = reader.poll(10)
-            if message is None:
-                raise TransientError(f"topic {topic} cannot be read: no answer in 10 s", "is Kafka running?")
-            error = message.error()
-            if error is None:
+            message = reader.poll(ANSWER_SECONDS)
+            error = KafkaError(KafkaError._TIMED_OUT) if message is None else message.error()
+            if message is not None and error is None:
                 yield message
-            elif error.code() == KafkaError._PARTITION_EOF:
-                waiting.discard(message.partition())
-            else:
-                raise TransientError(f"topic {topic} cannot be read: {error.str()}", "is Kafka running?")
+            elif message is not None and error is not None and error.code() == KafkaError._PARTITION_EOF:
+                waiting.discard((str(message.topic()), int(message.partition() or 0)))
+            elif error is not None and (message is None or not error.retriable()):
+                names = ", ".join(sorted({topic for topic, _ in waiting}))
+                raise TransientError(f"{names} cannot be read: {error.str()}", "see `switchboard status`")
     finally:
         reader.close()

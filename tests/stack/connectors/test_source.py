@@ -119,9 +119,7 @@ def test_a_key_is_the_contract_s_whichever_unique_key_the_source_puts_first_or_m
 
 def test_a_snapshot_reports_its_progress_by_key_and_rows(source: Source) -> None:
     events = [
-        event
-        for event in read_notifications(source.endpoints, NAME, limit=20)
-        if event.collection == "ct_1.ct_things"
+        event for event in read_notifications(source.endpoints, NAME) if event.collection == "ct_1.ct_things"
     ]
     assert [event.kind for event in events].count("IN_PROGRESS") >= 2
     assert all(event.maximum_key == str(ROWS) for event in events if event.kind == "IN_PROGRESS")
@@ -238,7 +236,7 @@ def test_the_stream_and_a_snapshot_that_starts_do_not_disturb_each_other(
 
 
 def scans(source: Source) -> list[str]:
-    events = read_notifications(source.endpoints, NAME, limit=20)
+    events = read_notifications(source.endpoints, NAME)
     return [
         event.status
         for event in events
@@ -266,7 +264,7 @@ def test_snapshots_are_paused_resumed_and_stopped(source: Source) -> None:
 
 
 def kinds(source: Source) -> Counter[str]:
-    return Counter(event.kind for event in read_notifications(source.endpoints, NAME, limit=20))
+    return Counter(event.kind for event in read_notifications(source.endpoints, NAME))
 
 
 def lose(source: Source) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connectors.rest import root_cause
+from core.java_trace import root_cause
 
 TRACE = """org.apache.kafka.connect.errors.ConnectException: An exception occurred.
 \tat io.debezium.pipeline.ErrorHandler.setProducerThrowable(ErrorHandler.java:67)
