@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
-import struct
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import fastavro
 from confluent_kafka import KafkaException, TopicPartition
 
 from core import logging
@@ -19,7 +16,7 @@ from core.clients.kafka import partition_reader, producer, read_partitions
 from core.clients.registry import Registry
 from core.errors import TransientError
 from core.settings import Endpoints, KafkaEndpoint
-from core.wire import confluent
+from core.wire.record import RecordDecoder, UnreadableRecordError
 from schemas.names import mysql_name
 from schemas.render.connect import notification_topic, signal_topic
 
@@ -152,35 +149,19 @@ def task_started_since(endpoints: Endpoints, server: str, since: int) -> bool:
 
 
 def _notifications(endpoints: Endpoints, server: str, since: int) -> Iterator[tuple[int, dict[str, Any]]]:
-    schemas: dict[int, Any] = {}
-    registry = Registry(endpoints.registry)
+    decoder = RecordDecoder(Registry(endpoints.registry).schema)
     for message in read_partitions(endpoints.kafka, {(notification_topic(server), 0): since}):
-        yield message.offset() or 0, _decoded(message.value() or b"", schemas, registry)
+        yield message.offset() or 0, decode_notification(decoder, message.value() or b"")
 
 
-def _decoded(value: bytes, schemas: dict[int, Any], registry: Registry) -> dict[str, Any]:
-    """Decodes a notification: Avro in Confluent's wire format, as the connector's value converter writes it.
-
-    Empty for one that cannot be decoded: a snapshot whose end it reports counts as lost after a while, and is
-    requested again.
-    """
-    identity = confluent.schema_id(value)
-    if identity is None:
-        return {}
-    if identity not in schemas:
-        text = registry.schema(identity)
-        schemas[identity] = None if text is None else fastavro.parse_schema(json.loads(text))
-    if schemas[identity] is None:
-        log.warning("the registry has no schema of a notification", schema_id=identity)
-        return {}
+def decode_notification(decoder: RecordDecoder, value: bytes) -> dict[str, Any]:
+    """Empty for one that cannot be decoded: a snapshot whose end it reports counts as lost after a while, and
+    is requested again."""
     try:
-        record = fastavro.schemaless_reader(
-            io.BytesIO(value[confluent.HEADER_SIZE :]), schemas[identity], None
-        )
-    except (ValueError, EOFError, IndexError, struct.error) as error:
-        log.warning("a notification cannot be decoded", schema_id=identity, error=str(error))
+        return decoder.decode(value)
+    except UnreadableRecordError as error:
+        log.warning("a notification cannot be decoded", error=str(error))
         return {}
-    return record if isinstance(record, dict) else {}
 
 
 def _event(record: dict[str, Any], offset: int) -> SnapshotEvent:

@@ -3,44 +3,36 @@ freshness."""
 
 from __future__ import annotations
 
-import io
-import struct
 from typing import Any
 
-import fastavro
-from fastavro.schema import SchemaParseException, UnknownType
-
-from core.wire.confluent import HEADER_SIZE
+from core.wire import record
+from core.wire.record import UnreadableRecordError
 
 TRUNCATE = "t"
 
 
-def parsed(schema: dict[str, Any]) -> Any:
-    """Returns the schema for `decoded`; None if fastavro refuses it, as it does a default that does not fit
-    its type."""
+def parsed(schema: dict[str, Any]) -> record.Schema | None:
+    """Returns the schema for `decoded`; None if it cannot be used."""
     try:
-        return fastavro.parse_schema(schema)
-    except (SchemaParseException, UnknownType):
+        return record.parsed(schema)
+    except UnreadableRecordError:
         return None
 
 
-def decoded(schema: Any, value: bytes) -> dict[str, Any] | None:
+def decoded(schema: record.Schema | None, value: bytes) -> dict[str, Any] | None:
     """Returns the framed record, decoded by its parsed schema; None if that fails."""
-    if schema is None:
-        return None
     try:
-        record: Any = fastavro.schemaless_reader(io.BytesIO(value[HEADER_SIZE:]), schema, None)
-    except (EOFError, ValueError, IndexError, struct.error):
+        return None if schema is None else record.decoded(schema, value)
+    except UnreadableRecordError:
         return None
-    return record if isinstance(record, dict) else None
 
 
-def truncated_shard(record: dict[str, Any]) -> str | None:
+def truncated_shard(envelope: dict[str, Any]) -> str | None:
     """Returns the database whose table was truncated, if this is a truncate event: no row has a delete event
     then."""
-    return str(record["source"]["db"]) if record.get("op") == TRUNCATE else None
+    return str(envelope["source"]["db"]) if envelope.get("op") == TRUNCATE else None
 
 
-def committed_at(record: dict[str, Any]) -> float:
+def committed_at(envelope: dict[str, Any]) -> float:
     """Returns when the source committed the record, in seconds since the epoch."""
-    return float(record["source"]["ts_ms"]) / 1000
+    return float(envelope["source"]["ts_ms"]) / 1000

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-import io
 import json
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import fastavro
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from core import logging, metrics
@@ -18,7 +16,7 @@ from core.clients.kafka import IDLE_WAIT_MILLISECONDS, LATEST, admin, answering,
 from core.clients.registry import Registry
 from core.errors import TransientError
 from core.settings import KafkaEndpoint, RegistryEndpoint
-from core.wire import confluent
+from core.wire.record import RecordDecoder
 from schemas.names import topic_of
 from schemas.table import Table
 from streamer.control_reader import BoundTopic
@@ -49,8 +47,7 @@ class TopicReader:
         self._tables = {topic_of(table): table for table in tables}
         self._topics = topics
         self._stopping = threading.Event()
-        self._registry = Registry(registry, stopping=self._stopping.is_set)
-        self._schemas: dict[int, Any] = {}
+        self._decoder = RecordDecoder(Registry(registry, stopping=self._stopping.is_set).schema)
         more = {
             "fetch.wait.max.ms": IDLE_WAIT_MILLISECONDS,
             "auto.offset.reset": "earliest",
@@ -199,7 +196,7 @@ class TopicReader:
                 version,
                 0,
             )
-        envelope = self._decode(value)
+        envelope = self._decoder.decode(value)
         row: Row = {
             name: _normalized(table, name, field)
             for name, field in (envelope["after"] or envelope["before"]).items()
@@ -212,7 +209,7 @@ class TopicReader:
 
     def _activity(self, table: Table, value: bytes | None) -> Change | None:
         """Returns None for a deletion."""
-        envelope = None if value is None else self._decode(value)
+        envelope = None if value is None else self._decoder.decode(value)
         if envelope is None or envelope["after"] is None:
             return None
         row: Row = {
@@ -223,25 +220,6 @@ class TopicReader:
         return Change(
             table.name, (row["account_id"], row["agent_id"]), row, 0, int(source["ts_ms"]), str(source["db"])
         )
-
-    def _decode(self, value: bytes) -> dict[str, Any]:
-        identity = confluent.schema_id(value)
-        if identity is None:
-            raise ValueError("it has no Confluent header")
-        if identity not in self._schemas:
-            self._schemas[identity] = self._schema(identity)
-        decoded = fastavro.schemaless_reader(
-            io.BytesIO(value[confluent.HEADER_SIZE :]), self._schemas[identity], None
-        )
-        if not isinstance(decoded, dict):
-            raise ValueError("it is not an Avro record")
-        return decoded
-
-    def _schema(self, identity: int) -> Any:
-        text = self._registry.schema(identity)
-        if text is None:
-            raise ValueError(f"the registry has no schema {identity}")
-        return fastavro.parse_schema(json.loads(text))
 
 
 def _normalized(table: Table, name: str, value: Any) -> Any:

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
-import fastavro
-from confluent_kafka import KafkaError, Message, TopicPartition
+from confluent_kafka import Message
 
 from connectors.capture_service import CaptureService
 from connectors.planner import ConnectPlanner
 from connectors.rest import KafkaConnect
 from consumers.topic_planner import TopicPlanner
 from core.clients import mysql
-from core.clients.kafka import admin, partition_reader
+from core.clients.kafka import admin, read_partitions
 from core.clients.registry import Registry
 from core.control import ControlDatabase
 from core.settings import Endpoints, MySqlServer, TopicSettings
-from core.wire import confluent
+from core.wire.record import RecordDecoder
 from schemas import privacy as p
 from schemas import types as t
 from schemas.catalog import Catalog
@@ -63,7 +62,6 @@ class Read:
 
     records: list[Record] = field(default_factory=list)
     ends: dict[int, int] = field(default_factory=dict)
-    schemas: dict[int, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -71,6 +69,10 @@ class Source:
     endpoints: Endpoints
     control: ControlDatabase
     _read: dict[str, Read] = field(default_factory=dict)
+
+    @cached_property
+    def _decoder(self) -> RecordDecoder:
+        return RecordDecoder(Registry(self.endpoints.registry).schema)
 
     @property
     def server(self) -> MySqlServer:
@@ -110,41 +112,21 @@ class Source:
         """Everything committed, each partition in its order; of what was read before only the end is asked
         for."""
         known = self._read.setdefault(topic, Read())
-        reader, registry = partition_reader(self.endpoints.kafka), Registry(self.endpoints.registry)
-        try:
-            left = set(reader.list_topics(topic, timeout=10).topics[topic].partitions)
-            reader.assign([TopicPartition(topic, number, known.ends.get(number, 0)) for number in left])
-            while left:
-                for message in reader.consume(10_000, timeout=0.05):
-                    partition = message.partition() or 0
-                    known.ends[partition] = (message.offset() or 0) + (message.error() is None)
-                    if message.error() is None:
-                        known.records.append(record(message, known.schemas, registry))
-                    else:
-                        assert message.error().code() == KafkaError._PARTITION_EOF  # type: ignore[union-attr]
-                        left.discard(partition)
-            return list(known.records)
-        finally:
-            reader.close()
+        partitions = admin(self.endpoints.kafka).list_topics(topic, timeout=10).topics[topic].partitions
+        begins = {(topic, number): known.ends.get(number, 0) for number in partitions}
+        for message in read_partitions(self.endpoints.kafka, begins):
+            known.ends[message.partition() or 0] = (message.offset() or 0) + 1
+            known.records.append(record(message, self._decoder))
+        return list(known.records)
 
     def ops(self, topic: str, shard: str) -> Counter[str]:
         return Counter(record.op for record in self.records(topic) if record.shard in (shard, ""))
 
 
-def record(message: Message, schemas: dict[int, Any], registry: Registry) -> Record:
+def record(message: Message, decoder: RecordDecoder) -> Record:
     key, value = message.key(), message.value()
-    decoded = None if value is None else decode(value, schemas, registry)
+    decoded = None if value is None else decoder.decode(value)
     return Record(None if key is None else json.loads(key), decoded, message.partition() or 0)
-
-
-def decode(value: bytes, schemas: dict[int, Any], registry: Registry) -> dict[str, Any]:
-    identity = confluent.schema_id(value)
-    assert identity is not None
-    if identity not in schemas:
-        schemas[identity] = fastavro.parse_schema(json.loads(registry.schema(identity) or "null"))
-    record = fastavro.schemaless_reader(io.BytesIO(value[confluent.HEADER_SIZE :]), schemas[identity], None)
-    assert isinstance(record, dict)
-    return record
 
 
 @contextmanager

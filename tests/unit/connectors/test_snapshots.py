@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.snapshots import _decoded, escape_collection
-from core.clients.registry import Registry
-from core.settings import RegistryEndpoint
+from connectors.snapshots import decode_notification, escape_collection
 from core.wire.confluent import frame
+from core.wire.record import RecordDecoder
 
 
 @pytest.mark.parametrize("name", ["acc_1.calls", "tele-shop.order-lines", "acc_1.a+b(c)", "a$b.ünï"])
@@ -29,18 +28,9 @@ def test_a_name_that_debezium_would_split_is_quoted_in_backticks_that_no_name_ma
         assert not re.fullmatch(escape_collection(name), name)
 
 
-class Schemas(Registry):
-    """Knows one schema, of id 1."""
-
-    def __init__(self) -> None:
-        super().__init__(RegistryEndpoint(url="http://registry"))
-
-    def schema(self, schema_id: int, retry_timeout: float | None = None) -> str | None:
-        return (
-            '{"type": "record", "name": "notification", "fields": [{"name": "id", "type": "string"}]}'
-            if schema_id == 1
-            else None
-        )
+def schema(identity: int) -> str | None:
+    text = '{"type": "record", "name": "notification", "fields": [{"name": "id", "type": "string"}]}'
+    return text if identity == 1 else None
 
 
 @pytest.mark.parametrize(
@@ -56,4 +46,4 @@ class Schemas(Registry):
     ],
 )
 def test_a_notification_that_cannot_be_decoded_is_skipped(value: bytes, read: dict[str, str]) -> None:
-    assert _decoded(value, {}, Schemas()) == read
+    assert decode_notification(RecordDecoder(schema), value) == read

@@ -16,6 +16,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from core.errors import TransientError
 from core.settings import KafkaEndpoint, RegistryEndpoint
 from core.wire import confluent
+from core.wire.record import RecordDecoder
 from schemas.contracts.agent_activity import agent_activity
 from schemas.contracts.agent_status import agent_status
 from schemas.render.result_record import envelope
@@ -131,7 +132,7 @@ def reader(monkeypatch: pytest.MonkeyPatch) -> Reader:
     return fake
 
 
-def topic_reader_of(generation: int = 1) -> TopicReader:
+def topic_reader_of(generation: int = 1, registry: Schemas | None = None) -> TopicReader:
     topics = {TOPIC: BoundTopic(generation, 1)}
     topic_reader = TopicReader(
         KafkaEndpoint(bootstrap="nowhere"),
@@ -140,7 +141,7 @@ def topic_reader_of(generation: int = 1) -> TopicReader:
         topics,
         "group",
     )
-    topic_reader._registry = Schemas()  # type: ignore[assignment]
+    topic_reader._decoder = RecordDecoder((registry or Schemas()).schema)
     topic_reader.assign([TopicPartition(TOPIC, 0, 0)])
     return topic_reader
 
@@ -181,8 +182,9 @@ def test_it_has_not_caught_up_before_the_end(reader: Reader) -> None:
 
 
 def test_a_record_waits_for_its_schema_while_the_registry_is_unavailable(reader: Reader) -> None:
-    topic_reader = topic_reader_of()
-    topic_reader._registry.away = 3  # type: ignore[attr-defined]
+    registry = Schemas()
+    registry.away = 3
+    topic_reader = topic_reader_of(registry=registry)
     assert [
         change.version >> 1 & 0xFF
         for change in caught_up(topic_reader, reader, Record(0, value()), Record(1, value()))
