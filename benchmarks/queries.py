@@ -72,8 +72,8 @@ def measure(served: Served, bearer: str, endpoint: ClickHouseEndpoint, table: Ta
     asked = (endpoint, queries(Catalog((table,)))[QUERY].sql(clear=False, teams=False), few)
     try:
         with (
-            _beside(_json_server, *asked) as json_port,
-            _beside(_message_server, *asked, table.names) as message_port,
+            _Beside(_json_server, *asked) as json_port,
+            _Beside(_message_server, *asked, table.names) as message_port,
         ):
             same = [
                 _best(lambda: _arrow(served.grpc, bearer, few)),
@@ -186,7 +186,7 @@ def _row_message(names: Sequence[str]) -> Any:
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("bench.Row"))
 
 
-class _beside:
+class _Beside:
     """A server in a process of its own; its port."""
 
     def __init__(self, serve: Callable[..., None], *arguments: Any) -> None:

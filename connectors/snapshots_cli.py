@@ -29,6 +29,7 @@ Server = Annotated[str | None, typer.Option(help="Only this MySQL server.")]
 
 
 def tracker_of(context: Context) -> SnapshotTracker:
+    """Returns the tracker of every server's snapshots. Blocks for the control database."""
     return SnapshotTracker(context.endpoints, open_control(context))
 
 

@@ -65,7 +65,7 @@ class ConnectorSupervisor:
     def __init__(
         self,
         connect: KafkaConnect,
-        remediate: Callable[[Failure], bool] = lambda failure: False,
+        remediate: Callable[[Failure], bool] = lambda _: False,
         clock: Clock = monotonic,
     ) -> None:
         self._connect = connect

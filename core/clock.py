@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 
 Clock = Callable[[], float]
+EPOCH = dt.datetime.fromtimestamp(0, dt.UTC).replace(tzinfo=None)
+"""In UTC, without a time zone."""
 
 system: Clock = time.time
 """Seconds since the epoch."""

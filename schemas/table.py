@@ -59,7 +59,7 @@ class Computed:
     job: str
     tier: Literal["structured", "realtime"]
 
-    def matches(self, database: str) -> bool:
+    def matches(self, _: str) -> bool:
         return False
 
 

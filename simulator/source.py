@@ -47,7 +47,7 @@ def create_source(server: MySqlServer, shards: Sequence[str], metadata: str) -> 
 
 def _seed(server: MySqlServer, metadata: str, accounts: Sequence[int]) -> None:
     random = Random(1)
-    created = dt.datetime(2024, 1, 1, 9, 0)
+    created = dt.datetime(2024, 1, 1, 9, 0, tzinfo=dt.UTC)
     with mysql.cursor(server, metadata) as cursor:
         for account in accounts:
             cursor.execute(

@@ -70,7 +70,7 @@ class SupervisorApplication(ConnectASGIApplication[Supervisor]):
         return f"/{SUPERVISOR}"
 
     def _endpoints_of(self, supervisor: Supervisor) -> dict[str, Any]:
-        async def watch(request: pb.WatchRequest, context: RequestContext[Any, Any]) -> AsyncIterator[Any]:
+        async def watch(_: pb.WatchRequest, context: RequestContext[Any, Any]) -> AsyncIterator[Any]:
             async with (
                 _admitted(self._authenticator, context, "Watch") as caller,
                 contextlib.aclosing(supervisor.watch(caller)) as messages,

@@ -111,7 +111,7 @@ class GrpcServer:
         except RpcError as error:
             await context.abort(CODES[error.code], str(error))
 
-    async def _watch(self, request: pb.WatchRequest, context: Any) -> AsyncIterator[Any]:
+    async def _watch(self, _: pb.WatchRequest, context: Any) -> AsyncIterator[Any]:
         async with (
             self._admitted(context, "Watch") as caller,
             contextlib.aclosing(self._supervisor.watch(caller)) as messages,

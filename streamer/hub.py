@@ -37,7 +37,7 @@ class Hub:
     def __init__(
         self,
         state: State,
-        write: Callable[[int, list[Alert]], None] = lambda tenant, alerts: None,
+        write: Callable[[int, list[Alert]], None] = lambda *_: None,
         clock: Clock = system,
     ) -> None:
         """`write` is called with a tenant and its alerts that changed."""

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from core.clock import EPOCH
 from streamer.freshness import Freshness
 from streamer.occupancy import AgentTimelines, occupancy
 from streamer.windows import Frame, Windows, frame
 
 AGENTS, QUEUES, MINUTES, ACTIVITIES = "agent_status", "queue_stats", "queue_minutes", "agent_activity"
 UTC = ZoneInfo("UTC")
-EPOCH, MILLISECOND = dt.datetime(1970, 1, 1), dt.timedelta(milliseconds=1)
+MILLISECOND = dt.timedelta(milliseconds=1)
 AGENT_SPAN = "60m"
 MIN_OCCUPANCY_CHANGE = 0.01
 """A smaller change of an agent's occupancy is sent only with the agent's next change."""

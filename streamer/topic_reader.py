@@ -14,6 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 from core import logging, metrics
 from core.clients.kafka import IDLE_WAIT_MILLISECONDS, LATEST, admin, answering, consumer, partition_offsets
 from core.clients.registry import Registry
+from core.clock import EPOCH
 from core.errors import TransientError
 from core.settings import KafkaEndpoint, RegistryEndpoint
 from core.wire.record import RecordDecoder
@@ -21,7 +22,7 @@ from schemas.names import topic_of
 from schemas.table import Table
 from streamer.control_reader import BoundTopic
 from streamer.state import Change
-from streamer.tenant import ACTIVITIES, EPOCH, Row
+from streamer.tenant import ACTIVITIES, Row
 
 BATCH = 1000
 WAIT_SECONDS = 0.2

@@ -14,11 +14,12 @@ from operator import add, sub
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from core.clock import EPOCH
+
 SPANS = {"15m": 15, "30m": 30, "60m": 60}
 DAY = "day"
 TREND = 60
 MINUTE = dt.timedelta(minutes=1)
-EPOCH = dt.datetime(1970, 1, 1)
 
 
 class Counts(NamedTuple):

@@ -1,3 +1,5 @@
+"""``python -m switchboard``."""
+
 from switchboard.cli import main
 
 main()

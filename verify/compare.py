@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from core.clock import EPOCH
 from schemas import types as t
 from schemas.privacy import Public
 from schemas.render.landing import storage_key_columns
@@ -138,8 +139,7 @@ def _readable(kind: t.Type, value: bytes) -> str:
         case t.Date() if text.lstrip("-").isdigit():
             return _safely(lambda: (dt.date(1970, 1, 1) + dt.timedelta(days=int(text))).isoformat(), text)
         case t.DateTime() | t.Timestamp() if text.lstrip("-").isdigit():
-            moment = dt.datetime(1970, 1, 1)
-            return _safely(lambda: (moment + dt.timedelta(microseconds=int(text))).isoformat(" "), text)
+            return _safely(lambda: (EPOCH + dt.timedelta(microseconds=int(text))).isoformat(" "), text)
         case _:
             return text
 

@@ -17,6 +17,7 @@ from typing import Any, assert_never
 
 import fastavro
 
+from core.clock import EPOCH
 from core.errors import ContractError
 from core.wire import confluent
 from schemas import types as t
@@ -64,7 +65,7 @@ def _json_value(column: Column, text: bytes | None) -> Any:
 def zoned(micros: int) -> str:
     """``io.debezium.time.ZonedTimestamp``: no zeros at the end of the fraction, and none at all for whole
     seconds."""
-    moment = dt.datetime(1970, 1, 1) + dt.timedelta(microseconds=micros)
+    moment = EPOCH + dt.timedelta(microseconds=micros)
     fraction = f".{moment.microsecond:06d}".rstrip("0").rstrip(".")
     return f"{moment:%Y-%m-%dT%H:%M:%S}{fraction}Z"
 

@@ -25,7 +25,7 @@ Watch = Callable[[Table, str], Progress]
 
 
 def silent(_: Table, __: str) -> Progress:
-    return lambda rows: None
+    return lambda _: None
 
 
 @dataclass

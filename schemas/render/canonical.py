@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import assert_never
 
+from core.clock import EPOCH
 from core.errors import ContractError
 from schemas import types as t
 from schemas.names import ch_name, ch_string, mysql_name
@@ -167,7 +168,7 @@ def mysql_is(column: Column, text: bytes | None) -> str:
 
 
 def _moment(micros: int) -> str:
-    return (dt.datetime(1970, 1, 1) + dt.timedelta(microseconds=micros)).isoformat(" ", "microseconds")
+    return (EPOCH + dt.timedelta(microseconds=micros)).isoformat(" ", "microseconds")
 
 
 def _duration(micros: int) -> str:

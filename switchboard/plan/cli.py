@@ -62,6 +62,7 @@ def apply(
 
 
 def show(step: Step) -> None:
+    """Prints a step, its changes and, if it loses data, how to allow it."""
     console = Console(soft_wrap=True)
     console.print(
         f"{MARKS[step.action]} {step.target} [bold]{step.subject}[/bold]: {step.summary}", highlight=False
