@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import threading
 import time
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
@@ -14,11 +13,12 @@ from consumers.lander import Lander
 from consumers.planner import ClickHousePlanner
 from core.clients import clickhouse
 from core.control import ControlDatabase
-from core.errors import MisconfiguredError, SwitchboardError, TransientError
+from core.errors import MisconfiguredError, TransientError
 from core.settings import Endpoints, Settings
 from schemas.catalog import Catalog
 from schemas.catalog import load as load_catalog
 from schemas.render.clickhouse import storage_table
+from simulator.running import RunningTraffic
 from simulator.traffic import Traffic
 
 SHARDS = ("acc_1", "acc_2")
@@ -85,29 +85,13 @@ def _pass(process: BaseProcess, seconds: float) -> None:
 def _under_traffic(
     endpoints: Endpoints, settings: Settings, process: BaseProcess, rate: float, warm_up: int, seconds: int
 ) -> Lags:
-    ended, failures = threading.Event(), list[Exception]()
     traffic = Traffic(endpoints.mysql[0], SHARDS, settings.metadata_database, rate, seed=int(time.time()))
-
-    def run() -> None:
-        try:
-            traffic.run(ended)
-        except Exception as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=run, name="traffic")
-    thread.start()
-    try:
+    with RunningTraffic(traffic):
         _pass(process, warm_up)
         before = sum(traffic.changes().values())
         _pass(process, seconds)
         committed = sum(traffic.changes().values()) - before
-        found = _read(endpoints, load_catalog(settings.contracts).captured, seconds, committed)
-    finally:
-        ended.set()
-        thread.join()
-    if failures:
-        raise SwitchboardError(f"the traffic ended: {failures[0]}", "is the stack up, and applied?")
-    return found
+        return _read(endpoints, load_catalog(settings.contracts).captured, seconds, committed)
 
 
 def _read(endpoints: Endpoints, catalog: Catalog, seconds: int, committed: int) -> Lags:

@@ -24,6 +24,7 @@ from core.clients.kafka import consumer
 from core.settings import Context, Endpoints, KafkaEndpoint, Settings
 from schemas.names import topic_of
 from schemas.table import Table
+from simulator.running import RunningTraffic
 from simulator.source import accounts_of, agents_of
 from simulator.traffic import Traffic
 
@@ -157,19 +158,10 @@ def _page(served: Served, bearer: str) -> Iterator[Page]:
         browser.close()
 
 
-@contextmanager
-def _traffic(endpoints: Endpoints, settings: Settings, rate: float) -> Iterator[Traffic]:
-    stop = threading.Event()
-    traffic = Traffic(
-        endpoints.mysql[0], (SHARD, "acc_2"), settings.metadata_database, rate, seed=int(time.time())
-    )
-    thread = threading.Thread(target=traffic.run, args=(stop,))
-    thread.start()
-    try:
-        yield traffic
-    finally:
-        stop.set()
-        thread.join()
+def _traffic(endpoints: Endpoints, settings: Settings, rate: float) -> RunningTraffic:
+    shards = (SHARD, "acc_2")
+    seed = int(time.time())
+    return RunningTraffic(Traffic(endpoints.mysql[0], shards, settings.metadata_database, rate, seed))
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import TransientError
+from core.processes import end
 from core.settings import Settings
 from streamer.auth import mint
 from streamer.local_secret import resolve_settings
@@ -39,12 +40,7 @@ def command(home: Path, name: str, *words: str) -> Iterator[tuple[subprocess.Pop
     try:
         yield process, log
     finally:
-        process.terminate()
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process)
 
 
 @contextmanager

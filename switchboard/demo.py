@@ -25,9 +25,11 @@ from consumers import freshness
 from core.command import context_of
 from core.control import open_control
 from core.errors import TransientError
+from core.processes import end
 from core.settings import Context
 from schemas.catalog import Catalog
 from schemas.catalog import load as load_catalog
+from simulator.running import RunningTraffic
 from simulator.source import accounts_of, create_source
 from simulator.traffic import Traffic
 from streamer.auth import mint
@@ -81,7 +83,7 @@ def demo(
         equal = _verify(context, catalog.captured, console)
     finally:
         for process in (jobs, streamer, watch, lander):
-            _end(process)
+            end(process)
     _print_next_steps(console)
     raise typer.Exit(0 if equal else 1)
 
@@ -120,15 +122,6 @@ def _scrape(port: int) -> Counts:
     return counts
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(30)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
 def _watch(
     context: Context,
     catalog: Catalog,
@@ -143,48 +136,31 @@ def _watch(
 ) -> None:
     """Shows the traffic until `stop`, or for `seconds` with the jobs running, which start beside the
     traffic."""
-    ended = threading.Event()
-    failures: list[Exception] = []
-
-    def run() -> None:
-        try:
-            traffic.run(ended)
-        except Exception as error:
-            failures.append(error)
-            stop.set()
-
-    thread = threading.Thread(target=run, name="traffic")
-    thread.start()
     started = time.monotonic()
     complete: float | None = None
     announced = False
-    try:
-        with Live(console=console, auto_refresh=False, transient=False) as live:
-            while not stop.wait(1.0) and not (
-                seconds and complete and time.monotonic() - complete >= seconds
-            ):
-                if not announced and _is_served(page):
-                    announced = True
-                    console.print(
-                        f"[bold]The supervisor's page[/bold]{_liveness(complete)}: {page}", soft_wrap=True
-                    )
-                if complete is None and _all_run(context, jobs, time.monotonic() - started):
-                    complete = time.monotonic()
-                shown = _table(
-                    context,
-                    catalog,
-                    traffic,
-                    time.monotonic() - started,
-                    _scrape(metrics_port),
-                    complete=complete is not None,
+    with (
+        RunningTraffic(traffic, failed=stop),
+        Live(console=console, auto_refresh=False, transient=False) as live,
+    ):
+        while not stop.wait(1.0) and not (seconds and complete and time.monotonic() - complete >= seconds):
+            if not announced and _is_served(page):
+                announced = True
+                console.print(
+                    f"[bold]The supervisor's page[/bold]{_liveness(complete)}: {page}", soft_wrap=True
                 )
-                live.update(shown, refresh=True)
-                _check_processes(context.settings.home / "logs", processes)
-    finally:
-        ended.set()
-        thread.join()
-    if failures:
-        raise failures[0]
+            if complete is None and _all_run(context, jobs, time.monotonic() - started):
+                complete = time.monotonic()
+            shown = _table(
+                context,
+                catalog,
+                traffic,
+                time.monotonic() - started,
+                _scrape(metrics_port),
+                complete=complete is not None,
+            )
+            live.update(shown, refresh=True)
+            _check_processes(context.settings.home / "logs", processes)
 
 
 def _is_served(url: str) -> bool:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from schemas.catalog import load
+from simulator.running import RunningTraffic
 from simulator.traffic import Traffic
 from switchboard import stack as local_stack
 from tests.pipeline import Pipeline, eventually
@@ -17,33 +17,9 @@ SHARDS = ("acc_first", "acc_second")
 SAMPLE = tuple(table.name for table in load("schemas.contracts").captured)
 
 
-class Running:
-    """Traffic in a thread of its own, of so many changes a second.
-
-    What it failed with is raised at the end, and in `failure` before.
-    """
-
-    def __init__(self, pipeline: Pipeline, rate: float = 300) -> None:
-        self.traffic = Traffic(pipeline.endpoints.mysql[0], SHARDS, "metadata", rate)
-        self._stop = threading.Event()
-        self.failure: Exception | None = None
-        self._thread = threading.Thread(target=self._run)
-
-    def _run(self) -> None:
-        try:
-            self.traffic.run(self._stop)
-        except Exception as error:
-            self.failure = error
-
-    def __enter__(self) -> Traffic:
-        self._thread.start()
-        return self.traffic
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-        if self.failure is not None:
-            raise self.failure
+def traffic_of(pipeline: Pipeline, rate: float = 300) -> RunningTraffic:
+    """The sample's traffic, of so many changes a second."""
+    return RunningTraffic(Traffic(pipeline.endpoints.mysql[0], SHARDS, "metadata", rate))
 
 
 def wait_for_changes(traffic: Traffic, more: int) -> None:

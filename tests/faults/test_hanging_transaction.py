@@ -10,7 +10,7 @@ from connectors.rest import KafkaConnect
 from core.clients.kafka import producer, read_topic
 from core.settings import CONNECT_GROUP, CONNECT_OFFSET_TOPIC
 from switchboard import stack as local_stack
-from tests.faults.running import Running, is_equal, wait_for_changes
+from tests.faults.running import is_equal, traffic_of, wait_for_changes
 from tests.pipeline import Pipeline, eventually
 
 TRANSACTIONAL_ID = f"{CONNECT_GROUP}-mysql-main-0"
@@ -56,7 +56,7 @@ def leave_transaction_open(pipeline: Pipeline) -> None:
 def test_the_supervisor_aborts_a_transaction_that_no_coordinator_knows(faulty: Pipeline) -> None:
     leave_transaction_open(faulty)
     settings = {"SWITCHBOARD_CONNECTORS__HANGING_TRANSACTION_SECONDS": str(LIMIT)}
-    with faulty.lander(), Running(faulty) as traffic:
+    with faulty.lander(), traffic_of(faulty) as traffic:
         wait_for_changes(traffic, 100)
         before = len(faulty.log_lines("watch", "the hanging transaction is aborted"))
         with faulty.watch(**settings):

@@ -8,12 +8,12 @@ from confluent_kafka import ConsumerGroupTopicPartitions
 from core.clients.kafka import admin
 from schemas.names import topic_of
 from schemas.render.clickhouse import storage_table
-from tests.faults.running import SAMPLE, Running, away, held, is_equal, wait_for_changes
+from tests.faults.running import SAMPLE, away, held, is_equal, traffic_of, wait_for_changes
 from tests.pipeline import Pipeline, end, eventually
 
 
 def test_landers_wait_for_a_clickhouse_that_is_away(faulty: Pipeline) -> None:
-    with faulty.lander(retry_seconds="0.1") as lander, Running(faulty) as traffic:
+    with faulty.lander(retry_seconds="0.1") as lander, traffic_of(faulty) as traffic:
         with away(faulty, "clickhouse"):
             before = len(faulty.lander_log("table waits"))
             wait_for_changes(traffic, 100)
@@ -28,7 +28,7 @@ def test_landers_wait_for_a_mysql_that_is_away(faulty: Pipeline) -> None:
     begun = len(faulty.lander_log('"assigned"'))
     with faulty.lander() as lander:
         eventually(lambda: len(faulty.lander_log('"assigned"')) > begun)
-        with Running(faulty) as traffic:
+        with traffic_of(faulty) as traffic:
             wait_for_changes(traffic, 100)
         before = len(faulty.lander_log("the tables to land cannot be read"))
         with away(faulty, "mysql"):
@@ -37,14 +37,14 @@ def test_landers_wait_for_a_mysql_that_is_away(faulty: Pipeline) -> None:
             eventually(lambda: len(faulty.lander_log("the tables to land cannot be read")) > before)
         end(other)
         faulty.heal()
-        with Running(faulty) as traffic:
+        with traffic_of(faulty) as traffic:
             wait_for_changes(traffic, 100)
         assert is_equal(faulty)
         assert lander.poll() is None
 
 
 def test_a_killed_lander_loses_and_doubles_nothing(faulty: Pipeline) -> None:
-    with Running(faulty) as traffic:
+    with traffic_of(faulty) as traffic:
         both = [faulty.start_lander(session_seconds="6"), faulty.start_lander(session_seconds="6")]
         wait_for_changes(traffic, 300)
         for lander in both:
@@ -87,7 +87,7 @@ def test_landers_that_come_and_go_while_clickhouse_holds_them_up_have_committed_
 ) -> None:
     small = {"batch_rows": "10", "batch_bytes": "10000", "memory_bytes": "20000"}
     begun = len(faulty.lander_log('"landing"'))
-    with Running(faulty) as traffic, faulty.lander(**small) as first:
+    with traffic_of(faulty) as traffic, faulty.lander(**small) as first:
         wait_for_changes(traffic, 100)
         with faulty.lander(**small) as second:
             with held(faulty, "clickhouse"):

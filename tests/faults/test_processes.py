@@ -14,7 +14,7 @@ import pymysql
 import pytest
 
 from switchboard import stack as local_stack
-from tests.faults.running import Running, away, held, is_equal, wait_for_changes
+from tests.faults.running import away, held, is_equal, traffic_of, wait_for_changes
 from tests.launching import Process
 from tests.pipeline import Pipeline, eventually
 from tests.soak import scaled
@@ -65,7 +65,7 @@ def other_describer(process: Process, than: psutil.Process | None) -> psutil.Pro
 def kill_during_traffic(faulty: Pipeline, part: str) -> None:
     """Traffic, in the middle of which the part is killed, to be started again by the stack's supervisor; it
     writes on, unless its own connection ended with MySQL."""
-    running = Running(faulty)
+    running = traffic_of(faulty)
     try:
         with running as traffic:
             wait_for_changes(traffic, 100)
@@ -87,10 +87,10 @@ def test_they_outlive_each_server_killed_and_away_without_loss_or_duplicates(fau
             with ExitStack() as stack:
                 if part != "mysql":  # the traffic's own connection would end it
                     # more would take the cores from the servers that start
-                    stack.enter_context(Running(faulty, rate=30))
+                    stack.enter_context(traffic_of(faulty, rate=30))
                 stack.enter_context(away(faulty, part, at_once=True))
                 time.sleep(AWAY_SECONDS)  # the absence itself is what is tested
-            with Running(faulty) as traffic:
+            with traffic_of(faulty) as traffic:
                 wait_for_changes(traffic, 100)
             faulty.heal()
             ended = {name: process.poll() for name, process in running.items() if process.poll() is not None}
@@ -103,7 +103,7 @@ def test_they_outlive_each_server_killed_and_away_without_loss_or_duplicates(fau
 
 def test_they_outlive_the_death_of_the_process_that_describes_topics(faulty: Pipeline) -> None:
     """librdkafka aborts it when a metadata reply names no broker."""
-    with processes(faulty) as (running, server), Running(faulty) as traffic:
+    with processes(faulty) as (running, server), traffic_of(faulty) as traffic:
         for number in (signal.SIGABRT, signal.SIGKILL):
             for name in ("land", "stream"):
                 child = other_describer(running[name], than=None)
@@ -119,7 +119,7 @@ def test_they_outlive_the_death_of_the_process_that_describes_topics(faulty: Pip
 
 @pytest.mark.parametrize("parts", HELD, ids="+".join)
 def test_they_end_upon_sigterm_whatever_does_not_answer(faulty: Pipeline, parts: tuple[str, ...]) -> None:
-    with processes(faulty) as (running, _), Running(faulty) as traffic:
+    with processes(faulty) as (running, _), traffic_of(faulty) as traffic:
         wait_for_changes(traffic, 50)
         with ExitStack() as stack:
             for part in parts:

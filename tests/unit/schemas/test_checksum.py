@@ -3,7 +3,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -16,8 +15,7 @@ from schemas.render import checksum as render
 from schemas.render.canonical import mysql_is, mysql_literal
 from schemas.render.checksum import Chunk, Scope, joined
 from schemas.table import ClickHouse, Latest, Month, Scd2, Shards, Table, immutable, optional
-
-GOLDEN = Path(__file__).parent / "golden"
+from tests.golden import reviewed
 
 ODD = Table(
     "or`der's",
@@ -47,7 +45,8 @@ def test_the_queries_of_a_table_with_odd_names_are_as_reviewed() -> None:
         render.clickhouse_rows(SCOPE, CHUNKS[:1]),
         render.clickhouse_versions(SCOPE, CHUNKS[:1]),
     ]
-    assert "\n\n".join(texts) + "\n" == (GOLDEN / "odd.checksum.sql").read_text()
+    text = "\n\n".join(texts) + "\n"
+    assert text == reviewed("odd.checksum.sql", text)
 
 
 def test_an_integer_key_is_its_own_position() -> None:

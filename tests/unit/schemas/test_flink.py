@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import pytest
 
 from core.errors import ContractError
@@ -14,8 +11,8 @@ from schemas import types as t
 from schemas.catalog import load
 from schemas.render.flink import arriving_type, create_source, log_table
 from schemas.table import Column, Latest, Shards, Table, immutable, optional
+from tests.golden import reviewed
 
-GOLDEN = Path(__file__).parent / "golden" / "interactions.flink.sql"
 KAFKA = KafkaEndpoint(bootstrap="kafka:9092")
 REGISTRY = RegistryEndpoint(url="http://registry")
 
@@ -27,9 +24,7 @@ def table(*columns: Column, name: str = "calls") -> Table:
 
 def test_what_is_rendered_is_what_was_reviewed() -> None:
     text = create_source(load("schemas.contracts")["interactions"], KAFKA, REGISTRY) + ";\n"
-    if os.environ.get("UPDATE_GOLDENS"):
-        GOLDEN.write_text(text)
-    assert text == GOLDEN.read_text()
+    assert text == reviewed("interactions.flink.sql", text)
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -21,9 +19,9 @@ from schemas.render.flink import newest_view
 from schemas.render.flink_sink import create_sink, insert_into
 from schemas.render.landing import tombstone_query
 from schemas.table import Append, ClickHouse, Computed, Table, immutable, required
+from tests.golden import reviewed
 from tests.nowhere import ENDPOINTS
 
-GOLDEN = Path(__file__).parent / "golden"
 CATALOG = load("schemas.contracts")
 KAFKA, REGISTRY = KafkaEndpoint(bootstrap="kafka:9092"), RegistryEndpoint(url="http://registry")
 
@@ -45,9 +43,7 @@ def rendered() -> dict[str, str]:
 )
 def test_what_is_rendered_is_what_was_reviewed(name: str) -> None:
     text = rendered()[name]
-    if os.environ.get("UPDATE_GOLDENS"):
-        (GOLDEN / name).write_text(text)
-    assert text == (GOLDEN / name).read_text()
+    assert text == reviewed(name, text)
 
 
 def test_a_computed_table_has_a_topic_and_a_view_of_its_tier_and_no_connector() -> None:

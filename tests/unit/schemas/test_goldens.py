@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +11,8 @@ from pydantic import SecretStr
 from core.settings import KafkaEndpoint, MySqlServer, RegistryEndpoint
 from schemas.catalog import load
 from schemas.render import clickhouse, connect, landing
+from tests.golden import GOLDEN, reviewed
 
-GOLDEN = Path(__file__).parent / "golden"
 SERVER = MySqlServer(
     name="main",
     host="db",
@@ -50,9 +48,7 @@ def rendered() -> dict[str, str]:
 )
 def test_what_is_rendered_is_what_was_reviewed(name: str) -> None:
     text = rendered()[name]
-    if os.environ.get("UPDATE_GOLDENS"):
-        (GOLDEN / name).write_text(text)
-    assert text == (GOLDEN / name).read_text()
+    assert text == reviewed(name, text)
 
 
 def test_no_password_is_rendered() -> None:

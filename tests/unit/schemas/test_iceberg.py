@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 
 import pytest
 from pyiceberg.schema import Schema
@@ -15,8 +13,7 @@ from schemas import types as t
 from schemas.catalog import load
 from schemas.render.iceberg import plain_type, schema, table_name
 from schemas.table import Column, Latest, Shards, Table, immutable, optional
-
-GOLDEN = Path(__file__).parent / "golden" / "interactions.iceberg.json"
+from tests.golden import reviewed
 
 
 def table(*columns: Column, name: str = "calls", keyless: bool = False) -> Table:
@@ -34,9 +31,7 @@ def table(*columns: Column, name: str = "calls", keyless: bool = False) -> Table
 
 def test_what_is_rendered_is_what_was_reviewed() -> None:
     text = json.dumps(schema(load("schemas.contracts")["interactions"]), indent=1) + "\n"
-    if os.environ.get("UPDATE_GOLDENS"):
-        GOLDEN.write_text(text)
-    assert text == GOLDEN.read_text()
+    assert text == reviewed("interactions.iceberg.json", text)
 
 
 @pytest.mark.parametrize(
