@@ -9,10 +9,10 @@ from typing import Any
 from urllib.parse import quote
 
 import requests
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from core.errors import MisconfiguredError, SwitchboardError, TransientError
 from core.java_trace import root_cause
+from core.retrying import retry_transient
 from core.settings import ConnectEndpoint
 
 REBALANCING = 409
@@ -87,13 +87,7 @@ class KafkaConnect:
         self._call("PUT", f"/admin/loggers/{quote(logger)}?scope=cluster", {"level": level})
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:
-        again = retry(
-            retry=retry_if_exception_type(TransientError),
-            stop=stop_after_delay(self._retry_timeout),
-            wait=wait_exponential(multiplier=0.2, max=3),
-            reraise=True,
-        )
-        return again(self._once)(method, path, body)
+        return retry_transient(lambda: self._once(method, path, body), self._retry_timeout)
 
     def _once(self, method: str, path: str, body: Any) -> Any:
         try:

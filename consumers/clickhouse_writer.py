@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable
 from itertools import chain
 
 import requests
-from tenacity import RetryCallState, retry, retry_if_exception, stop_after_delay, wait_exponential_jitter
 
 from core import logging, metrics
 from core.clients.clickhouse import first_line
 from core.errors import MisconfiguredError, PoisonError, TransientError
+from core.retrying import is_transient, retry_transient
 from core.settings import ClickHouseEndpoint
 
 RECORD_ERRORS = frozenset(
@@ -54,24 +54,23 @@ class ClickHouseWriter:
         UnfitTableError at once, MisconfiguredError if an operator must act.
         """
 
-        def retried(state: RetryCallState) -> None:
+        def before_retry(attempt: int, error: BaseException) -> None:
             metrics.INSERT_RETRIES.labels(table).inc()
-            error = state.outcome.exception() if state.outcome is not None else None
-            log.warning("insert retried", table=table, attempt=state.attempt_number, error=str(error))
+            log.warning("insert retried", table=table, attempt=attempt, error=str(error))
             if self._stopping():
                 raise TransientError(
                     f"table {table!r}: stopped while ClickHouse did not answer; the batch is not committed"
                 )
 
-        again = retry(
-            retry=retry_if_exception(_is_retried),
-            stop=stop_after_delay(self._retry_timeout),
-            wait=wait_exponential_jitter(multiplier=0.2, max=10),
-            before_sleep=retried,
-            reraise=True,
-        )
         started = time.monotonic()
-        again(self._send)(table, query, body)
+        retry_transient(
+            lambda: self._send(table, query, body),
+            self._retry_timeout,
+            max_pause=10.0,
+            jitter=1.0,
+            is_retried=_is_retried,
+            before_retry=before_retry,
+        )
         metrics.INSERT_SECONDS.labels(table).observe(time.monotonic() - started)
         metrics.INSERTS.labels(table).inc()
 
@@ -89,7 +88,7 @@ class ClickHouseWriter:
 
 
 def _is_retried(error: BaseException) -> bool:
-    return isinstance(error, TransientError) and not isinstance(error, UnfitTableError)
+    return is_transient(error) and not isinstance(error, UnfitTableError)
 
 
 def _classified(table: str, code: int, text: str) -> TransientError | PoisonError | MisconfiguredError:

@@ -5,14 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
-from typing import TypeVar
-
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_exponential
+from collections.abc import Sequence
 
 from core import logging
 from core.control import open_control
 from core.errors import SwitchboardError, TransientError
+from core.retrying import retry_transient
 from core.settings import Context
 from schemas.names import topic_of
 from schemas.table import Table
@@ -22,9 +20,10 @@ from streamer.hub import Hub
 from streamer.state import Change, Sources, State
 from streamer.topic_reader import TopicReader
 
+START_SECONDS = 120.0
+"""How long servers may be unavailable at the start."""
 POLL_SECONDS = 2.0
 ZONES_SECONDS = 60.0
-T = TypeVar("T")
 log = logging.get("streamer")
 
 
@@ -56,7 +55,7 @@ class StateLoader:
             return (active, *self._load(active))
 
         await asyncio.to_thread(self._control_reader.refresh_servers)
-        await self._switch_to(*await asyncio.to_thread(retry_transient, load))
+        await self._switch_to(*await asyncio.to_thread(retry_transient, load, START_SECONDS))
 
     async def follow_generations(self) -> None:
         """Switches to another generation when it is activated, or a topic is recreated: every subscriber
@@ -152,10 +151,3 @@ def _catch_up(reader: TopicReader, state: State) -> None:
         reader.catch_up(state.apply)
     except TransientError as error:
         log.warning("the live view may briefly show older rows", error=error.what)
-
-
-def retry_transient(call: Callable[[], T]) -> T:
-    """Calls, and retries for two minutes while it raises TransientError; blocks."""
-    pause, limit = wait_exponential(multiplier=0.5, max=5), stop_after_delay(120)
-    again = retry(retry=retry_if_exception_type(TransientError), stop=limit, wait=pause, reraise=True)
-    return again(call)()

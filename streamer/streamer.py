@@ -6,6 +6,7 @@ import asyncio
 
 from core import logging
 from core.errors import MisconfiguredError, TransientError
+from core.retrying import retry_transient
 from core.settings import Context, StreamerSettings
 from core.shutdown import LIMIT_SECONDS, SIGNALS, end_within
 from schemas.catalog import Catalog
@@ -17,7 +18,7 @@ from streamer.hub import Hub
 from streamer.listeners import Listeners
 from streamer.service import Supervisor
 from streamer.state import TABLES, State
-from streamer.state_loader import StateLoader, retry_transient
+from streamer.state_loader import START_SECONDS, StateLoader
 from streamer.timeline import TimelineReader
 
 ALERTS = "alerts"
@@ -54,7 +55,8 @@ class Streamer:
         listeners.bind()
         await self._loader.start()
         if self._alert_store is not None:
-            self._hub.restore_alerts(await asyncio.to_thread(retry_transient, self._alert_store.load_active))
+            active = await asyncio.to_thread(retry_transient, self._alert_store.load_active, START_SECONDS)
+            self._hub.restore_alerts(active)
         try:
             serving = await listeners.start()
             work = [

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import requests
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from core.errors import MisconfiguredError, TransientError
+from core.retrying import retry_transient
 from core.settings import RegistryEndpoint
 
 T = TypeVar("T")
@@ -99,14 +99,8 @@ class Registry:
         return self._retried(lambda: self._once(path))
 
     def _retried(self, call: Callable[[], T], retry_timeout: float | None = None) -> T:
-        delay = stop_after_delay(self._retry_timeout if retry_timeout is None else retry_timeout)
-        retrying = retry(
-            retry=retry_if_exception_type(TransientError),
-            stop=lambda state: delay(state) or self._stopping(),
-            wait=wait_exponential(multiplier=0.2, max=5),
-            reraise=True,
-        )
-        return retrying(call)()
+        limit = self._retry_timeout if retry_timeout is None else retry_timeout
+        return retry_transient(call, limit, stopping=self._stopping)
 
     def _once(self, path: str) -> Any:
         response = self._response(lambda: self._session.get(self._endpoint.confluent + path, timeout=TIMEOUT))
