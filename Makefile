@@ -26,7 +26,7 @@ $(VENV)/.complete: requirements/main.txt pyproject.toml
 
 $(READY): $(VENV)/.complete $(wildcard streamer/proto/switchboard/v1/*.proto)
 	@mkdir -p streamer/gen
-	@$(BIN)/python -m grpc_tools.protoc -I streamer/proto --python_out=streamer/gen --pyi_out=streamer/gen $(wildcard streamer/proto/switchboard/v1/*.proto)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -I streamer/proto --python_out=streamer/gen --pyi_out=streamer/gen --connectrpc_out=protobuf=google,io=async:streamer/gen $(wildcard streamer/proto/switchboard/v1/*.proto)
 	@touch $@
 
 # Not `npm ci`: it refuses a lock that lacks what other platforms than this one would need.

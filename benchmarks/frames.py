@@ -21,7 +21,7 @@ from benchmarks.chromium import FLAGS, chromium
 from benchmarks.quantiles import quantile
 from core.settings import StreamerSettings
 from streamer.auth import Authenticator
-from streamer.connect import SupervisorApplication
+from streamer.connect import supervisor_application
 from streamer.hub import Hub
 from streamer.service import Supervisor
 from streamer.state import Change, State
@@ -105,7 +105,7 @@ async def _served(settings: StreamerSettings, agents: int, address: Any, changin
         + [_agent(number, 0) for number in range(1, agents + 1)]
     )
     timelines: Any = None  # nobody asks for one here
-    site: Any = Site(SupervisorApplication(Supervisor(hub, timelines), Authenticator(settings)))
+    site: Any = Site(supervisor_application(Supervisor(hub, timelines), Authenticator(settings)))
     server = uvicorn.Server(uvicorn.Config(site, lifespan="off", log_level="warning", port=0))
     work = [asyncio.create_task(server.serve()), asyncio.create_task(hub.run())]
     while not server.started:

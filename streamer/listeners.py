@@ -18,7 +18,7 @@ from core.errors import MisconfiguredError
 from core.settings import StreamerSettings
 from streamer.analytics import Analytics
 from streamer.auth import Authenticator
-from streamer.connect import AnalyticsApplication, SupervisorApplication
+from streamer.connect import analytics_application, supervisor_application
 from streamer.grpc_server import GrpcServer
 from streamer.service import Supervisor
 from streamer.web import Site
@@ -43,7 +43,7 @@ class Listeners:
         self._supervisor = supervisor
         self._grpc = GrpcServer(settings, authenticator, supervisor, analytics)
         self._site: Any = Site(
-            SupervisorApplication(supervisor, authenticator), AnalyticsApplication(analytics, authenticator)
+            supervisor_application(supervisor, authenticator), analytics_application(analytics, authenticator)
         )
         self._web: socket.socket | None = None
         self._grpc_port = 0

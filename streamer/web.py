@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import mimetypes
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 from connectrpc.server import ConnectASGIApplication
+from starlette.exceptions import HTTPException
+from starlette.responses import PlainTextResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
 
 PAGE = Path(__file__).parent / "ui" / "dist"
 POLICY = "; ".join(
@@ -18,17 +20,17 @@ POLICY = "; ".join(
         *(f"{what} 'none'" for what in ("frame-ancestors", "base-uri", "form-action")),
     )
 )
-HEADERS = (
-    (b"content-security-policy", POLICY.encode()),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cache-control", b"no-cache"),
-)
-TLS_ONLY_HEADER = (b"strict-transport-security", b"max-age=31536000")
-NO_PAGE = b"The page is not built: run `make page`.\n"
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
+HEADERS = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-cache",
+}
+TLS_ONLY_HEADERS = {"strict-transport-security": "max-age=31536000"}
+ROOT = "."
+"""How `StaticFiles` names the path ``/``."""
+ERRORS = {404: "Not found\n", 405: "Only GET and HEAD\n"}
+NO_PAGE = "The page is not built: run `make page`.\n"
 
 
 class Site:
@@ -36,31 +38,32 @@ class Site:
 
     def __init__(self, *applications: ConnectASGIApplication[Any], page: Path = PAGE) -> None:
         self._applications = {application.path: application for application in applications}
-        self._files = {
-            "/" + file.relative_to(page).as_posix(): file for file in page.rglob("*") if file.is_file()
-        }
+        self._page = Page(directory=page, html=True, check_dir=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         application = self._applications.get(scope["path"].rpartition("/")[0])
         if application is None:
-            await self._file(scope, send)
+            await self._page(scope, receive, send)
         else:
             await application(scope, receive, send)
 
-    async def _file(self, scope: Scope, send: Send) -> None:
-        path = "/index.html" if scope["path"] == "/" else scope["path"]
-        file = self._files.get(path)
-        body = file.read_bytes() if file is not None else NO_PAGE if path == "/index.html" else b"Not found\n"
-        kind = mimetypes.guess_type(path)[0] if file is not None else "text/plain; charset=utf-8"
-        secure = [TLS_ONLY_HEADER] if scope.get("scheme") == "https" else []
-        headers = [
-            *HEADERS,
-            *secure,
-            (b"content-type", (kind or "application/octet-stream").encode()),
-            (b"content-length", str(len(body)).encode()),
-        ]
-        status = 200 if file is not None else 404
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+class Page(StaticFiles):
+    """The files of the page, with the headers that keep a browser from anything else."""
+
+    async def check_config(self) -> None:
+        """A folder that is missing is answered like a file that is: the services go on without the page."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        try:
+            response = await super().get_response(path, scope)
+        except HTTPException as error:
+            missing = path == ROOT and error.status_code == 404
+            text = NO_PAGE if missing else ERRORS.get(error.status_code, error.detail)
+            response = PlainTextResponse(text, error.status_code)
+        response.headers.update(HEADERS)
+        if scope.get("scheme") == "https":
+            response.headers.update(TLS_ONLY_HEADERS)
+        return response
