@@ -57,7 +57,7 @@ def list_letters(
         if every or not letter.replayed:
             at = dt.datetime.fromtimestamp(letter.time / 1000, dt.UTC).isoformat(timespec="seconds")
             print(
-                f"{at} {letter} schema {letter.schema_id}: "
+                f"{at} {letter.record} schema {letter.schema_id}: "
                 f"{letter.reason}{', replayed' if letter.replayed else ''}"
             )
     print(f"{waiting} pending, {replayed} replayed" + (f", {foreign} unreadable" if foreign else ""))
@@ -72,11 +72,13 @@ def show(
     found = [
         letter
         for letter in read(context_of(ctx).endpoints.kafka, record.partition("[")[0])
-        if str(letter) == record
+        if str(letter.record) == record
     ]
     if not found:
         raise MisconfiguredError(f"no dead letter {record}", "`switchboard dlq list` lists them")
-    print(json.dumps({**vars(found[-1]), "value": found[-1].value.hex()}, indent=1))
+    shown = vars(found[-1].record) | vars(found[-1]) | {"value": found[-1].value.hex()}
+    del shown["record"]
+    print(json.dumps(shown, indent=1))
 
 
 @dlq.command("replay")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from confluent_kafka import KafkaError, Message, Producer
@@ -14,8 +14,29 @@ from core.wire import confluent
 from schemas.names import DLQ_PREFIX, dlq_of
 
 REPLAYED = "replayed"
-Coordinates = tuple[str, int, int, int]
-"""Of a record that could not land: topic, generation, partition, offset."""
+MAX_REASON_CHARS = 2000
+
+
+@dataclass(frozen=True)
+class RecordRef:
+    """Which record of a change topic: the topic's generation tells apart topics that had this name."""
+
+    topic: str
+    generation: int
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}[{self.partition}]@{self.offset}"
+
+    @classmethod
+    def from_headers(cls, headers: Mapping[str, str]) -> RecordRef:
+        """Raises KeyError or ValueError if a header is missing or wrong."""
+        numbers = (int(headers[name]) for name in ("generation", "partition", "offset"))
+        return cls(headers["topic"], *numbers)
+
+    def headers(self) -> dict[str, str]:
+        return {name: str(value) for name, value in vars(self).items()}
 
 
 @dataclass(frozen=True)
@@ -23,19 +44,13 @@ class DeadLetter:
     """A record that could not land; `time` is when it became a dead letter, in milliseconds since the
     epoch."""
 
-    topic: str
-    generation: int
-    partition: int
-    offset: int
+    record: RecordRef
     schema_id: int | None
     reason: str
     time: int
     value: bytes
     replayed: bool = False
     """Whether a replay has landed it."""
-
-    def __str__(self) -> str:
-        return f"{self.topic}[{self.partition}]@{self.offset}"
 
 
 @dataclass(frozen=True)
@@ -63,32 +78,18 @@ class DeadLetterWriter:
 
         Blocks until all in-sync replicas hold them, or raises TransientError.
         """
-        shared = {"topic": topic, "generation": str(generation), "reason": reason[:2000]}
         for partition, offset, value in records:
-            coordinates = {
-                "partition": str(partition),
-                "offset": str(offset),
-                "schema_id": str(confluent.schema_id(value) or ""),
-            }
-            self._produce(topic, value, shared | coordinates)
+            record = RecordRef(topic, generation, partition, offset)
+            more = {"schema_id": str(confluent.schema_id(value) or ""), "reason": reason[:MAX_REASON_CHARS]}
+            self._produce(topic, value, record.headers() | more)
         self._flush(topic)
 
     def mark_replayed(self, letters: Iterable[DeadLetter]) -> None:
         """Records in their topic that these dead letters have landed. Blocks and raises as `put` does."""
         topics = set()
         for letter in letters:
-            coordinates = {
-                "topic": letter.topic,
-                "generation": letter.generation,
-                "partition": letter.partition,
-                "offset": letter.offset,
-            }
-            self._produce(
-                letter.topic,
-                b"",
-                {**{name: str(value) for name, value in coordinates.items()}, REPLAYED: "1"},
-            )
-            topics.add(letter.topic)
+            self._produce(letter.record.topic, b"", letter.record.headers() | {REPLAYED: "1"})
+            topics.add(letter.record.topic)
         if topics:
             self._flush(", ".join(sorted(topics)))
 
@@ -137,19 +138,19 @@ def entries(kafka: KafkaEndpoint, topic: str | None = None) -> Iterator[DeadLett
     for name in sorted(admin(kafka).list_topics(timeout=10).topics):
         if name.startswith(DLQ_PREFIX) and topic in (None, name[len(DLQ_PREFIX) :]):
             replayed_at = {
-                coordinates: int(message.offset() or 0)
+                record: int(message.offset() or 0)
                 for message in read_topic(kafka, name)
-                if (coordinates := _replayed(message)) is not None
+                if (record := _replayed(message)) is not None
             }
             for message in read_topic(kafka, name):
                 if _replayed(message) is None:
                     yield _entry(message, replayed_at)
 
 
-def _replayed(message: Message) -> Coordinates | None:
-    """The coordinates of the dead letter whose replay this record marks; None for any other record."""
+def _replayed(message: Message) -> RecordRef | None:
+    """The record of the dead letter whose replay this one marks; None for any other."""
     headers = _headers(message)
-    return _coordinates(headers) if REPLAYED in headers else None
+    return RecordRef.from_headers(headers) if REPLAYED in headers else None
 
 
 def _headers(message: Message) -> dict[str, str]:
@@ -159,18 +160,17 @@ def _headers(message: Message) -> dict[str, str]:
     }
 
 
-def _coordinates(headers: dict[str, str]) -> Coordinates:
-    return headers["topic"], int(headers["generation"]), int(headers["partition"]), int(headers["offset"])
-
-
-def _entry(message: Message, replayed_at: dict[Coordinates, int]) -> DeadLetter | ForeignRecord:
+def _entry(message: Message, replayed_at: Mapping[RecordRef, int]) -> DeadLetter | ForeignRecord:
     headers, offset = _headers(message), int(message.offset() or 0)
     try:
-        coordinates = _coordinates(headers)
-        schema_id = int(headers["schema_id"]) if headers["schema_id"] else None
-        landed = replayed_at.get(coordinates, -1) > offset
+        record = RecordRef.from_headers(headers)
         return DeadLetter(
-            *coordinates, schema_id, headers["reason"], message.timestamp()[1], message.value() or b"", landed
+            record=record,
+            schema_id=int(headers["schema_id"]) if headers["schema_id"] else None,
+            reason=headers["reason"],
+            time=message.timestamp()[1],
+            value=message.value() or b"",
+            replayed=replayed_at.get(record, -1) > offset,
         )
     except (KeyError, ValueError):
         return ForeignRecord(f"{message.topic()}[{message.partition()}]@{offset}")

@@ -40,13 +40,14 @@ def replay(
     failed = 0
     try:
         for letter in read(endpoints.kafka, topic):
-            if letter.replayed or reason not in letter.reason or letter.topic not in tables:
+            record = letter.record
+            if letter.replayed or reason not in letter.reason or record.topic not in tables:
                 continue
-            table = tables[letter.topic]
+            table = tables[record.topic]
             try:
-                plan = schemas.insert_plan(table, letter.schema_id or 0, letter.generation)
-                batch = Batch(letter.topic, letter.value[:HEADER_SIZE])
-                batch.add(letter.offset, letter.partition, letter.value)
+                plan = schemas.insert_plan(table, letter.schema_id or 0, record.generation)
+                batch = Batch(record.topic, letter.value[:HEADER_SIZE])
+                batch.add(record.offset, record.partition, letter.value)
                 writer.insert(table.name, plan.query, partial(batch.file, plan.container_header))
                 done.append(replace(letter, value=b""))
             except PoisonError:

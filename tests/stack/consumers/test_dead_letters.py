@@ -62,9 +62,10 @@ def test_corrupt_records_become_dead_letters_and_their_neighbours_land(
     eventually(lambda: len(letters(pipeline, mark)) == 4)
     found = {letter.value: letter for letter in letters(pipeline, mark)}
     assert found.keys() == {shifted, cut, unframed, unknown}
-    assert len({letter.offset for letter in found.values()}) == 4
+    assert len({letter.record.offset for letter in found.values()}) == 4
     assert {
-        letter.value: (letter.topic, letter.partition, letter.schema_id) for letter in found.values()
+        letter.value: (letter.record.topic, letter.record.partition, letter.schema_id)
+        for letter in found.values()
     } == {
         shifted: (TOPIC, 0, confluent.schema_id(good)),
         cut: (TOPIC, 0, confluent.schema_id(good)),
@@ -91,9 +92,9 @@ def test_letters_are_shown_and_replayed_by_reason_and_a_foreign_record_is_report
     producer.produce(dlq_of(TOPIC), value=b"whoever", headers={"topic": "x"})
     assert producer.flush(30) == 0
     listed = pipeline.command("dlq", "list", "--topic", TOPIC).stdout
-    assert f"{letter} schema None: not in Confluent framing" in listed
+    assert f"{letter.record} schema None: not in Confluent framing" in listed
     assert "not a dead letter of Switchboard" in listed
-    shown = json.loads(pipeline.command("dlq", "show", str(letter)).stdout)
+    shown = json.loads(pipeline.command("dlq", "show", str(letter.record)).stdout)
     assert (shown["value"], shown["reason"]) == (unframed.hex(), "not in Confluent framing")
     assert "no dead letter" in pipeline.command("dlq", "show", f"{TOPIC}[0]@999999999").stdout
     replayed = pipeline.command("dlq", "replay", "--topic", TOPIC, "--reason", "no such reason")
