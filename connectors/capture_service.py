@@ -99,12 +99,18 @@ class CaptureService:
 
     def retry_failed_snapshots(self) -> list[str]:
         """Requests the snapshots again that Debezium aborted or lost; returns ``server/database.table`` of
-        each."""
+        each.
+
+        Those of tables that are no longer captured are left alone: they can only fail again.
+        """
         requested = []
         for server in self._endpoints.mysql:
             self._tracker.record(server.name)
             latest = self._tracker.latest(server.name)
-            failed = [name for name, snapshot in latest.items() if snapshot.status == FAILED]
+            captured = self._reader.captured(server)
+            failed = [
+                name for name, snapshot in latest.items() if snapshot.status == FAILED and name in captured
+            ]
             if failed:
                 self._tracker.request(server.name, failed)
                 log.warning("snapshots requested again", server=server.name, collections=failed)
@@ -119,8 +125,8 @@ class CaptureService:
         """
         deadline = time.monotonic() + limit
         while True:
-            left = self._tracker.wait(deadline - time.monotonic())
-            if left or not self.retry_failed_snapshots():
+            left = self._tracker.wait(deadline - time.monotonic()) or self.retry_failed_snapshots()
+            if not left or time.monotonic() > deadline:
                 break
         self.record()
         return left

@@ -106,6 +106,15 @@ class CaptureReader:
         ]
         return sorted(found, key=lambda pair: (pair[0], pair[1].name))
 
+    def captured(self, server: MySqlServer) -> set[str]:
+        """``database.table`` of each table whose changes the server's connector should read now."""
+        quarantined = self.quarantined(server)
+        return {
+            f"{database}.{table.name}"
+            for database, table in self.collections(server)
+            if database not in quarantined
+        }
+
     def capture_changes(self, server: MySqlServer, live: Config | None, wanted: Config) -> CaptureChanges:
         """Which tables the change from config `live`, None if there is no connector, stops or resumes."""
         before = live if live is not None else saved_capture(self._control, server.name)

@@ -48,10 +48,12 @@ def newest(changing: Changing, table: str) -> SnapshotProgress:
 
 
 def read_half(changing: Changing, table: str) -> int:
-    """Asks for a snapshot and holds it somewhere in the middle; the key up to which it has read."""
+    """Requests a snapshot and pauses it after some chunks; the key up to which it has read.
+
+    The pause is requested at once: the connector reads a chunk with each transaction of the application.
+    """
     pipeline = changing.pipeline
-    assert pipeline.command("connectors", "snapshot", table).returncode == 0
-    eventually(lambda: newest(changing, table).last_key)
+    SnapshotTracker(pipeline.endpoints, pipeline.control).request("main", [f"{SHARD}.{table}"])
     pause_snapshots(pipeline.endpoints.kafka, "main")
     eventually(lambda: newest(changing, table).paused)
     progress = newest(changing, table)

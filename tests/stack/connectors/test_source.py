@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import select
 
 from connectors.capture_service import CaptureService
-from connectors.snapshot_tracker import COMPLETED, REQUESTED, STOPPED, SnapshotTracker
+from connectors.snapshot_tracker import COMPLETED, FAILED, REQUESTED, STOPPED, SnapshotTracker
 from connectors.snapshots import pause_snapshots, read_notifications, resume_snapshots, stop_snapshots
 from core.clients import mysql
 from core.clock import utc_now
@@ -295,6 +295,16 @@ def test_a_lost_signal_is_sent_again_by_who_waits_for_it(source: Source) -> None
     source.loaded(THINGS, KINDS, CODES, LATER)
     assert SnapshotTracker(source.endpoints, source.control).latest(NAME)["ct_2.ct_later"].status == COMPLETED
     assert source.ops("cdc.ct_later", "ct_2")["r"] > before
+
+
+def test_a_failed_snapshot_of_a_table_that_is_no_longer_captured_is_not_requested_again(
+    source: Source,
+) -> None:
+    gone = Snapshot(server=NAME, collection="ct_1.ct_gone", status=FAILED, after_offset=0)
+    with source.control.session() as session:
+        session.add(gone)
+    service = CaptureService(source.endpoints, Catalog((THINGS, KINDS, CODES, LATER)), source.control)
+    assert service.retry_failed_snapshots() == []
 
 
 def test_a_plan_shows_what_ddl_invalidated_and_stores_nothing(source: Source) -> None:
