@@ -3,13 +3,15 @@ finds equality."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 
 from connectors.capture_service import CaptureService
 from connectors.snapshot_tracker import COMPLETED, SnapshotProgress, SnapshotTracker
-from connectors.snapshots import pause_snapshots, resume_snapshots
+from connectors.snapshots import pause_snapshots, read_notifications, resume_snapshots
 from switchboard import stack as local_stack
 from tests.faults.changing import SHARD, Changing
 from tests.pipeline import Pipeline, eventually
@@ -18,7 +20,6 @@ from tests.soak import scaled
 KILLED, UNDER_WRITES = "g_killed", "g_writes"
 ROWS = scaled(10_000, 100_000)
 CHUNK_ROWS = 500
-"""Few enough for a signal to arrive before the last of them is read."""
 FILL = f"""
 INSERT INTO {{}}
 WITH RECURSIVE numbers (n) AS (SELECT 1000 UNION ALL SELECT n + 1 FROM numbers WHERE n < {ROWS})
@@ -47,18 +48,37 @@ def newest(changing: Changing, table: str) -> SnapshotProgress:
     return [snapshot for snapshot in snapshots if snapshot.collection == f"{SHARD}.{table}"][-1]
 
 
-def read_half(changing: Changing, table: str) -> int:
-    """Requests a snapshot and pauses it after some chunks; the key up to which it has read.
+def read_part(changing: Changing, table: str) -> int:
+    """Requests a snapshot and pauses it after a chunk; the key up to which it has read.
 
-    The pause is requested at once: the connector reads a chunk with each transaction of the application.
+    Both signals of a step are sent at once, so that however fast the connector reads, it is paused before it
+    has read everything. Before the first chunk it reads only the table's schema.
     """
     pipeline = changing.pipeline
-    SnapshotTracker(pipeline.endpoints, pipeline.control).request("main", [f"{SHARD}.{table}"])
-    pause_snapshots(pipeline.endpoints.kafka, "main")
-    eventually(lambda: newest(changing, table).paused)
+    kafka = pipeline.endpoints.kafka
+    with pausing(pipeline):
+        SnapshotTracker(pipeline.endpoints, pipeline.control).request("main", [f"{SHARD}.{table}"])
+        pause_snapshots(kafka, "main")
+    while not newest(changing, table).last_key:
+        with pausing(pipeline):
+            resume_snapshots(kafka, "main")
+            pause_snapshots(kafka, "main")
     progress = newest(changing, table)
+    assert progress.paused
     assert 1000 < int(progress.last_key) < int(progress.maximum_key)
     return int(progress.last_key)
+
+
+@contextmanager
+def pausing(pipeline: Pipeline) -> Iterator[None]:
+    """Waits at the end for the pause that the block requests."""
+    before = pauses(pipeline)
+    yield
+    eventually(lambda: pauses(pipeline) > before)
+
+
+def pauses(pipeline: Pipeline) -> int:
+    return sum(event.kind == "PAUSED" for event in read_notifications(pipeline.endpoints, "main"))
 
 
 def kill(changing: Changing) -> None:
@@ -83,7 +103,7 @@ def test_rows_changed_while_it_is_dead_are_equal_once_it_has_resumed(changing: C
         changing.pipeline.watch(),
         changing.writing(UNDER_WRITES, first=3 * ROWS),
     ):
-        key = read_half(changing, table)
+        key = read_part(changing, table)
         kill(changing)
         changing.sql(
             f"DELETE FROM {table} WHERE id IN (2000, {key - 1}, {key}, {key + 1}, {ROWS - 1}) OR id % 1000 = "
@@ -101,7 +121,7 @@ def test_it_is_killed_again_and_again_while_an_application_writes(changing: Chan
     table = changing.fresh(UNDER_WRITES)
     changing.sql(FILL.format(table))
     with changing.pipeline.lander(), changing.pipeline.watch(), changing.writing(table, first=2 * ROWS):
-        read_half(changing, table)
+        read_part(changing, table)
         for _ in range(2):
             kill(changing)
             start_again(changing)
