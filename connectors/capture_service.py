@@ -6,9 +6,9 @@ import time
 
 from connectors.binlog import end, has_read
 from connectors.capture import save_capture
-from connectors.capture_state import CaptureReader, CaptureState, failures
+from connectors.capture_state import CaptureReader, CaptureState
 from connectors.preflight import inspect
-from connectors.rest import KafkaConnect
+from connectors.rest import KafkaConnect, failures
 from connectors.schema_changes import record_schema_changes
 from connectors.snapshot_tracker import FAILED, SnapshotTracker
 from connectors.snapshots import notification_end_offset, task_started_since
@@ -63,7 +63,7 @@ class CaptureService:
                 self._invalidate(database, table, MISSED_CHANGES)
             self._connect.put(name, wanted)
             save_capture(self._control, server.name, wanted)
-        elif failures(self._reader.states(name)):
+        elif failures(self._connect.states(name)):
             self._connect.change(name, "restart")
         else:
             return
@@ -165,7 +165,7 @@ class CaptureService:
         tables new to it."""
         name, started = connector_name(server.name), time.monotonic()
         while time.monotonic() < started + limit:
-            states = self._reader.states(name)
+            states = self._connect.states(name)
             running = len(states) > 1 and all(state["state"] == "RUNNING" for state in states)
             if running and task_started_since(self._endpoints, server.name, since):
                 return

@@ -16,7 +16,6 @@ from core.clock import utc_now
 from core.control import ControlDatabase
 from core.control.quarantine_store import list_quarantined
 from core.control.table_health import TableCondition, conditions
-from core.java_trace import root_cause
 from core.settings import Endpoints, MySqlServer
 from schemas.catalog import Catalog
 from schemas.render.connect import TABLES, connector_name, source_config
@@ -106,11 +105,11 @@ class CaptureReader:
         ]
         return sorted(found, key=lambda pair: (pair[0], pair[1].name))
 
-    def captured(self, server: MySqlServer) -> set[str]:
-        """``database.table`` of each table whose changes the server's connector should read now."""
+    def captured(self, server: MySqlServer) -> dict[str, tuple[str, Table]]:
+        """``database.table`` -> (database, contract) of `collections`, without quarantined shards."""
         quarantined = self.quarantined(server)
         return {
-            f"{database}.{table.name}"
+            f"{database}.{table.name}": (database, table)
             for database, table in self.collections(server)
             if database not in quarantined
         }
@@ -124,24 +123,13 @@ class CaptureReader:
 
     def missing_snapshots(self, server: MySqlServer, state: CaptureState) -> list[MissingSnapshot]:
         """Of every shard that is not quarantined."""
-        snapshots, quarantined = state.snapshots[server.name], self.quarantined(server)
+        snapshots = state.snapshots[server.name]
         missing = []
-        for database, table in self.collections(server):
-            collection = f"{database}.{table.name}"
+        for collection, (database, table) in self.captured(server).items():
             reason = _reason(state, table, database, snapshots.get(collection))
-            if reason is not None and database not in quarantined:
+            if reason is not None:
                 missing.append(MissingSnapshot(collection, table, reason))
         return missing
-
-    def states(self, name: str) -> list[dict[str, str]]:
-        """The connector's own state, followed by its tasks' states; empty if there is no such connector."""
-        status = self._connect.status(name)
-        return [status["connector"], *status["tasks"]] if status else []
-
-
-def failures(states: list[dict[str, str]]) -> list[str]:
-    """The root causes of the states that are FAILED."""
-    return [root_cause(state.get("trace", "")) for state in states if state["state"] == "FAILED"]
 
 
 def _with_changes(known: list[TableCondition], new: tuple[NewSchemaChanges, ...]) -> list[TableCondition]:

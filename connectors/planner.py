@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from connectors.capture import CaptureChanges
 from connectors.capture_service import MISSED_CHANGES, CaptureService
-from connectors.capture_state import CaptureReader, CaptureState, MissingSnapshot, failures
-from connectors.rest import Config, KafkaConnect
+from connectors.capture_state import CaptureReader, CaptureState, MissingSnapshot
+from connectors.rest import Config, KafkaConnect, failures
 from core.control import ControlDatabase
 from core.settings import Endpoints, MySqlServer
 from schemas.catalog import Catalog
@@ -53,7 +53,7 @@ class ConnectPlanner:
             yield Step(Phase.CONNECTOR, self.name, "create", name, summary, again)
         elif diff := _diff(live, {**wanted, "name": name}):
             yield Step(Phase.CONNECTOR, self.name, "change", name, f"{len(diff)} settings", diff + again)
-        elif causes := failures(self._reader.states(name)):
+        elif causes := failures(self._connect.states(name)):
             yield Step(Phase.CONNECTOR, self.name, "run", name, f"restart; it failed: {causes[0]}")
 
     def _snapshot_step(self, server: MySqlServer, state: CaptureState) -> Iterator[Step]:

@@ -5,6 +5,7 @@ Errors are one line each: the root cause of a failed task, not its trace.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
 
@@ -65,6 +66,11 @@ class KafkaConnect:
         """
         return dict(self._call("GET", f"/connectors/{quote(name)}/status") or {})
 
+    def states(self, name: str) -> list[dict[str, str]]:
+        """The connector's own state, followed by its tasks' states; empty if there is no such connector."""
+        status = self.status(name)
+        return [status["connector"], *status["tasks"]] if status else []
+
     def change(self, name: str, verb: str) -> None:
         """`verb` is pause, resume, stop or restart."""
         if verb == "restart":
@@ -101,6 +107,11 @@ class KafkaConnect:
         if answer.status_code < 400:
             return answer.json() if answer.content else None
         raise _refused(path, answer)
+
+
+def failures(states: Iterable[dict[str, str]]) -> list[str]:
+    """The root causes of those of a connector's states that are FAILED."""
+    return [root_cause(state.get("trace", "")) for state in states if state["state"] == "FAILED"]
 
 
 def _refused(path: str, answer: requests.Response) -> SwitchboardError:

@@ -19,7 +19,6 @@ from core.clock import utc_now
 from core.control import ControlDatabase
 from core.control.models import SchemaChangeCursor
 from core.control.table_health import NEEDS_SNAPSHOT, NEEDS_VERIFICATION, set_condition
-from core.errors import TransientError
 from core.settings import KafkaEndpoint
 from core.wire.history import TableName, table_name
 from core.wire.history import columns as columns_of
@@ -47,8 +46,11 @@ class SchemaChange:
 
 @dataclass(frozen=True)
 class NewSchemaChanges:
-    """What follows the cursor in a history: the changes that cause conditions of captured tables, and
-    the offset of its newest change."""
+    """What follows the cursor in a server's history.
+
+    `changes` are those that cause conditions of captured tables; `last` is the offset of the history's newest
+    change, -1 if it has none.
+    """
 
     server: str
     changes: tuple[SchemaChange, ...]
@@ -72,13 +74,12 @@ class SchemaHistory:
     def new_changes(self, control: ControlDatabase, catalog: Catalog) -> NewSchemaChanges:
         """Finds the changes that are not recorded, and changes nothing.
 
-        Blocks for Kafka and the control database. Raises TransientError if the history
-        cannot be read.
+        Blocks for Kafka and the control database. Raises TransientError if the history cannot be read.
         """
         try:
             self._read(catalog)
-        except TransientError:
-            self._forget()
+        except Exception:
+            self._forget()  # a record may be half known
             raise
         cursor = _cursor(control, self._server)
         self._relevant = [change for change in self._relevant if change.offset > cursor]

@@ -92,8 +92,7 @@ class ConnectorSupervisor:
 
     def _failure(self, name: str) -> str | None:
         """The trace of the first failed part: the connector or a task."""
-        status = self._connect.status(name)
-        states = [status["connector"], *status["tasks"]] if status else []
+        states = self._connect.states(name)
         return next((state.get("trace", "") for state in states if state["state"] == "FAILED"), None)
 
     def _restart(self, name: str, trace: str) -> None:

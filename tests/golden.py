@@ -1,4 +1,4 @@
-"""What people review, whole: run with ``UPDATE_GOLDENS=1`` to write it anew, then read the difference."""
+"""What people review, whole: run with ``UPDATE_GOLDENS=1`` to update it, then read the difference."""
 
 from __future__ import annotations
 

@@ -65,10 +65,8 @@ class Operator:
         return found
 
     def runs(self) -> bool:
-        status = self.source.connect.status(CONNECTOR)
-        return bool(status["tasks"]) and all(
-            part["state"] == "RUNNING" for part in (status["connector"], *status["tasks"])
-        )
+        states = self.source.connect.states(CONNECTOR)
+        return len(states) > 1 and all(state["state"] == "RUNNING" for state in states)
 
 
 @pytest.fixture(scope="module")

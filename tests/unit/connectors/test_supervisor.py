@@ -24,13 +24,13 @@ class Connect:
             raise TransientError("Kafka Connect does not answer")
         return ["mysql-main"]
 
-    def status(self, name: str) -> dict[str, Any]:
+    def states(self, name: str) -> list[dict[str, Any]]:
         task = (
             {"state": "RUNNING"}
             if self.well
             else {"state": "FAILED", "trace": "Caused by: x.Broken: it broke"}
         )
-        return {"connector": {"state": "RUNNING"}, "tasks": [task]}
+        return [{"state": "RUNNING"}, task]
 
     def change(self, name: str, verb: str) -> None:
         assert verb == "restart"
