@@ -17,6 +17,8 @@ from core.retrying import retry_transient
 from core.settings import ConnectEndpoint
 
 REBALANCING = 409
+MAX_PAUSE_SECONDS = 3.0
+"""Between two attempts: a rebalance takes seconds."""
 Config = dict[str, str]
 
 
@@ -93,7 +95,9 @@ class KafkaConnect:
         self._call("PUT", f"/admin/loggers/{quote(logger)}?scope=cluster", {"level": level})
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:
-        return retry_transient(lambda: self._once(method, path, body), self._retry_timeout)
+        return retry_transient(
+            lambda: self._once(method, path, body), self._retry_timeout, max_pause=MAX_PAUSE_SECONDS
+        )
 
     def _once(self, method: str, path: str, body: Any) -> Any:
         try:
