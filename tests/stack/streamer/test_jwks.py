@@ -23,6 +23,7 @@ from core.settings import StreamerSettings
 from streamer import jwks
 from streamer.auth import Authenticator, Caller
 from streamer.rpc_errors import RpcError
+from tests.clock import ManualClock
 from tests.pipeline import eventually
 
 CLAIMS = {"sub": "ada", "aud": "switchboard", "tenant": 7, "exp": int(time.time()) + 24 * 3600}
@@ -89,21 +90,13 @@ def provider() -> Iterator[Provider]:
     thread.join()
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def authenticator(provider: Provider, clock: Clock) -> Authenticator:
+def authenticator(provider: Provider, clock: ManualClock) -> Authenticator:
     return Authenticator(StreamerSettings(jwks_url=provider.url), clock)
 
 
@@ -126,7 +119,7 @@ def test_a_token_of_a_published_key_is_taken_and_the_keys_are_asked_for_once(
 
 
 def test_a_key_that_is_published_later_is_found(
-    provider: Provider, authenticator: Authenticator, clock: Clock
+    provider: Provider, authenticator: Authenticator, clock: ManualClock
 ) -> None:
     admitted(authenticator, provider.token("first"))
     provider.keys["second"] = key()
@@ -135,7 +128,7 @@ def test_a_key_that_is_published_later_is_found(
 
 
 def test_a_key_that_is_withdrawn_is_refused(
-    provider: Provider, authenticator: Authenticator, clock: Clock
+    provider: Provider, authenticator: Authenticator, clock: ManualClock
 ) -> None:
     token = provider.token("first")
     admitted(authenticator, token)
@@ -192,7 +185,7 @@ def encoded(part: bytes) -> str:
     "body", [b"<html>Back at noon</html>", b"[]", b'{"keys": [{"kid": 3}]}', b'{"keys": []}', b"\xff"]
 )
 def test_a_provider_that_is_away_is_no_fault_of_the_token(
-    provider: Provider, authenticator: Authenticator, clock: Clock, body: bytes
+    provider: Provider, authenticator: Authenticator, clock: ManualClock, body: bytes
 ) -> None:
     provider.body = body
     for _ in range(3):
@@ -213,7 +206,7 @@ def test_no_token_is_taken_of_a_provider_that_nobody_reaches(provider: Provider)
 
 
 def test_whose_key_is_known_does_not_wait_for_a_provider_that_is_asked_for_others(
-    provider: Provider, authenticator: Authenticator, clock: Clock
+    provider: Provider, authenticator: Authenticator, clock: ManualClock
 ) -> None:
     async def check() -> None:
         await authenticator.admit(provider.token("first"))

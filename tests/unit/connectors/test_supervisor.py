@@ -9,6 +9,7 @@ import pytest
 
 from connectors.supervisor import ConnectorSupervisor, Failure, poll_until_stopped
 from core.errors import TransientError
+from tests.clock import ManualClock
 
 
 class Connect:
@@ -37,20 +38,12 @@ class Connect:
         self.restarts += 1
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> ManualClock:
+    return ManualClock()
 
 
-def restarts_within(seconds: int, watcher: ConnectorSupervisor, connect: Connect, clock: Clock) -> int:
+def restarts_within(seconds: int, watcher: ConnectorSupervisor, connect: Connect, clock: ManualClock) -> int:
     before = connect.restarts
     for _ in range(seconds):
         watcher.poll()
@@ -58,14 +51,14 @@ def restarts_within(seconds: int, watcher: ConnectorSupervisor, connect: Connect
     return connect.restarts - before
 
 
-def test_pauses_grow(clock: Clock) -> None:
+def test_pauses_grow(clock: ManualClock) -> None:
     connect = Connect()
     watcher = ConnectorSupervisor(connect, clock=clock)  # type: ignore[arg-type]
     assert restarts_within(2, watcher, connect, clock) == 1
     assert restarts_within(28, watcher, connect, clock) == 3, "after 2, 6 and 14 s"
 
 
-def test_one_that_ran_for_long_is_restarted_at_once_again(clock: Clock) -> None:
+def test_one_that_ran_for_long_is_restarted_at_once_again(clock: ManualClock) -> None:
     connect = Connect()
     watcher = ConnectorSupervisor(connect, clock=clock)  # type: ignore[arg-type]
     restarts_within(30, watcher, connect, clock)
@@ -75,7 +68,9 @@ def test_one_that_ran_for_long_is_restarted_at_once_again(clock: Clock) -> None:
     assert watcher.poll() == ["mysql-main"]
 
 
-def test_the_remediation_receives_the_cause_and_the_count_and_may_replace_the_restart(clock: Clock) -> None:
+def test_the_remediation_receives_the_cause_and_the_count_and_may_replace_the_restart(
+    clock: ManualClock,
+) -> None:
     connect, failures = Connect(), []
 
     def remediate(failure: Failure) -> bool:
@@ -88,13 +83,13 @@ def test_the_remediation_receives_the_cause_and_the_count_and_may_replace_the_re
     assert connect.restarts == 1
 
 
-def test_a_connect_that_is_away_ends_nothing(clock: Clock) -> None:
+def test_a_connect_that_is_away_ends_nothing(clock: ManualClock) -> None:
     connect = Connect()
     connect.away = True
     assert ConnectorSupervisor(connect, clock=clock).poll() == []  # type: ignore[arg-type]
 
 
-def test_a_failing_remediation_does_not_prevent_the_restart(clock: Clock) -> None:
+def test_a_failing_remediation_does_not_prevent_the_restart(clock: ManualClock) -> None:
     connect = Connect()
 
     def remediate(failure: Failure) -> bool:

@@ -14,6 +14,7 @@ from core.errors import PoisonError, StoppedError
 from core.settings import LandingSettings
 from schemas.render.avro import Field
 from schemas.table import Table
+from tests.clock import ManualClock
 from tests.unit.consumers.fakes import table
 
 BROUGHT = (Field("id", "int", "", nullable=False),)
@@ -94,11 +95,11 @@ def test_so_many_that_cannot_land_become_dead_letters_and_one_more_stops_the_tab
 
 
 def test_the_limit_is_of_a_table_and_of_a_while() -> None:
-    now = [0.0]
-    gauge = DeadLetterRateLimiter(LandingSettings(max_dead_letters=10), lambda: now[0])
+    clock = ManualClock()
+    gauge = DeadLetterRateLimiter(LandingSettings(max_dead_letters=10), clock)
     gauge.count("a", 10, "")
     gauge.count("b", 10, "")
-    now[0] = 61.0
+    clock.now += 61
     gauge.count("a", 10, "")
     with pytest.raises(StoppedError):
         gauge.count("a", 1, "")

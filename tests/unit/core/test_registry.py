@@ -12,6 +12,7 @@ import pytest
 from core.clients.registry import STARTUP_SECONDS, Registry
 from core.errors import TransientError
 from core.settings import RegistryEndpoint
+from tests.clock import ManualClock
 
 
 class Known(ThreadingHTTPServer):
@@ -34,13 +35,6 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def server() -> Iterator[Known]:
     with Known(("127.0.0.1", 0), Handler) as registry:
@@ -51,14 +45,14 @@ def server() -> Iterator[Known]:
         thread.join()
 
 
-def registry(server: Known, clock: Clock) -> Registry:
+def registry(server: Known, clock: ManualClock) -> Registry:
     return Registry(
         RegistryEndpoint(url=f"http://127.0.0.1:{server.server_port}"), retry_timeout=0, clock=clock
     )
 
 
 def test_an_id_that_it_does_not_know_at_first_is_asked_for_again_and_then_believed(server: Known) -> None:
-    clock = Clock()
+    clock = ManualClock()
     asked = registry(server, clock)
     with pytest.raises(TransientError, match="does not know schema id 7, and may still be starting"):
         asked.schema(7)
@@ -69,7 +63,7 @@ def test_an_id_that_it_does_not_know_at_first_is_asked_for_again_and_then_believ
 
 
 def test_one_that_was_away_is_not_believed_at_once_either(server: Known) -> None:
-    clock = Clock()
+    clock = ManualClock()
     asked = registry(server, clock)
     server.ids = frozenset({7})
     assert asked.schema(7) == "{}"
