@@ -10,7 +10,7 @@ from typing import Any
 
 from consumers import freshness
 from consumers.lander import Lander
-from consumers.planner import ClickHousePlanner
+from consumers.table_widener import TableWidener
 from core.clients import clickhouse
 from core.control import ControlDatabase
 from core.errors import MisconfiguredError, TransientError
@@ -47,7 +47,7 @@ def _land(endpoints: Endpoints, settings: Settings, stop: Any) -> None:
         settings.landing,
         catalog,
         control,
-        ClickHousePlanner(endpoints, catalog, control).prepare,
+        TableWidener(endpoints.clickhouse, control).widen,
         stop.is_set,
     ).run()
 

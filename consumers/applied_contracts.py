@@ -53,3 +53,8 @@ def save(control: ControlDatabase, table: Table) -> None:
     with control.session() as session:
         row = insert(AppliedContract).values(table_name=table.name, **values)
         session.execute(row.on_duplicate_key_update(**values))
+
+
+def view_lock(table: Table) -> str:
+    """Held from reading the applied contract to recreating the view: `apply` and landers do both."""
+    return f"view of {table.name}"

@@ -6,7 +6,7 @@ import threading
 
 from consumers.contracts import Contracts
 from consumers.lander import Lander
-from consumers.planner import ClickHousePlanner
+from consumers.table_widener import TableWidener
 from core.control import open_control
 from core.settings import Context
 
@@ -18,5 +18,5 @@ def make_lander(context: Context, stop: threading.Event) -> Lander:
     control = open_control(context)
     contracts = Contracts(settings.contracts, control)
     catalog = contracts()
-    prepare = ClickHousePlanner(endpoints, catalog, control).prepare
-    return Lander(endpoints, settings.landing, catalog, control, prepare, stop.is_set, contracts)
+    widen = TableWidener(endpoints.clickhouse, control).widen
+    return Lander(endpoints, settings.landing, catalog, control, widen, stop.is_set, contracts)

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from consumers.backpressure import Backpressure
 from consumers.batch_writer import BatchWriter, DeadLetterRateLimiter
 from consumers.clickhouse_writer import ClickHouseWriter, UnfitTableError
 from consumers.dead_letters import DeadLetterWriter
@@ -19,9 +18,11 @@ from consumers.decisions import decisions
 from consumers.dropped_columns import SourceHistory
 from consumers.generations import bound
 from consumers.held_tables import TRANSIENT, HeldTables, error_line
+from consumers.insert_pool import InsertPool
+from consumers.offset_commit import commit_ready
 from consumers.offsets import OffsetTracker
 from consumers.pending import Pending, runs
-from consumers.schema_cache import PrepareTable, SchemaCache
+from consumers.schema_cache import SchemaCache, WidenTable
 from consumers.start_offsets import StartOffsetResolver
 from core import logging, metrics
 from core.clients.kafka import IDLE_WAIT_MILLISECONDS, consumer
@@ -33,7 +34,6 @@ from core.errors import ContractError, StoppedError, TransientError
 from core.settings import Endpoints, LandingSettings
 from schemas.catalog import Catalog
 from schemas.names import topic_of
-from schemas.table import Table
 
 FETCH = 1_000
 """Messages of one fetch: few enough to stay in the processor's caches until they are encoded."""
@@ -62,7 +62,7 @@ class Lander:
         settings: LandingSettings,
         catalog: Catalog,
         control: ControlDatabase,
-        prepare: PrepareTable,
+        widen: WidenTable,
         stopping: Callable[[], bool],
         landed: Callable[[], Catalog] | None = None,
         clock: Clock = monotonic,
@@ -84,11 +84,8 @@ class Lander:
         closes."""
         self._held = HeldTables(settings.retry_seconds)
         self._pending: dict[str, Pending] = {}
-        self._running: dict[Future[None], Pending] = {}
         self._offsets = OffsetTracker()
-        self._paused: set[str] = set()
-        """Topics whose fetching is paused because enough of them is in memory."""
-        self._memory_full = False
+        self._backpressure = Backpressure(settings)
         self._describer = TopicDescriber(endpoints.kafka, stopping)
         self._start_offsets = StartOffsetResolver(self._describer, control)
         session = round(settings.session_seconds * 1000)
@@ -101,20 +98,21 @@ class Lander:
         self._consumer: Consumer = consumer(endpoints.kafka, settings.group, **GROUP, **derived)
         history = SourceHistory(endpoints.kafka, [server.name for server in endpoints.mysql])
         self._schemas = SchemaCache(
-            Registry(endpoints.registry, QUICK_SECONDS, stopping), control, prepare, history
+            Registry(endpoints.registry, QUICK_SECONDS, stopping), control, widen, history
         )
         self._limiter = DeadLetterRateLimiter(settings)
-        self._pool = ThreadPoolExecutor(settings.inserters, "insert")
-        self._idle = [
-            BatchWriter(
-                ClickHouseWriter(endpoints.clickhouse, QUICK_SECONDS, stopping),
-                DeadLetterWriter(endpoints.kafka),
-                self._schemas,
-                self._limiter,
-                control,
-            )
-            for _ in range(settings.inserters)
-        ]
+        self._pool = InsertPool(
+            [
+                BatchWriter(
+                    ClickHouseWriter(endpoints.clickhouse, QUICK_SECONDS, stopping),
+                    DeadLetterWriter(endpoints.kafka),
+                    self._schemas,
+                    self._limiter,
+                    control,
+                )
+                for _ in range(settings.inserters)
+            ]
+        )
 
     def run(self) -> None:
         """Blocks until `stopping`, then lands and commits the batches in progress.
@@ -144,12 +142,12 @@ class Lander:
             self._finish()
         except BaseException:
             self._pending.clear()
-            self._running.clear()
+            self._pool.abandon()
             raise
         finally:
             self._consumer.close()
             self._describer.close()
-            self._pool.shutdown(cancel_futures=True)
+            self._pool.close()
             log.info("stopped landing")
 
     def _take(self, messages: list[Message]) -> None:
@@ -198,39 +196,19 @@ class Lander:
         now, settings = self._clock(), self._settings
         for topic, pending in list(self._pending.items()):
             ripe = now - pending.since >= settings.linger_seconds or pending.rows >= settings.batch_rows
-            if self._idle and (ripe or force or pending.size >= settings.batch_bytes):
+            if self._pool.has_idle_writer and (ripe or force or pending.size >= settings.batch_bytes):
                 del self._pending[topic]
-                worker = self._idle.pop()
-                future = self._pool.submit(self._land, worker, self._tables[topic], pending)
-                self._running[future] = pending
-                future.add_done_callback(partial(self._release, worker))
-
-    def _release(self, worker: BatchWriter, _: Future[None]) -> None:
-        self._idle.append(worker)
-
-    @staticmethod
-    def _land(worker: BatchWriter, table: Table, pending: Pending) -> None:
-        for batch in pending.batches.values():
-            worker.load_schema(table, pending.generation, batch)
-        for batch in pending.batches.values():
-            worker.land(table, pending.generation, batch)
-        if pending.tombstones:
-            worker.land_tombstones(table, pending.generation, pending.tombstones)
-        for partition, offset, value, reason in pending.unbatchable:
-            worker.handle_unbatchable(table, pending.generation, partition, offset, value, reason)
+                self._pool.submit(self._tables[topic], pending)
 
     def _collect(self, *, wait: bool) -> None:
         """Marks landed spans as done, and holds the tables whose batches failed."""
-        for future in list(self._running):
-            if not (wait or future.done()):
-                continue
-            pending = self._running.pop(future)
-            try:
-                future.result()
-            except StoppedError as error:
+        for pending, error in self._pool.collect(wait=wait):
+            if isinstance(error, StoppedError):
                 self._stop(pending.topic, error)
-            except TRANSIENT as error:
+            elif isinstance(error, TRANSIENT):
                 self._wait(pending.topic, error)
+            elif error is not None:
+                raise error
             else:
                 for span in pending.spans:
                     span.done = True
@@ -312,8 +290,9 @@ class Lander:
             start.failed |= dict.fromkeys(due - start.failed.keys(), error)
         else:
             self._consumer.incremental_assign(start.partitions)
+            paused = self._backpressure.paused
             self._consumer.resume(
-                [partition for partition in start.partitions if partition.topic not in self._paused]
+                [partition for partition in start.partitions if partition.topic not in paused]
             )
         self._failed(start.failed)
 
@@ -327,57 +306,18 @@ class Lander:
     def _balance(self) -> None:
         """Pauses fetching of topics with much in memory, and of all topics while memory is full; group
         membership continues."""
-        limit = self._settings.memory_bytes
-        in_hand = sum(pending.size for pending in (*self._pending.values(), *self._running.values()))
-        metrics.PENDING_BYTES.set(in_hand)
-        self._memory_full = in_hand >= (limit // 2 if self._memory_full else limit)
-        full = (
-            set(self._tables)
-            if self._memory_full
-            else {topic for topic, pending in self._pending.items() if self._is_full(pending)}
-        )
-        if full - self._paused:
-            self._consumer.pause(self._partitions_of(full - self._paused))
-        if self._paused - full:
-            self._consumer.resume(
-                self._partitions_of(topic for topic in self._paused - full if topic not in self._held)
-            )
-        self._paused = full
-
-    def _is_full(self, pending: Pending) -> bool:
-        rows, size = 2 * self._settings.batch_rows, 2 * self._settings.batch_bytes
-        return pending.topic in self._paused or pending.rows >= rows or pending.size >= size
+        pause, resume = self._backpressure.update(self._tables, self._pending, self._pool.running)
+        if pause:
+            self._consumer.pause(self._partitions_of(pause))
+        if resume:
+            self._consumer.resume(self._partitions_of(topic for topic in resume if topic not in self._held))
 
     def _commit(self) -> None:
-        """Commits landed offsets; those that fail are committed with the next."""
-        ready = self._offsets.take_ready()
-        if not ready:
-            return
-        partitions = [
-            TopicPartition(topic, partition, offset, metadata=str(self._generations[topic]))
-            for (topic, partition), offset in ready.items()
-        ]
-        try:
-            results = self._consumer.commit(offsets=partitions, asynchronous=False) or []
-            failed = {
-                (partition.topic, partition.partition): str(partition.error)
-                for partition in results
-                if partition.error is not None
-            }
-        except KafkaException as error:
-            failed = dict.fromkeys(ready, error_line(error))
-        for key in failed:
-            self._offsets.put_back(key, ready[key])
-        if failed:
-            log.warning(
-                "commit failed and is retried", partitions=len(failed), error=next(iter(failed.values()))
-            )
-        for topic, partition in ready.keys() - failed.keys():
-            metrics.COMMITTED_OFFSET.labels(topic, str(partition)).set(ready[topic, partition])
+        commit_ready(self._consumer, self._offsets, self._generations)
 
     def _finish(self) -> None:
         """Lands and commits what is in memory, except of held tables."""
-        while self._pending or self._running:
+        while self._pending or self._pool.running:
             self._hand_over(force=True)
             self._collect(wait=True)
         self._commit()
@@ -453,7 +393,7 @@ class Lander:
         idle = [
             partition
             for partition in partitions
-            if partition.topic in self._held or partition.topic in self._paused
+            if partition.topic in self._held or partition.topic in self._backpressure.paused
         ]
         if idle:
             group.pause(idle)

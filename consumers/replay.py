@@ -9,8 +9,8 @@ from consumers.batch import Batch
 from consumers.clickhouse_writer import ClickHouseWriter
 from consumers.dead_letters import DeadLetter, DeadLetterWriter, read
 from consumers.dropped_columns import SourceHistory
-from consumers.planner import ClickHousePlanner
 from consumers.schema_cache import SchemaCache
+from consumers.table_widener import TableWidener
 from core.clients.registry import Registry
 from core.control import ControlDatabase
 from core.errors import PoisonError
@@ -32,7 +32,7 @@ def replay(
     failed. Idempotent; blocks."""
     history = SourceHistory(endpoints.kafka, [server.name for server in endpoints.mysql])
     schemas = SchemaCache(
-        Registry(endpoints.registry), control, ClickHousePlanner(endpoints, catalog, control).prepare, history
+        Registry(endpoints.registry), control, TableWidener(endpoints.clickhouse, control).widen, history
     )
     writer = ClickHouseWriter(endpoints.clickhouse, settings.retry_seconds, lambda: False)
     tables = {topic_of(table): table for table in catalog}

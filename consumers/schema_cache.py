@@ -47,9 +47,9 @@ class RegistryStateLostError(TransientError):
 TopicGenerationKey = tuple[str, int]
 """A topic and its generation: the schema ids of another generation may be those of another registry."""
 
-PrepareTable = Callable[[Table, Table], None]
-"""Prepares the live table of the first for rows of the second, which may have more columns: see
-`ClickHousePlanner.prepare`."""
+WidenTable = Callable[[Table, Table], None]
+"""Widens the live table of the first for rows of the second, which may have more columns: see
+`TableWidener.widen`."""
 
 
 class Dropped(Protocol):
@@ -74,11 +74,11 @@ class SchemaCache:
     """Insert plans by (topic, schema id, generation). Thread-safe."""
 
     def __init__(
-        self, registry: Registry, control: ControlDatabase, prepare: PrepareTable, history: Dropped
+        self, registry: Registry, control: ControlDatabase, widen: WidenTable, history: Dropped
     ) -> None:
         self._registry = registry
         self._control = control
-        self._prepare = prepare
+        self._widen = widen
         self._history = history
         self._plans: dict[tuple[str, int, int], InsertPlan] = {}
         self._lock = threading.Lock()
@@ -124,7 +124,7 @@ class SchemaCache:
                 columns=sorted(missing),
             )
         landed = evolve(table, schema_id, fields, unknown_fields(table, fields))
-        self._prepare(table, landed)
+        self._widen(table, landed)
         query = landing_query(landed, envelope, generation)
         return InsertPlan(query, avro.container_header(block_schema(envelope)), parsed(envelope), missing)
 

@@ -9,17 +9,13 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 from clickhouse_connect.driver.client import Client
-from confluent_kafka import KafkaError, KafkaException
 
-from consumers.consumer_lag import LagTracker, horizon
-from consumers.topic_planner import TopicPlanner
+from consumers.consumer_lag import horizon
 from core.clients import clickhouse
-from core.clients.kafka import admin
 from core.control import ControlDatabase
 from core.control.models import BackfillStep
 from core.control.result_versions import (
@@ -35,23 +31,20 @@ from core.control.result_versions import (
     save,
 )
 from core.control.runs import recorded
-from core.errors import MisconfiguredError, TransientError
+from core.errors import MisconfiguredError
 from core.settings import Endpoints, Settings
-from flink_jobs import compare
+from flink_jobs import compare, generation_storage
+from flink_jobs.catch_up import ReportProgress, wait_landed, wait_read
 from flink_jobs.client import FlinkClient
 from flink_jobs.jobs import Job, JobRun, result_table, time_column
-from flink_jobs.rest import ENDED, Flink
+from flink_jobs.rest import Flink
 from flink_jobs.submit import Submitter
 from schemas.catalog import Catalog
-from schemas.names import ch_name, dlq_of, topic_of
-from schemas.render.clickhouse import META_COLUMNS, create_current_view, create_storage_table, storage_table
+from schemas.names import topic_of
+from schemas.render.clickhouse import create_current_view
 from schemas.table import Shards, Table
 
 LANDING_SECONDS = 120.0
-MAX_CHECKPOINT_INTERVAL_SECONDS = 4.0
-POLL_SECONDS = 0.25
-ReportProgress = Callable[[str, int, int], None]
-"""Called with the stage, how much of it is done, and its total."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +160,8 @@ class Backfills:
         job_run = self._job_run(job, found)
         if found.state == PLANNED:
             report("create its topic and table", 0, 1)
-            self._create(job_run)
+            live = self._at(job_run.result, active_version(self._control, job_run.result.name).generation)
+            generation_storage.create(self._endpoints, self._settings.topics, self._control, job_run, live)
             found = replace(found, state=RUNNING)
             save(self._control, found)
         report("start its job", 0, 1)
@@ -176,8 +170,10 @@ class Backfills:
             job_run.name
         ]
         deadline = time.monotonic() + limit
-        self._read_whole(job_run, identity, report, deadline)
-        self._landed_whole(job_run, report, min(deadline, time.monotonic() + LANDING_SECONDS))
+        kafka = self._endpoints.kafka
+        wait_read(kafka, self._flink, self._contracts, job_run, identity, report, deadline)
+        landing_deadline = min(deadline, time.monotonic() + LANDING_SECONDS)
+        wait_landed(kafka, self._settings.landing.group, job_run, report, landing_deadline)
         found = replace(found, state=READY)
         save(self._control, found)
         return found
@@ -267,87 +263,12 @@ class Backfills:
             self.update_view(job)
         return number
 
-    def _create(self, job_run: JobRun) -> None:
-        """Creates topics and table, before the job is started: rows that an interrupted run copied are copied
-        again."""
-        target = TopicPlanner(
-            self._endpoints, self._settings.topics, Catalog((job_run.result,)), self._control
-        )
-        owned = {topic_of(job_run.result), dlq_of(topic_of(job_run.result))}
-        while steps := [step for step in target.plan() if step.subject in owned]:
-            for step in steps:
-                target.apply(step)
-        client = self._clickhouse()
-        client.command(create_storage_table(job_run.result))
-        column = time_column(job_run.result)
-        if job_run.start_time is not None and column is not None:
-            live = self._at(job_run.result, active_version(self._control, job_run.result.name).generation)
-            client.command(f"TRUNCATE TABLE {storage_table(job_run.result)}")
-            client.command(copy_history_query(live, job_run.result, column, job_run.start_time))
-
-    def _read_whole(self, job_run: JobRun, identity: str, report: ReportProgress, deadline: float) -> None:
-        catalog = self._contracts
-        lag = LagTracker(
-            self._endpoints.kafka, job_run.name, [topic_of(catalog[name]) for name in job_run.job.reads]
-        )
-        interval = POLL_SECONDS
-        ask_at = time.monotonic() + interval
-        try:
-            while remaining := lag.remaining():
-                report("read its topics", lag.total - remaining, lag.total)
-                state = self._flink.details(identity)["state"]
-                if state in ENDED or time.monotonic() > deadline:
-                    reason = self._flink.cause(identity) or f"{remaining:,} records remain"
-                    raise TransientError(
-                        f"job {job_run.name!r}, {state}, has not caught up: {reason}",
-                        f"`switchboard backfill run {job_run.job.name}`",
-                    )
-                # Flink commits the offsets that it has read with its checkpoints
-                if time.monotonic() > ask_at:
-                    self._flink.trigger_checkpoint(identity)
-                    interval = min(2 * interval, MAX_CHECKPOINT_INTERVAL_SECONDS)
-                    ask_at = time.monotonic() + interval
-                time.sleep(POLL_SECONDS)
-            report("read its topics", lag.total, lag.total)
-        finally:
-            lag.close()
-
-    def _landed_whole(self, job_run: JobRun, report: ReportProgress, deadline: float) -> None:
-        lag = LagTracker(self._endpoints.kafka, self._settings.landing.group, [topic_of(job_run.result)])
-        try:
-            while remaining := lag.remaining():
-                report("land its rows", lag.total - remaining, lag.total)
-                if time.monotonic() > deadline:
-                    raise TransientError(
-                        f"{remaining:,} records of {topic_of(job_run.result)} have not landed",
-                        "does `switchboard land` run?",
-                    )
-                time.sleep(POLL_SECONDS)
-            report("land its rows", lag.total, lag.total)
-        finally:
-            lag.close()
-
     def _remove(self, job_run: JobRun) -> bool:
         """Removes what exists of it; returns whether anything did."""
         running = self._flink.running(job_run.name)
         if running is not None:
             self._flink.cancel(running.id)
-        client, kafka = self._clickhouse(), admin(self._endpoints.kafka)
-        live = kafka.list_topics(timeout=15).topics
-        topics = [
-            name for name in (topic_of(job_run.result), dlq_of(topic_of(job_run.result))) if name in live
-        ]
-        for name, future in kafka.delete_topics(topics, operation_timeout=30).items() if topics else ():
-            try:
-                future.result(30)
-            except KafkaException as error:
-                if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
-                    raise TransientError(
-                        f"topic {name} cannot be deleted: {error}", "run it again"
-                    ) from error
-        existed = bool(client.query(f"EXISTS TABLE {storage_table(job_run.result)}").result_rows[0][0])
-        client.command(f"DROP TABLE IF EXISTS {storage_table(job_run.result)} SYNC")
-        return running is not None or bool(topics) or existed
+        return generation_storage.remove(self._endpoints, job_run) or running is not None
 
     def _ready(self, job: Job) -> tuple[Table, Generation]:
         result = result_table(job, self._contracts)
@@ -390,15 +311,3 @@ class Backfills:
     ) -> AbstractContextManager[BackfillStep]:
         step = BackfillStep(job=job.name, verb=verb, generation=generation, start_time=start_time)
         return recorded(self._control, step)
-
-
-def copy_history_query(live: Table, job_run: Table, column: str, start_time: dt.datetime) -> str:
-    """Returns the INSERT of the rows before `start_time`, with version 0: any record of the job replaces
-    them."""
-    names = [ch_name(name) for name in (*live.names, *(name for name, _ in META_COLUMNS))]
-    values = ["0" if name == ch_name("_version") else name for name in names]
-    return (
-        f"INSERT INTO {storage_table(job_run)} ({', '.join(names)})\nSELECT {', '.join(values)} FROM "
-        f"{storage_table(live)} FINAL\n"
-        f"WHERE {ch_name(column)} < toDateTime('{start_time:%Y-%m-%d %H:%M:%S}', 'UTC')"
-    )

@@ -7,6 +7,7 @@ import pytest
 from consumers.clickhouse_writer import UnfitTableError
 from consumers.dead_letters import read
 from consumers.planner import ClickHousePlanner
+from consumers.table_widener import TableWidener
 from schemas import privacy as p
 from schemas import types as t
 from schemas.catalog import Catalog
@@ -99,11 +100,10 @@ def test_a_table_that_apply_changes_while_a_column_is_added_is_unfit_for_a_momen
     name, source = space.name("changed"), Shards("changed_*")
     table = Table(name, source, ("id",), Latest(), described)
     landed = Table(name, source, ("id",), Latest(), (*described, optional(3, "extra", t.Int(32), p.PUBLIC)))
-    target = ClickHousePlanner(pipeline.endpoints, Catalog((table,)), pipeline.control)
     pipeline.clickhouse.command(create_storage_table(table))
     pipeline.clickhouse.command(f"ALTER TABLE {storage_table(table)} RENAME COLUMN m TO n")
     with pytest.raises(UnfitTableError, match=f"table '{name}': .*`m`"):
-        target.prepare(table, landed)
+        TableWidener(pipeline.endpoints.clickhouse, pipeline.control).widen(table, landed)
 
 
 def test_a_lander_with_an_older_contract_hides_no_column_of_the_newer_one(
@@ -123,7 +123,7 @@ def test_a_lander_with_an_older_contract_hides_no_column_of_the_newer_one(
         target = ClickHousePlanner(pipeline.endpoints, Catalog((contract,)), pipeline.control)
         for step in target.plan():
             target.apply(step)
-    ClickHousePlanner(pipeline.endpoints, Catalog((older,)), pipeline.control).prepare(older, landed)
+    TableWidener(pipeline.endpoints.clickhouse, pipeline.control).widen(older, landed)
     assert columns(pipeline, name) == ["id", "extra", "more"]
 
 
@@ -137,6 +137,5 @@ def test_a_table_that_is_dropped_while_a_column_is_added_is_left_to_the_insert(
         Latest(),
         (immutable(1, "id", t.Int(32), p.PUBLIC),),
     )
-    target = ClickHousePlanner(pipeline.endpoints, Catalog((table,)), pipeline.control)
-    target._recreate_view(pipeline.clickhouse, table)
+    TableWidener(pipeline.endpoints.clickhouse, pipeline.control)._recreate_view(pipeline.clickhouse, table)
     assert columns(pipeline, table.name) == []

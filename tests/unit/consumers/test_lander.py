@@ -228,4 +228,4 @@ def test_whatever_happens_all_that_is_committed_has_landed_and_all_lands_in_the_
     assert {partition.topic for partition in bench.consumer.assignment()} == {
         TopicPartition(*partition).topic for partition in partitions
     }
-    bench.lander._pool.shutdown()
+    bench.lander._pool.close()

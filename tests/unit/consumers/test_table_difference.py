@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from consumers.applied_contracts import Applied
-from consumers.planner import Difference, Live, difference, keys_change
+from consumers.live_tables import Live
+from consumers.table_difference import Difference, difference, keys_change
 from schemas import privacy as p
 from schemas import types as t
 from schemas.render.clickhouse import all_columns, sorting_key
