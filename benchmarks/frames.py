@@ -22,10 +22,10 @@ from benchmarks.quantiles import quantile
 from core.settings import StreamerSettings
 from streamer.auth import Authenticator
 from streamer.connect import supervisor_application
-from streamer.hub import Hub
-from streamer.service import Supervisor
-from streamer.state import Change, State
-from streamer.tenant import AGENTS, QUEUES
+from streamer.sample.hub import Hub
+from streamer.sample.service import Supervisor
+from streamer.sample.state import Change, State
+from streamer.sample.tenant import AGENTS, QUEUES
 from streamer.web import Site
 
 TENANT = 1

@@ -13,8 +13,7 @@ from benchmarks import fan_out, frames, pixels, queries, replay, state
 from benchmarks.serving import command, streamer, token
 from core.errors import MisconfiguredError
 from core.settings import Context
-from flink_jobs.composition import make_submitter
-from flink_jobs.jobs import JOBS
+from flink_jobs.composition import jobs_of, make_submitter
 from schemas.catalog import load as load_catalog
 from streamer.analytics import SCOPE
 from streamer.local_secret import resolve_settings
@@ -36,7 +35,8 @@ def measure(context: Context, quick: bool, report: Callable[[str], None]) -> dic
         )
     home, catalog = context.settings.home, load_catalog(context.settings.contracts)
     report("starting a lander, the jobs and a streamer")
-    make_submitter(context).submit(JOBS)
+    jobs = list(jobs_of(context.settings))
+    make_submitter(context).submit(jobs)
     found: dict[str, Any] = {}
 
     def keep(name: str, value: Any) -> None:
@@ -53,7 +53,7 @@ def measure(context: Context, quick: bool, report: Callable[[str], None]) -> dic
             samples: list[state.Sample] = []
 
             def weigh() -> None:
-                samples.append(state.sample(context, JOBS))
+                samples.append(state.sample(context, jobs))
 
             seen = pixels.measure(
                 served,
@@ -92,7 +92,7 @@ def measure(context: Context, quick: bool, report: Callable[[str], None]) -> dic
                 ],
             )
         replayed = []
-        for job in JOBS[:1] if quick else JOBS:
+        for job in jobs[:1] if quick else jobs:
             report(f"replaying the topics of {job.name}")
             replayed.append(asdict(replay.measure(context, _taskmanager(context), job)))
         keep("jobs", replayed)

@@ -7,7 +7,8 @@ from typing import Any
 
 from rich.table import Table as Shown
 
-from flink_jobs.jobs import job_named
+from core.settings import SAMPLE_JOBS
+from flink_jobs.job_list import load_jobs
 
 Columns = Callable[..., Shown]
 MIN_CORES = 0.02
@@ -89,8 +90,9 @@ def _jobs(jobs: list[dict[str, Any]], columns: Columns) -> Shown:
 def _state(states: list[dict[str, Any]], columns: Columns) -> Shown:
     title = f"State: {states[0]['contacts']:,} contacts, {states[0]['agents']:,} agents"
     shown = columns(title, "job", "bytes", "bytes per contact", "bytes per agent")
+    known = load_jobs(SAMPLE_JOBS)
     for item in states:
-        reads = job_named(item["job"]).reads
+        reads = known[item["job"]].reads
         sizes = (
             item["per_contact"] if "interactions" in reads else None,
             item["per_agent"] if "agent_activity" in reads else None,

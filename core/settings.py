@@ -215,10 +215,16 @@ class StreamerSettings(Frozen):
         return self
 
 
+SAMPLE_CONTRACTS = "schemas.contracts"
+SAMPLE_JOBS = "flink_jobs.sample"
+
+
 class Settings(Frozen):
     profile: Literal["local", "production"] = "local"
-    contracts: str = "schemas.contracts"
+    contracts: str = Field(SAMPLE_CONTRACTS, min_length=1)
     """A package name, or a folder of contract files."""
+    jobs: str | None = Field(None, min_length=1)
+    """A package name, or a folder of Flink jobs; None: the sample's, if `contracts` are the sample's too."""
     home: Path = Path(".switchboard")
     """The folder of the local stack: its servers, data and logs."""
     topics: TopicSettings = TopicSettings()
@@ -230,6 +236,11 @@ class Settings(Frozen):
     control_database: str = "switchboard_control"
     endpoints: Endpoints | None = None
     """Required in production; None in the local profile, where they are those of the running stack."""
+
+    @property
+    def jobs_or_sample(self) -> str | None:
+        """Where the jobs are: `jobs`, or the sample's with the sample's contracts; None without jobs."""
+        return SAMPLE_JOBS if self.jobs is None and self.contracts == SAMPLE_CONTRACTS else self.jobs
 
 
 @dataclass(frozen=True)

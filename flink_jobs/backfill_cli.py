@@ -14,8 +14,8 @@ from core.command import context_of
 from core.errors import MisconfiguredError
 from flink_jobs.backfill import Backfills
 from flink_jobs.compare import ALL
-from flink_jobs.composition import make_backfills
-from flink_jobs.jobs import JOBS, job_named
+from flink_jobs.composition import jobs_of, make_backfills
+from flink_jobs.jobs import Job
 
 app = typer.Typer(no_args_is_help=True)
 JobName = Annotated[str, typer.Argument(help="The job whose result is recomputed.")]
@@ -24,6 +24,10 @@ console = Console(soft_wrap=True, highlight=False, markup=False)
 
 def _backfills(ctx: typer.Context) -> Backfills:
     return make_backfills(context_of(ctx))
+
+
+def _job(ctx: typer.Context, name: str) -> Job:
+    return jobs_of(context_of(ctx).settings)[name]
 
 
 @app.command()
@@ -35,7 +39,7 @@ def plan(
     ] = "",
 ) -> None:
     """Store what `run` will do, and show it."""
-    planned = _backfills(ctx).plan(job_named(job), _moment(start_time) if start_time else None)
+    planned = _backfills(ctx).plan(_job(ctx, job), _moment(start_time) if start_time else None)
     what = (
         "its topics are replayed completely"
         if planned.start_time is None
@@ -79,7 +83,7 @@ def run(
                 tasks[stage] = bar.add_task(stage, total=total)
             bar.update(tasks[stage], completed=done, total=total)
 
-        generation = backfills.run(job_named(job), report, hours * 3600)
+        generation = backfills.run(_job(ctx, job), report, hours * 3600)
     console.print(
         f"{job}: generation {generation.number} has caught up; next: `switchboard backfill diff {job}`, then "
         "`swap`"
@@ -93,7 +97,7 @@ def diff(
     rest: Annotated[float, typer.Option(help="Ignore keys that changed within this many seconds.")] = 30,
 ) -> None:
     """Compare the next generation with the active one, day by day. Exit status 1 if they differ."""
-    found = _backfills(ctx).diff(job_named(job), rest)
+    found = _backfills(ctx).diff(_job(ctx, job), rest)
     shown = Shown("day", "active rows", "recomputed rows", "checksums", box=None)
     for day in found:
         shown.add_row(
@@ -110,19 +114,19 @@ def diff(
 @app.command()
 def swap(ctx: typer.Context, job: JobName) -> None:
     """Activate the next generation: views, landers, jobs and streamer follow. `revert` undoes it."""
-    console.print(f"{job}: generation {_backfills(ctx).swap(job_named(job))} is active")
+    console.print(f"{job}: generation {_backfills(ctx).swap(_job(ctx, job))} is active")
 
 
 @app.command()
 def revert(ctx: typer.Context, job: JobName) -> None:
     """Activate the generation from before the last swap again."""
-    console.print(f"{job}: generation {_backfills(ctx).revert(job_named(job))} is active")
+    console.print(f"{job}: generation {_backfills(ctx).revert(_job(ctx, job))} is active")
 
 
 @app.command()
 def drop(ctx: typer.Context, job: JobName) -> None:
     """Remove the inactive generation: its job, its topic and its table. Idempotent."""
-    removed = _backfills(ctx).drop(job_named(job))
+    removed = _backfills(ctx).drop(_job(ctx, job))
     console.print(f"{job}: removed {', '.join(f'generation {number}' for number in removed) or 'nothing'}")
 
 
@@ -133,7 +137,8 @@ def status(
     """Show the generations of each result, and which one is active."""
     backfills = _backfills(ctx)
     shown = Shown("job", "generation", "", "state", "computed since", "Flink", box=None)
-    for chosen in JOBS if job is None else (job_named(job),):
+    known = jobs_of(context_of(ctx).settings)
+    for chosen in known if job is None else (known[job],):
         for found in backfills.status(chosen):
             since = (
                 "the beginning" if found.start_time is None else f"{found.start_time:%Y-%m-%d %H:%M:%S} UTC"

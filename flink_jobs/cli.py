@@ -11,8 +11,8 @@ from rich.table import Table as Shown
 
 from core.command import context_of
 from core.control import open_control
-from flink_jobs.composition import make_submitter
-from flink_jobs.jobs import JOBS, job_named
+from flink_jobs.composition import jobs_of, make_submitter
+from flink_jobs.jobs import Job
 from flink_jobs.rest import Flink, JobStatus
 from flink_jobs.submit import endpoint_of, outdated, running_job
 from flink_jobs.submit import stop as stop_job
@@ -26,13 +26,17 @@ def _flink(ctx: typer.Context) -> Flink:
     return Flink(endpoint_of(context_of(ctx)))
 
 
+def _job(ctx: typer.Context, name: str) -> Job:
+    return jobs_of(context_of(ctx).settings)[name]
+
+
 @app.command("list")
 def list_(ctx: typer.Context) -> None:
     """Show every job and its state. A backfill is listed by its job's name and its generation."""
     latest: dict[str, JobStatus] = {}
     for known in reversed(_flink(ctx).jobs()):
         latest[known.name] = known
-    known_jobs = [job.name for job in JOBS]
+    known_jobs = [job.name for job in jobs_of(context_of(ctx).settings)]
     names = dict.fromkeys(
         [*known_jobs, *(name for name in sorted(latest) if name.partition(".g")[0] in known_jobs)]
     )
@@ -63,11 +67,9 @@ def submit(
 ) -> None:
     """Start the jobs that do not run, each from its newest checkpoint; without one, from the beginning of its
     topics."""
-    for name, identity in (
-        make_submitter(context_of(ctx))
-        .submit([job_named(name) for name in jobs] if jobs else JOBS, fresh=fresh)
-        .items()
-    ):
+    known = jobs_of(context_of(ctx).settings)
+    chosen = [known[name] for name in jobs] if jobs else list(known)
+    for name, identity in make_submitter(context_of(ctx)).submit(chosen, fresh=fresh).items():
         console.print(f"{name}: {identity}")
 
 
@@ -128,14 +130,14 @@ def restore(
 ) -> None:
     """Start a job from a savepoint, if the savepoint is compatible with its SQL."""
     console.print(
-        f"{job}: {make_submitter(context_of(ctx)).restore(job_named(job), savepoint, unchecked=unchecked)}"
+        f"{job}: {make_submitter(context_of(ctx)).restore(_job(ctx, job), savepoint, unchecked=unchecked)}"
     )
 
 
 @app.command()
 def check_compatibility(ctx: typer.Context, job: JobName) -> None:
     """Check whether the state of a running job is compatible with its current SQL. Exit status 1 if not."""
-    incompatibilities = make_submitter(context_of(ctx)).incompatibilities(job_named(job))
+    incompatibilities = make_submitter(context_of(ctx)).incompatibilities(_job(ctx, job))
     console.print("\n".join(incompatibilities) or f"the state of {job} is compatible")
     if incompatibilities:
         raise typer.Exit(1)

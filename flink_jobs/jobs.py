@@ -1,8 +1,9 @@
-"""The jobs: the tables that each reads, and the SQL of its result between rendered sources and sinks."""
+"""A job: the tables that it reads, and the SQL of its result between rendered sources and sinks."""
 
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,9 @@ from schemas.render.flink import create_source, name, newest_view, text
 from schemas.render.flink_sink import create_sink, insert_into
 from schemas.table import Computed, Metadata, Shards, Table
 
-SQL = Path(__file__).parent / "sql"
+NAME = re.compile("[a-z][a-z0-9_]*")
+SEPARATOR = re.compile(r";[ \t]*(?:\r?\n|$)")
+COMMENT = re.compile(r"^\s*--.*$", re.MULTILINE)
 IDLE_FETCH_MILLISECONDS = "2000"
 """How long the broker delays a fetch without records; a record that arrives is sent at once. With Kafka's
 default of 500, idle topics cost brokers and jobs twice the CPU."""
@@ -23,62 +26,40 @@ default of 500, idle topics cost brokers and jobs twice the CPU."""
 
 @dataclass(frozen=True)
 class Job:
-    """`files` are the parts of its SQL, in order; the last statement of the last file is the query of its
-    result."""
+    """A Flink job. Its result is the table whose contract names it: ``source=Computed("<name>", …)``.
+
+    The SQL of each table that it reads is rendered: ``<table>_log`` has the change records, ``<table>`` the
+    current rows. Raises MisconfiguredError for a name or a time that Flink would refuse.
+    """
 
     name: str
+    """Lower-case letters, digits and underscores: it names the Flink job and its consumer group."""
     reads: tuple[str, ...]
+    """The contracts of the tables."""
     files: tuple[str, ...]
+    """The parts of its SQL, in order, beside the module that defines the job. The last statement of the last
+    file is the query of its result."""
     checkpoint_seconds: float
     """Exactly-once results are visible after a checkpoint; for others it is how far a restart steps back."""
     state_days: float
-    """State of contacts expires after this time without a change; that of agents and queues does not expire.
-    """
+    """State of facts expires after this time without a change; that of dimensions does not expire."""
     margin: dt.timedelta = dt.timedelta()
     """Rows from a start time depend on records this much older: a session's log-in, a contact's segments."""
+    folder: Path = Path()
+    """The folder of `files`; set when the job is loaded."""
 
-
-JOBS = (
-    Job(
-        "agent_status",
-        ("agents", "teams", "queue_members", "agent_activity", "interactions"),
-        ("activities", "agents_now", "agent_status"),
-        30,
-        14,
-    ),
-    Job(
-        "queue_stats",
-        ("agents", "teams", "queues", "queue_members", "agent_activity", "interactions"),
-        ("activities", "agents_now", "queue_stats"),
-        30,
-        14,
-    ),
-    Job(
-        "queue_minutes",
-        ("queues", "interactions", "interaction_segments"),
-        ("queue_minutes",),
-        30,
-        14,
-        dt.timedelta(days=1),
-    ),
-    Job(
-        "structured_interactions",
-        ("accounts", "agents", "teams", "queues", "interactions", "interaction_segments", "surveys"),
-        ("structured_interactions",),
-        5,
-        100,
-    ),
-    Job("agent_sessions", ("agent_activity",), ("activities", "agent_sessions"), 5, 3, dt.timedelta(days=2)),
-)
-
-
-def job_named(name: str) -> Job:
-    for job in JOBS:
-        if job.name == name:
-            return job
-    raise MisconfiguredError(
-        f"there is no job {name!r}", f"the jobs are {', '.join(job.name for job in JOBS)}"
-    )
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.name):
+            raise MisconfiguredError(
+                f"job {self.name!r}: not a name", "use lower-case letters, digits and underscores"
+            )
+        if not self.reads or not self.files:
+            raise MisconfiguredError(f"job {self.name!r} has no input or no SQL", "name tables and files")
+        if self.checkpoint_seconds <= 0 or self.state_days <= 0 or self.margin < dt.timedelta():
+            raise MisconfiguredError(
+                f"job {self.name!r}: a time is negative or zero",
+                "checkpoint_seconds and state_days are positive, margin is not negative",
+            )
 
 
 def result_table(job: Job, catalog: Catalog) -> Table:
@@ -131,10 +112,11 @@ def statements(
 ) -> list[str]:
     """Returns the job's statements in order.
 
-    `generations` has the topics' generations, by name; 1 if absent.
+    `generations` has the topics' generations, by name; 1 if absent. Raises MisconfiguredError if the job
+    reads a table that is not captured, or has no query.
     """
     job, result = job_run.job, job_run.result
-    tables = [catalog[name] for name in job.reads]
+    tables = _inputs(job, catalog)
     sources = [
         create_source(
             table,
@@ -145,9 +127,7 @@ def statements(
         )
         for table in tables
     ]
-    *views, query = (
-        statement for file in job.files for statement in _split((SQL / f"{file}.sql").read_text())
-    )
+    *views, query = _parts(job)
     return [
         *sources,
         *map(newest_view, tables),
@@ -155,6 +135,26 @@ def statements(
         create_sink(result, endpoints.kafka, endpoints.registry),
         insert_into(result, query, _since(job_run)),
     ]
+
+
+def _inputs(job: Job, catalog: Catalog) -> list[Table]:
+    tables = [catalog[name] for name in job.reads]
+    if computed := [table.name for table in tables if isinstance(table.source, Computed)]:
+        raise MisconfiguredError(
+            f"job {job.name!r} reads {', '.join(computed)}, which a job computes",
+            "jobs read captured tables: name the SQL files of the other job's views in `files`",
+        )
+    return tables
+
+
+def _parts(job: Job) -> list[str]:
+    """Returns the statements of the job's SQL files."""
+    found = [part for file in job.files for part in _split((job.folder / file).read_text("utf-8"))]
+    if not found:
+        raise MisconfiguredError(
+            f"the SQL of job {job.name!r} has no statement", f"write its query into {job.files[-1]}"
+        )
+    return found
 
 
 def _reading(job_run: JobRun, table: Table) -> dict[str, str]:
@@ -195,4 +195,6 @@ def settings(job_run: JobRun) -> dict[str, str]:
 
 
 def _split(text: str) -> list[str]:
-    return [statement.strip() for statement in text.split(";\n") if statement.strip()]
+    """Splits at semicolons that end a line; parts with nothing but comments are left out."""
+    parts = (part.strip() for part in SEPARATOR.split(text))
+    return [part for part in parts if COMMENT.sub("", part).strip()]

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import pkgutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
-from types import ModuleType
 
 from core.errors import ContractError
+from core.modules import load_modules
 from schemas.names import topic_of
 from schemas.table import Computed, Table
 
@@ -81,37 +77,16 @@ class Catalog:
 
 
 def load(where: str) -> Catalog:
-    """Loads a folder of ``*.py`` contract files, or a package by its dotted name; both are executed.
+    """Loads the tables of a folder of ``*.py`` contract files, or of a package by its dotted name; both are
+    executed.
 
-    Raises ContractError.
+    Raises MisconfiguredError if they cannot be loaded, ContractError if they define no table or contradict
+    each other.
     """
-    modules = list(_folder(Path(where))) if Path(where).is_dir() else list(_package(where))
+    modules = load_modules(where, "contracts")
     tables = [value for module in modules for value in vars(module).values() if isinstance(value, Table)]
     if not tables:
         raise ContractError(
             f"no contracts in {where!r}", "name a folder or package whose modules define Table values"
         )
     return Catalog(tuple(sorted(set(tables), key=lambda table: table.name)))
-
-
-def _package(name: str) -> Iterator[ModuleType]:
-    try:
-        package = importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        raise ContractError(f"contracts {name!r}: {error}", "name an existing folder or package") from error
-    yield package
-    for info in pkgutil.iter_modules(getattr(package, "__path__", [])):
-        yield importlib.import_module(f"{name}.{info.name}")
-
-
-def _folder(folder: Path) -> Iterator[ModuleType]:
-    for file in sorted(folder.glob("*.py")):
-        spec = importlib.util.spec_from_file_location(f"_contracts_{file.stem}", file)
-        if spec is None or spec.loader is None:  # pragma: no cover - a .py file always has a loader
-            continue
-        module = importlib.util.module_from_spec(spec)
-        try:
-            spec.loader.exec_module(module)
-        except (SyntaxError, NameError, TypeError, AttributeError) as error:
-            raise ContractError(f"contract file {file}: {error}", "correct the file") from error
-        yield module

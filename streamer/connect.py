@@ -19,8 +19,8 @@ from streamer.calls import admitted
 from streamer.gen.switchboard.v1 import live_pb2 as pb
 from streamer.gen.switchboard.v1.live_connect import AnalyticsASGIApplication, SupervisorASGIApplication
 from streamer.rpc_errors import RpcError
-from streamer.service import Supervisor
-from streamer.subscriber import EncodedMessage
+from streamer.sample.service import Supervisor
+from streamer.sample.subscriber import EncodedMessage
 
 MAX_REQUEST_BYTES = 64 << 10
 """The maximum size of a request, which is read before its token is checked."""

@@ -1,4 +1,4 @@
-"""The gRPC server: both services, health and reflection."""
+"""The gRPC server: the services, health and reflection."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from streamer.auth import Authenticator, Caller
 from streamer.calls import admitted
 from streamer.gen.switchboard.v1 import live_pb2 as pb
 from streamer.rpc_errors import RpcError
-from streamer.service import Supervisor
+from streamer.sample.service import Supervisor
 
 SUPERVISOR, ANALYTICS = (
     pb.DESCRIPTOR.services_by_name[name].full_name for name in ("Supervisor", "Analytics")
@@ -31,20 +31,25 @@ OPTIONS = (
     ("grpc.max_receive_message_length", 64 << 10),
     ("grpc.so_reuseport", 0),
 )
+Handlers = dict[str, Any]
+"""A service's methods by name."""
 
 
 class GrpcServer:
+    """Serves Analytics, and Supervisor if there are live views."""
+
     def __init__(
         self,
         settings: StreamerSettings,
         authenticator: Authenticator,
-        supervisor: Supervisor,
+        supervisor: Supervisor | None,
         analytics: Analytics,
     ) -> None:
         self._settings = settings
         self._authenticator = authenticator
-        self._supervisor = supervisor
-        self._analytics = analytics
+        self._services = {ANALYTICS: self._analytics_handlers(analytics)}
+        if supervisor is not None:
+            self._services[SUPERVISOR] = self._supervisor_handlers(supervisor)
         self._health = health.aio.HealthServicer()
         self._server = grpc.aio.server(options=OPTIONS, maximum_concurrent_rpcs=settings.max_streams)
 
@@ -68,27 +73,14 @@ class GrpcServer:
 
     async def start(self) -> None:
         """Serves on the bound port; returns once calls are accepted."""
-        handlers = {
-            "Watch": grpc.unary_stream_rpc_method_handler(
-                self._watch, pb.WatchRequest.FromString, response_serializer=lambda message: message.data
-            ),
-            "Timeline": _unary(self._timeline, pb.TimelineRequest),
-            "Acknowledge": _unary(self._acknowledge, pb.AcknowledgeRequest),
-        }
-        query = grpc.unary_stream_rpc_method_handler(
-            self._query,
-            pb.QueryRequest.FromString,
-            response_serializer=lambda answer: answer.SerializeToString(),
-        )
-        services = {SUPERVISOR: handlers, ANALYTICS: {"Query": query}}
         self._server.add_generic_rpc_handlers(
-            tuple(grpc.method_handlers_generic_handler(*service) for service in services.items())
+            tuple(grpc.method_handlers_generic_handler(*service) for service in self._services.items())
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection(
-            (*services, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
+            (*self._services, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
         )
-        for name in services:
+        for name in self._services:
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         await self._server.start()
 
@@ -111,29 +103,46 @@ class GrpcServer:
         except RpcError as error:
             await context.abort(CODES[error.code], str(error))
 
-    async def _watch(self, _: pb.WatchRequest, context: Any) -> AsyncIterator[Any]:
-        async with (
-            self._admitted(context, "Watch") as caller,
-            contextlib.aclosing(self._supervisor.watch(caller)) as messages,
-        ):
-            async for message in messages:
-                yield message
+    def _supervisor_handlers(self, supervisor: Supervisor) -> Handlers:
+        async def watch(_: pb.WatchRequest, context: Any) -> AsyncIterator[Any]:
+            async with (
+                self._admitted(context, "Watch") as caller,
+                contextlib.aclosing(supervisor.watch(caller)) as messages,
+            ):
+                async for message in messages:
+                    yield message
 
-    async def _query(self, request: pb.QueryRequest, context: Any) -> AsyncIterator[pb.QueryResponse]:
-        async with (
-            self._admitted(context, "Query") as caller,
-            contextlib.aclosing(self._analytics.query(caller, request.name, request.parameters)) as chunks,
-        ):
-            async for chunk in chunks:
-                yield pb.QueryResponse(chunk=chunk)
+        async def timeline(request: pb.TimelineRequest, context: Any) -> Any:
+            async with self._admitted(context, "Timeline") as caller:
+                return await supervisor.timeline(caller, request)
 
-    async def _timeline(self, request: pb.TimelineRequest, context: Any) -> Any:
-        async with self._admitted(context, "Timeline") as caller:
-            return await self._supervisor.timeline(caller, request)
+        async def acknowledge(request: pb.AcknowledgeRequest, context: Any) -> Any:
+            async with self._admitted(context, "Acknowledge") as caller:
+                return await supervisor.acknowledge(caller, request)
 
-    async def _acknowledge(self, request: pb.AcknowledgeRequest, context: Any) -> Any:
-        async with self._admitted(context, "Acknowledge") as caller:
-            return await self._supervisor.acknowledge(caller, request)
+        return {
+            "Watch": grpc.unary_stream_rpc_method_handler(
+                watch, pb.WatchRequest.FromString, response_serializer=lambda message: message.data
+            ),
+            "Timeline": _unary(timeline, pb.TimelineRequest),
+            "Acknowledge": _unary(acknowledge, pb.AcknowledgeRequest),
+        }
+
+    def _analytics_handlers(self, analytics: Analytics) -> Handlers:
+        async def query(request: pb.QueryRequest, context: Any) -> AsyncIterator[pb.QueryResponse]:
+            async with (
+                self._admitted(context, "Query") as caller,
+                contextlib.aclosing(analytics.query(caller, request.name, request.parameters)) as chunks,
+            ):
+                async for chunk in chunks:
+                    yield pb.QueryResponse(chunk=chunk)
+
+        handler = grpc.unary_stream_rpc_method_handler(
+            query,
+            pb.QueryRequest.FromString,
+            response_serializer=lambda answer: answer.SerializeToString(),
+        )
+        return {"Query": handler}
 
 
 def _unary(method: Callable[..., Any], request: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The two ports of a streamer: gRPC, and the page with the Connect protocol."""
+"""The two ports of a streamer: gRPC, and the Connect protocol with the page."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from streamer.analytics import Analytics
 from streamer.auth import Authenticator
 from streamer.connect import analytics_application, supervisor_application
 from streamer.grpc_server import GrpcServer
-from streamer.service import Supervisor
+from streamer.sample.service import Supervisor
 from streamer.web import Site
 
 FIRST_REQUEST_SECONDS = 10.0
@@ -33,17 +33,23 @@ class Listeners:
         self,
         settings: StreamerSettings,
         authenticator: Authenticator,
-        supervisor: Supervisor,
+        supervisor: Supervisor | None,
         analytics: Analytics,
     ) -> None:
-        """Raises MisconfiguredError if other machines would be served without TLS, or the certificate is
-        invalid."""
+        """Without `supervisor`, only queries are served, and no page.
+
+        Raises MisconfiguredError if other machines would be served without TLS, or the certificate is
+        invalid.
+        """
         _check_tls(settings)
         self._settings = settings
         self._supervisor = supervisor
         self._grpc = GrpcServer(settings, authenticator, supervisor, analytics)
-        self._site: Any = Site(
-            supervisor_application(supervisor, authenticator), analytics_application(analytics, authenticator)
+        queries = analytics_application(analytics, authenticator)
+        self._site: Any = (
+            Site(queries, page=None)
+            if supervisor is None
+            else Site(supervisor_application(supervisor, authenticator), queries)
         )
         self._web: socket.socket | None = None
         self._grpc_port = 0
@@ -85,7 +91,8 @@ class Listeners:
         connections."""
         await self._grpc.drain()
         await asyncio.sleep(self._settings.drain_lead_seconds)
-        self._supervisor.drain()
+        if self._supervisor is not None:
+            self._supervisor.drain()
         if self._server is not None and self._serving is not None:
             self._server.should_exit = True
             await asyncio.gather(self._grpc.stop(), self._serving)

@@ -9,7 +9,7 @@ from connectrpc.server import ConnectASGIApplication
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
 from starlette.staticfiles import StaticFiles
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 PAGE = Path(__file__).parent / "ui" / "dist"
 POLICY = "; ".join(
@@ -31,14 +31,18 @@ ROOT = "."
 """How `StaticFiles` names the path ``/``."""
 ERRORS = {404: "Not found\n", 405: "Only GET and HEAD\n"}
 NO_PAGE = "The page is not built: run `make page`.\n"
+NO_VIEWS = PlainTextResponse(
+    "This streamer serves queries only: no contract declares the live views' tables.\n", 404, HEADERS
+)
 
 
 class Site:
     """Routes calls to the services, and other requests to the files of the page."""
 
-    def __init__(self, *applications: ConnectASGIApplication[Any], page: Path = PAGE) -> None:
+    def __init__(self, *applications: ConnectASGIApplication[Any], page: Path | None = PAGE) -> None:
+        """Without `page`, requests for it are told that there is none."""
         self._applications = {application.path: application for application in applications}
-        self._page = Page(directory=page, html=True, check_dir=False)
+        self._page: ASGIApp = NO_VIEWS if page is None else Page(directory=page, html=True, check_dir=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -20,7 +20,7 @@ from connectors.rest import KafkaConnect
 from connectors.supervisor import ConnectorSupervisor
 from core.clients import clickhouse, mysql
 from core.control import ControlDatabase
-from core.settings import Endpoints, Settings
+from core.settings import SAMPLE_JOBS, Endpoints, Settings
 from schemas.catalog import Catalog, load
 from switchboard.plan import plan as planning
 from switchboard.stack.cli import plain
@@ -77,6 +77,7 @@ class Pipeline:
     catalog: Catalog
     control: ControlDatabase
     contracts: Path = CONTRACTS
+    jobs: str = SAMPLE_JOBS
 
     @cached_property
     def clickhouse(self) -> Client:
@@ -142,6 +143,7 @@ class Pipeline:
         defaults = {
             "SWITCHBOARD_HOME": str(self.home),
             "SWITCHBOARD_CONTRACTS": str(self.contracts),
+            "SWITCHBOARD_JOBS": self.jobs,
             "COLUMNS": "200",
         }
         if not (self.home / "state.json").exists():  # no local stack is there to ask
@@ -196,7 +198,7 @@ def end(process: Process) -> int:
 
 
 def make_pipeline(home: Path, endpoints: Endpoints) -> Pipeline:
-    settings = Settings(home=home, contracts=str(CONTRACTS))
+    settings = Settings(home=home, contracts=str(CONTRACTS), jobs=SAMPLE_JOBS)
     control = ControlDatabase(endpoints.control_server, settings.control_database)
     control.migrate()
     return Pipeline(home, endpoints, settings, load(str(CONTRACTS)), control)

@@ -49,7 +49,9 @@ FORMAT = Plugin(
     "switchboard.flink.ChangeRecordFormat",
 )
 FUNCTIONS = Plugin(
-    tuple(ROOT / "flink_jobs" / "plugin" / name for name in ("AgentSessions.java", "Largest.java")),
+    tuple(
+        ROOT / "flink_jobs" / "sample" / "plugin" / name for name in ("AgentSessions.java", "Largest.java")
+    ),
     "switchboard-functions.jar",
 )
 

@@ -13,12 +13,15 @@ from pathlib import Path
 import psutil
 import requests
 
-from flink_jobs.jobs import JOBS
+from core.settings import SAMPLE_JOBS
+from flink_jobs.job_list import load_jobs
 from flink_jobs.rest import Flink
 from switchboard import stack as local_stack
 from tests.conftest import start_lock
 from tests.launching import ROOT
 from tests.pipeline import eventually
+
+JOBS = {job.name for job in load_jobs(SAMPLE_JOBS)}
 
 
 def ours(line: list[str]) -> bool:
@@ -68,7 +71,7 @@ def test_ctrl_c_ends_it_with_the_copies_proven_equal(worker_home: Path) -> None:
         )
         assert "<title>Switchboard</title>" in requests.get(page[1] + "/", timeout=10).text
         eventually(
-            lambda: running_jobs(home) == {job.name for job in JOBS} and "flink submit" not in running(home),
+            lambda: running_jobs(home) == JOBS and "flink submit" not in running(home),
             within=180,
         )
         demo.send_signal(signal.SIGINT)
@@ -81,4 +84,4 @@ def test_ctrl_c_ends_it_with_the_copies_proven_equal(worker_home: Path) -> None:
     assert "interactions in acc_2: equal" in output
     assert "different" not in output
     assert running(home) == []
-    assert running_jobs(home) == {job.name for job in JOBS}
+    assert running_jobs(home) == JOBS

@@ -16,9 +16,9 @@ from pyiceberg.catalog.rest import RestCatalog
 from testcontainers.compose import DockerCompose
 
 from core.control.result_versions import active_versions
-from core.settings import Endpoints, FlinkEndpoint
+from core.settings import SAMPLE_JOBS, Endpoints, FlinkEndpoint
 from flink_jobs.client import FlinkClient
-from flink_jobs.jobs import JOBS
+from flink_jobs.job_list import load_jobs
 from flink_jobs.rest import Flink
 from flink_jobs.submit import Submitter
 from switchboard import stack as local_stack
@@ -124,7 +124,7 @@ def jobs(whole: Whole, pipeline: Pipeline) -> Flink:
         pipeline.catalog.with_generations(active_versions(pipeline.control)),
         whole.client,
         pipeline.control,
-    ).submit(JOBS)
+    ).submit(list(load_jobs(SAMPLE_JOBS)))
     return Flink(whole.flink)
 
 

@@ -18,8 +18,9 @@ from core.clients.kafka import admin, producer
 from core.control.models import BackfillStep
 from core.control.result_versions import active_version, materialised_generations
 from core.errors import MisconfiguredError
+from core.settings import SAMPLE_JOBS
 from flink_jobs.backfill import Backfills
-from flink_jobs.jobs import job_named
+from flink_jobs.job_list import load_jobs
 from flink_jobs.rest import Flink
 from tests.conftest import Space
 from tests.pipeline import Pipeline, eventually
@@ -173,7 +174,7 @@ def test_what_the_topics_no_longer_hold_is_neither_computed_nor_lost(
     job_run = Backfills(whole.endpoints, pipeline.settings, pipeline.catalog, pipeline.control, whole.client)
     for since in (None, begins - dt.timedelta(days=1)):
         with pytest.raises(MisconfiguredError, match="have only records since") as refused:
-            job_run.plan(job_named("structured_interactions"), since)
+            job_run.plan(load_jobs(SAMPLE_JOBS)["structured_interactions"], since)
         assert f"--from {begins:%Y-%m-%d}" in refused.value.remedy
 
 

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from core.settings import SAMPLE_JOBS
 from flink_jobs.backfill import Backfills
-from flink_jobs.jobs import Job, job_named
+from flink_jobs.job_list import load_jobs
+from flink_jobs.jobs import Job
 from schemas.catalog import load
 from tests.pipeline import CONTRACTS, Pipeline, eventually
 from tests.stack.conftest import Whole
@@ -23,7 +25,7 @@ FORGETS_SECONDS = 3
 @pytest.fixture
 def forgetful(whole: Whole, pipeline: Pipeline) -> Iterator[Job]:
     """A second job for the result, in a generation of its own, that forgets soon."""
-    job = dataclasses.replace(job_named("agent_status"), state_days=FORGETS_SECONDS / 86_400)
+    job = dataclasses.replace(load_jobs(SAMPLE_JOBS)["agent_status"], state_days=FORGETS_SECONDS / 86_400)
     backfills = Backfills(
         whole.endpoints, pipeline.settings, load(str(CONTRACTS)), pipeline.control, whole.client
     )

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,9 @@ from core.clients.topic_identity import TopicIdentity
 from core.control.models import JobPlan
 from core.control.result_versions import active_versions
 from core.errors import MisconfiguredError
-from flink_jobs import jobs as known_jobs
-from flink_jobs.jobs import JobRun, job_named, result_table
+from core.settings import SAMPLE_JOBS
+from flink_jobs.job_list import load_jobs
+from flink_jobs.jobs import Job, JobRun, result_table
 from flink_jobs.rest import ENDED, Flink
 from flink_jobs.submit import Submitter, outdated
 from tests.conftest import Space
@@ -27,7 +29,8 @@ from tests.stack.flink_jobs import reference
 from tests.stack.flink_jobs.centre import Centre
 from tests.stack.flink_jobs.results import becomes, minutes
 
-JOB = job_named("queue_minutes")
+JOBS = load_jobs(SAMPLE_JOBS)
+JOB = JOBS["queue_minutes"]
 
 
 def name(pipeline: Pipeline) -> str:
@@ -57,21 +60,21 @@ def restored_times(flink: Flink, job: str) -> int:
     return int(flink.checkpoints(job)["counts"]["restored"])
 
 
-def with_sql(monkeypatch: pytest.MonkeyPatch, folder: Path, old: str, new: str) -> None:
-    """The job's SQL as somebody has edited it."""
-    shutil.copytree(known_jobs.SQL, folder, dirs_exist_ok=True)
+def with_sql(folder: Path, old: str, new: str) -> Job:
+    """The job with its SQL as somebody has edited it."""
+    shutil.copytree(JOB.folder, folder)
     file = folder / f"{JOB.name}.sql"
     text = file.read_text()
     assert old in text
     file.write_text(text.replace(old, new))
-    monkeypatch.setattr(known_jobs, "SQL", folder)
+    return replace(JOB, folder=folder)
 
 
 def test_the_state_of_a_job_fits_whether_it_was_submitted_alone_or_with_others(
     jobs: Flink, submitter: Submitter
 ) -> None:
     assert jobs
-    assert submitter.incompatibilities(job_named("agent_sessions")) == []
+    assert submitter.incompatibilities(JOBS["agent_sessions"]) == []
 
 
 def flink(pipeline: Pipeline, *words: str) -> str:
@@ -174,17 +177,16 @@ def test_a_path_without_a_savepoint_is_refused_and_a_submission_goes_on_from_the
 
 
 def test_changed_sql_says_whether_the_state_still_fits(
-    pipeline: Pipeline, jobs: Flink, submitter: Submitter, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    pipeline: Pipeline, jobs: Flink, submitter: Submitter, tmp_path: Path
 ) -> None:
-    with_sql(monkeypatch, tmp_path / "fits", "short_abandon_seconds, 5", "short_abandon_seconds, 6")
-    assert submitter.incompatibilities(JOB) == []
-    with_sql(monkeypatch, tmp_path / "misfits", "    MAX(committed_ms) AS", "    MIN(committed_ms) AS")
-    (line,) = submitter.incompatibilities(JOB)
+    fitting = with_sql(tmp_path / "fits", "short_abandon_seconds, 5", "short_abandon_seconds, 6")
+    assert submitter.incompatibilities(fitting) == []
+    misfit = with_sql(tmp_path / "misfits", "    MAX(committed_ms) AS", "    MIN(committed_ms) AS")
+    (line,) = submitter.incompatibilities(misfit)
     assert line.endswith("group-aggregate keeps another state")
     savepoint = jobs.savepoint(running_id(pipeline, jobs), stop=True)
-    for start in (lambda: submitter.restore(JOB, savepoint), lambda: submitter.submit([JOB])):
+    for start in (lambda: submitter.restore(misfit, savepoint), lambda: submitter.submit([misfit])):
         with pytest.raises(MisconfiguredError, match=f"is incompatible: {line}"):
             start()
     assert jobs.running(name(pipeline)) is None
-    monkeypatch.undo()
     submitter.restore(JOB, savepoint)

@@ -20,11 +20,11 @@ from schemas.catalog import Catalog
 from streamer.analytics import Analytics
 from streamer.auth import Authenticator
 from streamer.gen.switchboard.v1 import live_pb2 as pb
-from streamer.hub import Hub
 from streamer.listeners import Listeners
-from streamer.service import Supervisor
-from streamer.state import State
-from streamer.timeline import TimelineReader
+from streamer.sample.hub import Hub
+from streamer.sample.service import Supervisor
+from streamer.sample.state import State
+from streamer.sample.timeline import TimelineReader
 from tests.stack.streamer.server import SETTINGS
 
 NOWHERE = ClickHouseEndpoint(host="127.0.0.1", http_port=9, tcp_port=9, user="nobody", password=SecretStr(""))

@@ -29,8 +29,8 @@ from schemas.render.analytics import Query
 from streamer.analytics import Analytics
 from streamer.auth import Caller
 from streamer.gen.switchboard.v1 import live_pb2 as pb
-from streamer.hub import Hub
-from streamer.state import State
+from streamer.sample.hub import Hub
+from streamer.sample.state import State
 from tests.stack.streamer.in_process import NOWHERE, Browser, code_of, listening, settings, stream, watching
 from tests.stack.streamer.server import token
 

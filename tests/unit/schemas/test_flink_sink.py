@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 
 from core.errors import ContractError
-from core.settings import KafkaEndpoint, RegistryEndpoint
-from flink_jobs.jobs import JOBS, Job, JobRun, job_named, result_table, statements
+from core.settings import SAMPLE_JOBS, KafkaEndpoint, RegistryEndpoint
+from flink_jobs.job_list import load_jobs
+from flink_jobs.jobs import Job, JobRun, result_table, statements
 from schemas import privacy as p
 from schemas import types as t
 from schemas.catalog import load
@@ -23,6 +24,7 @@ from tests.golden import reviewed
 from tests.nowhere import ENDPOINTS
 
 CATALOG = load("schemas.contracts")
+JOBS = load_jobs(SAMPLE_JOBS)
 KAFKA, REGISTRY = KafkaEndpoint(bootstrap="kafka:9092"), RegistryEndpoint(url="http://registry")
 
 
@@ -73,7 +75,7 @@ def test_only_what_jobs_can_write_has_a_sink() -> None:
         create_sink(Table("x", Computed("x", "realtime"), ("id",), Append(), columns), KAFKA, REGISTRY)
 
 
-@pytest.mark.parametrize("job", JOBS, ids=lambda job: job.name)
+@pytest.mark.parametrize("job", list(JOBS), ids=lambda job: job.name)
 def test_every_job_reads_what_it_names_and_writes_its_table_last(job: Job) -> None:
     rendered = statements(JobRun(job, result_table(job, CATALOG)), CATALOG, ENDPOINTS, {})
     assert rendered[-1].startswith(f"INSERT INTO `{result_table(job, CATALOG).name}_sink`")
@@ -82,7 +84,7 @@ def test_every_job_reads_what_it_names_and_writes_its_table_last(job: Job) -> No
 
 
 def test_a_backfill_reads_events_from_its_time_on_and_metadata_whole() -> None:
-    job = job_named("structured_interactions")
+    job = JOBS["structured_interactions"]
     result = replace(result_table(job, CATALOG), generation=2)
     begins = dt.datetime(2026, 1, 2, 3, 4, 5)
     rendered = JobRun(job, result, begins)

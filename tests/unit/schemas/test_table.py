@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from core.errors import ContractError
+from core.errors import ContractError, MisconfiguredError
 from schemas import privacy as p
 from schemas import types as t
 from schemas.catalog import Catalog, load
@@ -72,5 +72,5 @@ def test_two_tables_of_one_topic_are_refused() -> None:
 
 
 def test_an_unknown_folder_of_contracts_is_one_line() -> None:
-    with pytest.raises(ContractError, match="no_such_package"):
+    with pytest.raises(MisconfiguredError, match="no_such_package"):
         load("no_such_package")

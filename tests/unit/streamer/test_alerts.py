@@ -8,12 +8,12 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.alerts import RULES, VISIBLE_AFTER_CLEAR, Alert, Alerts, Subject, values
 from streamer.auth import Caller
-from streamer.hub import Hub
-from streamer.state import State
-from streamer.tenant import Tenant
-from streamer.windows import Counts
+from streamer.sample.alerts import RULES, VISIBLE_AFTER_CLEAR, Alert, Alerts, Subject, values
+from streamer.sample.hub import Hub
+from streamer.sample.state import State
+from streamer.sample.tenant import Tenant
+from streamer.sample.windows import Counts
 from tests.unit.streamer.test_hub import ALL, TEN, Client, agent, gone, queue, taken
 
 NOW = dt.datetime(2026, 11, 23, 12)

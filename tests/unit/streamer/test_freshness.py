@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from streamer.state import Change, Sources, State
-from streamer.tenant import ACTIVITIES, AGENTS, QUEUES
+from streamer.sample.state import Change, Sources, State
+from streamer.sample.tenant import ACTIVITIES, AGENTS, QUEUES
 from tests.unit.streamer.test_hub import agent, queue
 
 SECOND = 1000

@@ -10,12 +10,12 @@ import pytest
 
 from streamer.auth import Caller
 from streamer.gen.switchboard.v1 import live_pb2 as pb
-from streamer.hub import Hub
-from streamer.state import Change, State
-from streamer.subscriber import MAX_ENTITIES, MessageContents, Subscriber
-from streamer.subscriber_group import concerns
-from streamer.tenant import ACTIVITIES, AGENTS, MINUTES, QUEUES
-from streamer.windows import Counts
+from streamer.sample.hub import Hub
+from streamer.sample.state import Change, State
+from streamer.sample.subscriber import MAX_ENTITIES, MessageContents, Subscriber
+from streamer.sample.subscriber_group import concerns
+from streamer.sample.tenant import ACTIVITIES, AGENTS, MINUTES, QUEUES
+from streamer.sample.windows import Counts
 
 FOREVER = 4e9
 ALL = Caller("ada", 1, None, FOREVER)

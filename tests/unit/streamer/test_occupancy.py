@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.occupancy import ActivityTimeline, AgentTimelines, StateChange, occupancy
+from streamer.sample.occupancy import ActivityTimeline, AgentTimelines, StateChange, occupancy
 
 STATES = ("on contact", "after-contact work", "available", "break", "offline")
 changes = st.lists(

@@ -8,10 +8,10 @@ import threading
 
 from streamer.auth import Caller
 from streamer.gen.switchboard.v1 import live_pb2 as pb
-from streamer.hub import Hub
-from streamer.service import Supervisor
-from streamer.state import State
-from streamer.timeline import TimelineReader
+from streamer.sample.hub import Hub
+from streamer.sample.service import Supervisor
+from streamer.sample.state import State
+from streamer.sample.timeline import TimelineReader
 
 MANY = 40
 """More than the loop has threads of its own."""

@@ -14,12 +14,12 @@ from core.clients import clickhouse
 from core.errors import SwitchboardError, TransientError
 from core.settings import ClickHouseEndpoint, Context, Settings
 from schemas.contracts.agent_status import agent_status
-from streamer import snapshot
-from streamer import state_loader as module
-from streamer.control_reader import ActiveTables, BoundTopic
-from streamer.hub import Hub
-from streamer.state import Change, Sources, State
-from streamer.state_loader import StateLoader
+from streamer.sample import snapshot
+from streamer.sample import state_loader as module
+from streamer.sample.control_reader import ActiveTables, BoundTopic
+from streamer.sample.hub import Hub
+from streamer.sample.state import Change, Sources, State
+from streamer.sample.state_loader import StateLoader
 from tests.nowhere import ENDPOINTS
 from tests.unit.streamer.test_hub import ALL, Client, agent, taken
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from streamer.timeline import spans
+from streamer.sample.timeline import spans
 
 NOON = dt.datetime(2026, 5, 1, 12)
 

@@ -20,10 +20,10 @@ from core.wire.record import RecordDecoder
 from schemas.contracts.agent_activity import agent_activity
 from schemas.contracts.agent_status import agent_status
 from schemas.render.result_record import envelope
-from streamer import topic_reader as module
-from streamer.control_reader import BoundTopic
-from streamer.state import Change
-from streamer.topic_reader import TopicReader
+from streamer.sample import topic_reader as module
+from streamer.sample.control_reader import BoundTopic
+from streamer.sample.state import Change
+from streamer.sample.topic_reader import TopicReader
 
 TOPIC = "realtime.agent_status"
 SCHEMA = envelope(agent_status)

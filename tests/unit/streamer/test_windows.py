@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.windows import Counts, Windows, day_start, frame
+from streamer.sample.windows import Counts, Windows, day_start, frame
 
 BERLIN, UTC = ZoneInfo("Europe/Berlin"), ZoneInfo("UTC")
 MINUTE, HOUR = dt.timedelta(minutes=1), dt.timedelta(hours=1)

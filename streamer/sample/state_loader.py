@@ -14,11 +14,11 @@ from core.retrying import retry_transient
 from core.settings import Context
 from schemas.names import topic_of
 from schemas.table import Table
-from streamer import snapshot
-from streamer.control_reader import ActiveTables, ControlReader
-from streamer.hub import Hub
-from streamer.state import Change, Sources, State
-from streamer.topic_reader import TopicReader
+from streamer.sample import snapshot
+from streamer.sample.control_reader import ActiveTables, ControlReader
+from streamer.sample.hub import Hub
+from streamer.sample.state import Change, Sources, State
+from streamer.sample.topic_reader import TopicReader
 
 START_SECONDS = 120.0
 """How long servers may be unavailable at the start."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from streamer.tenant import Tenant
+from streamer.sample.tenant import Tenant
 
 MARGIN = 0.1
 VISIBLE_AFTER_CLEAR = dt.timedelta(minutes=5)

@@ -20,9 +20,9 @@ from core.settings import KafkaEndpoint, RegistryEndpoint
 from core.wire.record import RecordDecoder
 from schemas.names import topic_of
 from schemas.table import Table
-from streamer.control_reader import BoundTopic
-from streamer.state import Change
-from streamer.tenant import ACTIVITIES, Row
+from streamer.sample.control_reader import BoundTopic
+from streamer.sample.state import Change
+from streamer.sample.tenant import ACTIVITIES, Row
 
 BATCH = 1000
 WAIT_SECONDS = 0.2

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from core import metrics
-from streamer.alerts import Alert
 from streamer.gen.switchboard.v1 import live_pb2 as pb
+from streamer.sample.alerts import Alert
 
 MAX_ENTITIES = 10_000
 """Maximum number of entities of a queued message; a larger one becomes a snapshot, which has no removed

@@ -12,8 +12,8 @@ from clickhouse_connect.driver.client import Client
 from core.clients import clickhouse
 from core.clock import Clock, system, utc_now
 from core.settings import ClickHouseEndpoint
-from streamer import messages
 from streamer.gen.switchboard.v1 import live_pb2 as pb
+from streamer.sample import messages
 
 HOURS = 8
 MAX_HOURS = 72

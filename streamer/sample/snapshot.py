@@ -11,8 +11,8 @@ from core.settings import ClickHouseEndpoint
 from schemas.names import ch_name
 from schemas.render.clickhouse import storage_table
 from schemas.table import Table
-from streamer.state import RETENTION, Change
-from streamer.tenant import ACTIVITIES, MINUTES
+from streamer.sample.state import RETENTION, Change
+from streamer.sample.tenant import ACTIVITIES, MINUTES
 
 WEEK = 604_800
 COMMITTED_MS = "toUnixTimestamp64Milli(_committed_at)"

@@ -8,13 +8,13 @@ from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 
 from core.clock import Clock, system
-from streamer import messages, timeline
 from streamer.auth import Caller
 from streamer.gen.switchboard.v1 import live_pb2 as pb
-from streamer.hub import Hub
 from streamer.rpc_errors import RpcError
-from streamer.subscriber import EncodedMessage
-from streamer.timeline import TimelineReader
+from streamer.sample import messages, timeline
+from streamer.sample.hub import Hub
+from streamer.sample.subscriber import EncodedMessage
+from streamer.sample.timeline import TimelineReader
 
 THREADS = 8
 """Threads for timelines only: while ClickHouse is slow, timelines wait for each other, and live views for

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 from core import logging, metrics
-from streamer import messages
 from streamer.gen.switchboard.v1 import live_pb2 as pb
-from streamer.tenant import AGENTS, QUEUES, Tenant
+from streamer.sample import messages
+from streamer.sample.tenant import AGENTS, QUEUES, Tenant
 
 log = logging.get("streamer")
 Cached = tuple[Any, bytes]

@@ -6,12 +6,12 @@ import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from streamer import messages
-from streamer.alerts import Alert
-from streamer.encoded_view import EncodedView
 from streamer.gen.switchboard.v1 import live_pb2 as pb
-from streamer.subscriber import EncodedMessage, MessageContents, Subscriber
-from streamer.tenant import Teams, Tenant
+from streamer.sample import messages
+from streamer.sample.alerts import Alert
+from streamer.sample.encoded_view import EncodedView
+from streamer.sample.subscriber import EncodedMessage, MessageContents, Subscriber
+from streamer.sample.tenant import Teams, Tenant
 
 COHORTS = 20
 """Each subscriber receives a heartbeat once in this many flushes, a cohort at each flush: a thousand at once

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from streamer.alerts import Alert
 from streamer.gen.switchboard.v1 import live_pb2 as pb
-from streamer.tenant import Row
-from streamer.windows import Counts, Frame, Windows
+from streamer.sample.alerts import Alert
+from streamer.sample.tenant import Row
+from streamer.sample.windows import Counts, Frame, Windows
 
 
 def agent(row: Row, occupancy: float | None) -> pb.Agent:

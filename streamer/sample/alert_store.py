@@ -21,10 +21,10 @@ from schemas.names import topic_of
 from schemas.render.clickhouse import storage_table
 from schemas.render.result_record import envelope
 from schemas.table import Table
-from streamer.alerts import Alert, Subject
-from streamer.control_reader import BoundTopic
-from streamer.tenant import Row
-from streamer.topic_reader import TopicReader
+from streamer.sample.alerts import Alert, Subject
+from streamer.sample.control_reader import BoundTopic
+from streamer.sample.tenant import Row
+from streamer.sample.topic_reader import TopicReader
 
 SOURCE = {"connector": "streamer", "db": "", "snapshot": None, "file": "", "pos": 0, "row": 0}
 COLUMNS = (

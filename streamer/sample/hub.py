@@ -16,13 +16,13 @@ from functools import partial
 
 from core import logging, metrics
 from core.clock import Clock, system, utc_now
-from streamer.alerts import Alert, Alerts, values
 from streamer.auth import Caller
-from streamer.encoded_view import EncodedView
-from streamer.state import Change, Sources, State
-from streamer.subscriber import Subscriber
-from streamer.subscriber_group import COHORTS, Moment, SubscriberGroup, concerns
-from streamer.tenant import Teams
+from streamer.sample.alerts import Alert, Alerts, values
+from streamer.sample.encoded_view import EncodedView
+from streamer.sample.state import Change, Sources, State
+from streamer.sample.subscriber import Subscriber
+from streamer.sample.subscriber_group import COHORTS, Moment, SubscriberGroup, concerns
+from streamer.sample.tenant import Teams
 
 FLUSH_SECONDS = 0.05
 FLUSHES_BETWEEN_CLEANUPS = 60 * COHORTS

@@ -1,4 +1,4 @@
--- Sessions of an agent's activities in the order of their own times: flink_jobs/plugin/AgentSessions.java. No
+-- Sessions of an agent's activities in the order of their own times: flink_jobs/sample/plugin/AgentSessions.java. No
 -- watermark bounds lateness: sessions follow late, corrected and deleted activities as long as the job keeps
 -- their days. Of two activities in one millisecond, the one with the smaller id is first.
 CREATE FUNCTION sessions_of AS 'switchboard.flink.AgentSessions';

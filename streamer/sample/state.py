@@ -10,9 +10,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from core.clock import Clock, system
-from streamer.occupancy import StateChange
-from streamer.tenant import ACTIVITIES, AGENTS, MINUTES, QUEUES, UTC, Row, Tenant, ms
-from streamer.windows import Counts
+from streamer.sample.occupancy import StateChange
+from streamer.sample.tenant import ACTIVITIES, AGENTS, MINUTES, QUEUES, UTC, Row, Tenant, ms
+from streamer.sample.windows import Counts
 
 TABLES = (AGENTS, QUEUES, MINUTES, ACTIVITIES)
 RETENTION = dt.timedelta(hours=26)

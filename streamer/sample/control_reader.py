@@ -20,7 +20,7 @@ from core.errors import SwitchboardError, TransientError
 from core.settings import Endpoints
 from schemas.names import topic_of
 from schemas.table import Table
-from streamer.state import Sources
+from streamer.sample.state import Sources
 
 log = logging.get("streamer")
 

@@ -12,9 +12,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from core.clock import EPOCH
-from streamer.freshness import Freshness
-from streamer.occupancy import AgentTimelines, occupancy
-from streamer.windows import Frame, Windows, frame
+from streamer.sample.freshness import Freshness
+from streamer.sample.occupancy import AgentTimelines, occupancy
+from streamer.sample.windows import Frame, Windows, frame
 
 AGENTS, QUEUES, MINUTES, ACTIVITIES = "agent_status", "queue_stats", "queue_minutes", "agent_activity"
 UTC = ZoneInfo("UTC")
