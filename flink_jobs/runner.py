@@ -10,11 +10,15 @@ statement that fails, with ``{"error": text}`` and exit status 1.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import Any
 
 from pyflink.common import Configuration
 from pyflink.table import EnvironmentSettings, TableEnvironment, TableResult
+
+# Else PyFlink imports Beam and serves Python functions from here, which takes seconds: no job has any.
+os.environ["_python_worker_execution_mode"] = "process"  # noqa: SIM112 - so PyFlink spells it
 
 
 def main() -> int:
