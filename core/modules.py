@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import pkgutil
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -31,11 +30,11 @@ def load_modules(where: str, what: str) -> Iterator[ModuleType]:
 
 
 def _load_file(file: Path, what: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"_{what}_{file.stem}", file)
-    assert spec is not None
-    assert spec.loader is not None, "a .py file has a loader"
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    """Compiles the file each time: Python's own cache is blind to a change within a second, and would leave
+    its files in the operator's folder."""
+    module = ModuleType(f"_{what}_{file.stem}")
+    module.__file__ = str(file)
+    exec(compile(file.read_bytes(), str(file), "exec"), vars(module))
     return module
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -20,6 +21,18 @@ def test_a_folder_is_loaded_file_by_file_in_the_order_of_their_names(tmp_path: P
         (tmp_path / f"{name}.py").write_text(f"word = {name!r}")
     (tmp_path / "notes.txt").write_text("no Python")
     assert names(str(tmp_path)) == ["one", "two"]
+
+
+def test_a_file_that_was_rewritten_at_once_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    file = tmp_path / "file.py"
+    for word in ("one", "two"):
+        file.write_text(f"word = {word!r}")
+        os.utime(file, (1, 1))
+        assert names(str(tmp_path)) == [word]
+    assert [path.name for path in tmp_path.iterdir()] == ["file.py"]
 
 
 def test_a_package_is_loaded_with_its_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
