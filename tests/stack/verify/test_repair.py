@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 from connectors.snapshot_tracker import SnapshotTracker
 from schemas.render.clickhouse import storage_table
@@ -25,10 +26,12 @@ def only(pipeline: Pipeline, shard: str) -> TableResult:
     return found
 
 
-def repair(pipeline: Pipeline, found: TableResult) -> TableResult:
+def repair(
+    pipeline: Pipeline, found: TableResult, report: Callable[[str], object] = lambda _: None
+) -> TableResult:
     tracker, group = SnapshotTracker(pipeline.endpoints, pipeline.control), pipeline.settings.landing.group
     return repair_until_equal(
-        pipeline.endpoints, tracker, group, pipeline.catalog["interactions"], found, wait=60
+        pipeline.endpoints, tracker, group, pipeline.catalog["interactions"], found, 60, report
     )
 
 
@@ -64,3 +67,20 @@ def test_missing_extra_and_differing_rows_are_found_and_repaired(pipeline: Pipel
     repaired = repair(pipeline, found)
     assert repaired.answer == "equal", repaired
     assert landed_count(pipeline, "interactions", shard, 50)
+
+
+def test_a_repair_that_changes_nothing_ends_and_says_why(pipeline: Pipeline, space: Space) -> None:
+    shard = space.name("acc")
+    make_shard(pipeline, shard)
+    for identity in (1, 2):
+        interaction(pipeline, shard, identity)
+    eventually(lambda: landed_count(pipeline, "interactions", shard, 2))
+    tamper(pipeline, shard, 1, "_version + bitShiftLeft(toUInt64(1), 60) AS _version, 99.5 AS cost")
+    rounds: list[str] = []
+    repaired = repair(pipeline, only(pipeline, shard), rounds.append)
+    assert repaired.answer == "different"
+    assert repaired.reason == (
+        "reading them again changes nothing: 1 row: ClickHouse's version is newer than any record, so "
+        "somebody else has written it: delete it there, and repair again"
+    )
+    assert len(rounds) == 2
