@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from clickhouse_connect.driver.client import Client
@@ -9,15 +10,19 @@ from clickhouse_connect.driver.client import Client
 from schemas.names import ch_string
 from schemas.render import clickhouse as render
 
+RETENTION = re.compile(r" TTL (.+) SETTINGS ")
+
 
 @dataclass(frozen=True)
 class Live:
-    """A physical table in ClickHouse: column -> type, and its keys in ClickHouse's notation, without
+    """A physical table in ClickHouse: column -> type, and expressions in ClickHouse's notation, without
     quotes."""
 
     columns: dict[str, str]
     sorting: str
     partition: str
+    retention: str = ""
+    """The TTL; empty if rows are kept forever."""
 
 
 def live_tables(client: Client, name: str | None = None) -> dict[str, Live]:
@@ -32,12 +37,19 @@ def live_tables(client: Client, name: str | None = None) -> dict[str, Live]:
     for table, column, kind in client.query(query).result_rows:
         columns.setdefault(table, {})[column] = kind
     keys = client.query(
-        f"SELECT name, sorting_key, partition_key FROM system.tables WHERE {chosen}{one.format('name')}"
+        "SELECT name, sorting_key, partition_key, engine_full FROM system.tables WHERE "
+        f"{chosen}{one.format('name')}"
     ).result_rows
     return {
-        name: Live(columns.get(name, {}), unquoted(sorting), unquoted(partition))
-        for name, sorting, partition in keys
+        name: Live(columns.get(name, {}), unquoted(sorting), unquoted(partition), _retention(engine))
+        for name, sorting, partition, engine in keys
     }
+
+
+def _retention(engine: str) -> str:
+    """Returns the TTL of a table's engine clause, in which it is followed by the settings."""
+    found = RETENTION.search(engine)
+    return "" if found is None else unquoted(found[1])
 
 
 def view_queries(client: Client) -> dict[tuple[str, str], str]:

@@ -10,10 +10,18 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from consumers.applied_contracts import UNAPPLIED, Applied, applied, fingerprint, save, view_lock
 from consumers.live_tables import Live, live_tables, unquoted, view_queries
-from consumers.table_difference import Difference, difference, identity_changes, keys_change, renamed
+from consumers.table_difference import (
+    Difference,
+    difference,
+    dropped_by_hand,
+    identity_changes,
+    keys_change,
+    renamed,
+)
 from consumers.table_rebuild import copy_and_swap, scratch_name
 from core.clients import clickhouse
 from core.control import ControlDatabase
+from core.control.table_health import ALL_SHARDS, NEEDS_SNAPSHOT, set_condition
 from core.settings import Endpoints
 from schemas.catalog import Catalog
 from schemas.names import physical_name
@@ -58,10 +66,12 @@ class ClickHousePlanner:
         """`view` is the query of the table's reading view, None if there is no view."""
         if physical_name(table) not in live:
             summary = f"{len(table.columns)} columns, ordered by {', '.join(render.sorting_key(table))}"
+            if before is not UNAPPLIED:
+                summary += f"; it was dropped, and {_recovery(table)}"
             yield Step(Phase.CREATE_TABLE, self.name, "create", table.name, summary)
             return
         found = difference(table, live[physical_name(table)], before)
-        yield from self._alterations(table, live, found)
+        yield from self._alterations(table, live, found, before)
         if found.removed:
             lines = tuple(f"- {name}" for name in found.removed)
             yield Step(
@@ -73,20 +83,12 @@ class ClickHousePlanner:
                 lines,
                 destructive=True,
             )
-        if view is not None and _is_stale(table, view):
-            yield Step(
-                Phase.STORE_CONTRACT,
-                self.name,
-                "run",
-                table.name,
-                f"recreate its view on the active generation, {table.generation}",
-            )
-        elif not found.removed and not found.lines and before.fingerprint != fingerprint(table):
-            yield Step(
-                Phase.STORE_CONTRACT, self.name, "run", table.name, "store the contract; its table matches it"
-            )
+        if not found.lines and (last := _last_step(table, view, found, before)) is not None:
+            yield Step(Phase.STORE_CONTRACT, self.name, "run", table.name, last)
 
-    def _alterations(self, table: Table, live: dict[str, Live], found: Difference) -> Iterator[Step]:
+    def _alterations(
+        self, table: Table, live: dict[str, Live], found: Difference, before: Applied
+    ) -> Iterator[Step]:
         current = live[physical_name(table)]
         destructive = False
         if scratch_name(table) in live:
@@ -96,12 +98,20 @@ class ClickHousePlanner:
             summary = f"rebuild: the sorting key cannot be altered in place{keys}"
             destructive = found.narrows or identity_changes(table, current)
         elif found.lines:
-            summary = f"{len(found.lines)} columns"
+            summary = "alter the table"
             destructive = found.narrows
         else:
             return
+        if dropped := dropped_by_hand(found, before):
+            summary += f"; {', '.join(dropped)} was dropped, and {_recovery(table)}"
         yield Step(
-            Phase.ALTER_TABLE, self.name, "change", table.name, summary, found.lines, destructive=destructive
+            Phase.ALTER_TABLE,
+            self.name,
+            "change",
+            table.name,
+            summary,
+            found.lines,
+            destructive=destructive or found.expires,
         )
 
     def apply(self, step: Step) -> None:
@@ -120,6 +130,7 @@ class ClickHousePlanner:
         live = live_tables(client)
         before = applied(self._control).get(table.name, UNAPPLIED)
         found = difference(table, live[physical_name(table)], before)
+        self._request_rows(step, table, found, before)
         if step.action == "change":
             self._change(
                 client, table, found, before, resumed=scratch_name(table) in live and not found.needs_rebuild
@@ -131,6 +142,18 @@ class ClickHousePlanner:
                     client.command(render.drop_column(table, name))
             if step.action == "drop" or not found.removed:
                 save(self._control, table)
+
+    def _request_rows(self, step: Step, table: Table, found: Difference, before: Applied) -> None:
+        """Has the rows read again that somebody has dropped, with their table or column."""
+        if isinstance(table.source, Computed) or before is UNAPPLIED:
+            return
+        if step.action == "create":
+            what = "the table was dropped in ClickHouse"
+        elif dropped := dropped_by_hand(found, before):
+            what = f"dropped in ClickHouse: {', '.join(dropped)}"
+        else:
+            return
+        set_condition(self._control, table.name, ALL_SHARDS, NEEDS_SNAPSHOT, what)
 
     def _change(
         self, client: Client, table: Table, found: Difference, before: Applied, *, resumed: bool
@@ -144,6 +167,37 @@ class ClickHousePlanner:
             client.command(render.add_column(table, table.column(name)))
         for name in found.retyped:
             client.command(render.modify_column(table, table.column(name)))
+        if found.retention is not None:
+            client.command(render.modify_retention(table))
+
+
+def _recovery(table: Table) -> str:
+    """How rows come back that somebody has dropped."""
+    if isinstance(table.source, Computed):
+        return f"`switchboard backfill plan {table.source.job}` computes its rows again"
+    return "its rows are read again"
+
+
+def _last_step(table: Table, view: str | None, found: Difference, before: Applied) -> str | None:
+    """What is left to do for a table that matches its contract; None if nothing."""
+    if view is None:
+        return "create its view, which is missing"
+    if _is_stale(table, view):
+        return f"recreate its view on the active generation, {table.generation}"
+    if found.removed:
+        return None  # the view changes with the step that drops them
+    wanted = render.create_current_view(table, (*table.names, *found.kept)).partition(" AS\n")[2]
+    if _columns_and_source(view) != _columns_and_source(wanted):
+        return "recreate its view: it has other columns, or reads another table"
+    if before.fingerprint != fingerprint(table):
+        return "store the contract; its table matches it"
+    return None
+
+
+def _columns_and_source(query: str) -> tuple[frozenset[str], str]:
+    """The columns of a view's query, in any order, and what follows them."""
+    columns, _, source = " ".join(unquoted(query).split()).removeprefix("SELECT ").partition(" FROM ")
+    return frozenset(columns.split(", ")), source
 
 
 def _is_stale(table: Table, view: str) -> bool:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from consumers.applied_contracts import Applied
 from consumers.live_tables import Live, unquoted
 from schemas.render import clickhouse as render
 from schemas.table import Table
+
+DAYS = re.compile(r"toDateTime\((.+)\) \+ toIntervalDay\((\d+)\)")
 
 
 @dataclass(frozen=True)
@@ -24,8 +27,13 @@ class Difference:
     """Columns that the contract does not describe, shown in the view."""
     keys: tuple[str, ...]
     """Lines that describe changes of the sorting or partition key."""
+    retention: tuple[str, str] | None
+    """(live TTL, wanted TTL), empty for none; None if they are equal."""
     needs_rebuild: bool
     narrows: bool
+    """Whether a change of type could lose values."""
+    expires: bool
+    """Whether rows would expire sooner."""
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -34,6 +42,7 @@ class Difference:
             *(f"+ {name}" for name in self.new),
             *(f"~ {name} {live} -> {wanted}" for name, (live, wanted) in self.retyped.items()),
             *self.keys,
+            *(() if self.retention is None else (_retention_line(*self.retention),)),
         )
 
 
@@ -53,6 +62,7 @@ def difference(table: Table, live: Live, before: Applied) -> Difference:
         if name in live.columns and not _accepts(_without_spaces(live.columns[name]), _without_spaces(kind))
     }
     keys = _key_lines(table, live)
+    retention = _retention(table, live)
     return Difference(
         renamed=renames,
         new=tuple(name for name in wanted if name not in live.columns and name not in renames.values()),
@@ -60,9 +70,36 @@ def difference(table: Table, live: Live, before: Applied) -> Difference:
         removed=tuple(removed),
         kept=tuple(name for name in undescribed if name not in removed),
         keys=keys,
+        retention=retention,
         needs_rebuild=bool(keys) or any(name in render.sorting_key(table) for name in retyped),
         narrows=any(narrows(*kinds) for kinds in retyped.values()),
+        expires=retention is not None and _expires(*retention),
     )
+
+
+def _retention(table: Table, live: Live) -> tuple[str, str] | None:
+    wanted = unquoted(render.retention_expression(table) or "")
+    return None if live.retention == wanted else (live.retention, wanted)
+
+
+def _retention_line(live: str, wanted: str) -> str:
+    return f"~ rows expire at {live or 'no time'} -> {wanted or 'no time'}"
+
+
+def _expires(live: str, wanted: str) -> bool:
+    """Whether rows expire sooner; assumed for an expression that is none of a contract's."""
+    if not wanted:
+        return False
+    before, after = DAYS.fullmatch(live), DAYS.fullmatch(wanted)
+    if before is None or after is None or before[1] != after[1]:
+        return True
+    return int(after[2]) < int(before[2])
+
+
+def dropped_by_hand(found: Difference, before: Applied) -> list[str]:
+    """Returns the columns of the applied contract that the live table lacks: somebody has dropped them."""
+    described = set(before.columns.values())
+    return [name for name in found.new if name in described]
 
 
 def renamed(table: Table, before: Applied) -> dict[str, str]:

@@ -13,7 +13,7 @@ class Phase(IntEnum):
     TOPIC = 1
     GENERATION = 2
     """A topic's identity is bound as its table's next generation."""
-    RETENTION = 3
+    TOPIC_CONFIG = 3
     GAP = 4
     """Landing may skip records that expired before they landed."""
     CREATE_TABLE = 5

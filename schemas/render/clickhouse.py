@@ -96,9 +96,8 @@ def create_storage_table(table: Table, name: str = "") -> str:
     if table.clickhouse.partition_by is not None:
         parts.append(f"PARTITION BY {partition_expression(table.clickhouse.partition_by)}")
     parts.append(f"ORDER BY ({sorting_expression(table)})")
-    if table.clickhouse.keep_days is not None and table.clickhouse.partition_by is not None:
-        column = ch_name(table.clickhouse.partition_by.column)
-        parts.append(f"TTL toDateTime({column}) + toIntervalDay({table.clickhouse.keep_days})")
+    if (retention := retention_expression(table)) is not None:
+        parts.append(f"TTL {retention}")
     parts.append(f"SETTINGS {_settings(table)}")
     return "\n".join(parts)
 
@@ -109,6 +108,21 @@ def sorting_expression(table: Table) -> str:
 
 def partition_expression(month: Month) -> str:
     return f"toYYYYMM({ch_name(month.column)})"
+
+
+def retention_expression(table: Table) -> str | None:
+    """Returns until when a row is kept; None if rows are kept forever."""
+    storage = table.clickhouse
+    if storage.keep_days is None or storage.partition_by is None:
+        return None
+    return f"toDateTime({ch_name(storage.partition_by.column)}) + toIntervalDay({storage.keep_days})"
+
+
+def modify_retention(table: Table) -> str:
+    """Returns the ALTER of a live table to the contract's retention."""
+    retention = retention_expression(table)
+    change = "REMOVE TTL" if retention is None else f"MODIFY TTL {retention}"
+    return f"ALTER TABLE {storage_table(table)} {change}"
 
 
 def _settings(table: Table) -> str:

@@ -85,7 +85,7 @@ def with_columns(table: Table, *columns: Column) -> Table:
 def test_a_renamed_column_keeps_its_values(kept: Kept) -> None:
     first, group, note = kept.table.columns
     renamed = with_columns(kept.table, first, group, replace(note, name="remark"))
-    assert kept.plan(renamed) == [("change", "1 columns", False)]
+    assert kept.plan(renamed) == [("change", "alter the table", False)]
     kept.apply(renamed)
     assert kept.sums("countIf(remark = toString(id))") == [(ROWS, ROWS)]
     assert kept.plan(renamed) == []
