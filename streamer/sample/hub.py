@@ -22,12 +22,11 @@ from streamer.sample.encoded_view import EncodedView
 from streamer.sample.state import Change, Sources, State
 from streamer.sample.subscriber import Subscriber
 from streamer.sample.subscriber_group import COHORTS, Moment, SubscriberGroup, concerns
-from streamer.sample.tenant import Teams
+from streamer.sample.tenant import View
 
 FLUSH_SECONDS = 0.05
 FLUSHES_BETWEEN_CLEANUPS = 60 * COHORTS
 """One clean-up in a minute."""
-GroupKey = tuple[int, Teams]
 log = logging.get("streamer")
 
 
@@ -44,7 +43,7 @@ class Hub:
         self._state = state
         self._write = write
         self._now = partial(utc_now, clock)
-        self._groups: dict[GroupKey, SubscriberGroup] = {}
+        self._groups: dict[View, SubscriberGroup] = {}
         self._views: dict[int, EncodedView] = {}
         self._data_at: dict[int, int] = {}
         self._alerts: dict[int, Alerts] = {}
@@ -72,8 +71,8 @@ class Hub:
         state.clear_changed()
         self._state, self._views = state, {}
         self._data_at = state.data_at()
-        for (number, _), group in self._groups.items():
-            group.replace_view(self._view(number))
+        for view, group in self._groups.items():
+            group.replace_view(self._encoded_view(view.tenant))
 
     def set_time_zones(self, zones: Mapping[int, str]) -> None:
         """As `State.set_time_zones`."""
@@ -85,26 +84,29 @@ class Hub:
 
     def join(self, caller: Caller) -> Subscriber:
         """Returns a new subscriber, whose first message is a snapshot."""
-        group_key = (caller.tenant, caller.teams)
-        if group_key not in self._groups:
-            self._groups[group_key] = self._new_group(*group_key)
+        view = View(caller.tenant, caller.teams)
+        if view not in self._groups:
+            self._groups[view] = self._new_group(view)
         self._joined += 1
-        return self._groups[group_key].join(self._joined)
+        return self._groups[view].join(self._joined)
 
     def leave(self, caller: Caller, subscriber: Subscriber) -> None:
-        group_key = (caller.tenant, caller.teams)
-        self._groups[group_key].leave(subscriber)
-        if not self._groups[group_key].subscribers:
-            del self._groups[group_key]
-            if caller.tenant not in {number for number, _ in self._groups}:
+        view = View(caller.tenant, caller.teams)
+        self._groups[view].leave(subscriber)
+        if not self._groups[view].subscribers:
+            del self._groups[view]
+            if caller.tenant not in {other.tenant for other in self._groups}:
                 self._views.pop(caller.tenant, None)
 
-    def _new_group(self, number: int, teams: Teams) -> SubscriberGroup:
+    def _new_group(self, view: View) -> SubscriberGroup:
         return SubscriberGroup(
-            self._view(number), teams, partial(self._moment, number), lambda: self._visible_alerts(number)
+            self._encoded_view(view.tenant),
+            view.teams,
+            partial(self._moment, view.tenant),
+            partial(self._visible_alerts, view.tenant),
         )
 
-    def _view(self, number: int) -> EncodedView:
+    def _encoded_view(self, number: int) -> EncodedView:
         if number not in self._views:
             self._views[number] = EncodedView(self._state.tenants[number])
             self._state.tenants[number].measure(self._now())
@@ -202,7 +204,7 @@ class Hub:
     def _flush(self, cohort: int | None = None) -> None:
         """Flushes every group, as `SubscriberGroup.flush`."""
         self._data_at = self._state.data_at()
-        for (number, _), group in self._groups.items():
-            group.flush(cohort, self._changed_alerts.get(number, ()))
+        for view, group in self._groups.items():
+            group.flush(cohort, self._changed_alerts.get(view.tenant, ()))
         self._state.clear_changed()
         self._changed_alerts.clear()

@@ -8,7 +8,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from core.clock import EPOCH
@@ -25,6 +25,13 @@ MIN_OCCUPANCY_CHANGE = 0.01
 Row = dict[str, Any]
 Teams = frozenset[int] | None
 """The teams of a token; None grants all."""
+
+
+class View(NamedTuple):
+    """What the subscribers with these teams see of a tenant."""
+
+    tenant: int
+    teams: Teams
 
 
 @dataclass
