@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from connectors.snapshot_tracker import SnapshotTracker
+from connectors.snapshot_tracker import FAILED, REQUESTED, SnapshotTracker
+from core.clock import utc_now
 from core.settings import Endpoints
 from schemas.table import Table
 from verify.engine import Barriers, Engine, opened
 from verify.irreparable import explain, is_unchanged
 from verify.repair import RepairRequest, delete_dropped, repair
 from verify.results import TableResult
+from verify.sources import MySqlReader
 
 PAUSE_SECONDS = 1.0
 MAX_FRUITLESS_ROUNDS = 2
@@ -55,11 +58,11 @@ def repair_until_equal(
                 break
             if source is None or result.dropped:
                 return result
-            before, done = result, repair(endpoints, tracker, source, table, result)
-            report(_line(result, done))
-            has_read = partial(_has_read, tracker, source.server.name, f"{result.shard}.{table.name}")
-            result = _reverify_until(engine, table, result, deadline, has_read)
-            fruitless = fruitless + 1 if is_unchanged(before, result) else 0
+            before = result
+            result, was_read = _repair_once(
+                endpoints, tracker, engine, source, table, before, deadline, report
+            )
+            fruitless = fruitless + 1 if was_read and is_unchanged(before, result) else 0
             if fruitless == MAX_FRUITLESS_ROUNDS:
                 return replace(result, reason=explain(before, result))
             if time.monotonic() >= deadline:
@@ -67,13 +70,41 @@ def repair_until_equal(
     return result
 
 
+def _repair_once(
+    endpoints: Endpoints,
+    tracker: SnapshotTracker,
+    engine: Engine,
+    source: MySqlReader,
+    table: Table,
+    result: TableResult,
+    deadline: float,
+    report: Callable[[str], object],
+) -> tuple[TableResult, bool]:
+    """Repairs the differences and verifies again. Returns the new result, and whether all rows that differ
+    were read again."""
+    since = utc_now()
+    done = repair(endpoints, tracker, source, table, result)
+    report(_line(result, done))
+    collection = f"{result.shard}.{table.name}"
+    statuses = partial(_statuses, tracker, source.server.name, collection, since)
+    result = _reverify_until(engine, table, result, deadline, lambda: REQUESTED not in statuses())
+    if result.answer != "equal" and FAILED in statuses():
+        report(f"{collection}: the snapshot of these rows has failed")
+        return result, False
+    return result, True
+
+
 def _table_exists(engine: Engine, table: Table, shard: str) -> bool:
     return any(shard in reader.databases_with(table) for reader in engine.sources)
 
 
-def _has_read(tracker: SnapshotTracker, server: str, collection: str) -> bool:
-    """Whether no snapshot of the collection is queued or running."""
-    return collection not in tracker.pending(server)
+def _statuses(tracker: SnapshotTracker, server: str, collection: str, since: dt.datetime) -> set[str]:
+    """The statuses of the collection's snapshots that were requested from `since` (UTC) on."""
+    return {
+        snapshot.status
+        for snapshot in tracker.history(server)
+        if snapshot.collection == collection and snapshot.requested_at >= since
+    }
 
 
 def _reverify_until(
@@ -81,13 +112,13 @@ def _reverify_until(
     table: Table,
     result: TableResult,
     until: float,
-    has_read: Callable[[], bool] = lambda: False,
+    have_ended: Callable[[], bool] = lambda: False,
 ) -> TableResult:
     """Verifies repeatedly until the sides are equal, `until` (monotonic seconds) has passed, or the sides
-    differ although the rows had been read again before: what was read has landed by then."""
+    differ although the snapshots had ended before: what was read has landed by then."""
     while result.answer != "equal" and time.monotonic() < until:
         time.sleep(PAUSE_SECONDS)
-        final = has_read()
+        final = have_ended()
         result = engine.verify_shard(table, result.shard)
         if final and result.answer == "different":
             break
