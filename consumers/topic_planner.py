@@ -35,7 +35,7 @@ def _summary(changed: Mapping[str, str], wanted: Mapping[str, str]) -> str:
     """`changed` has the live values of the settings that differ from the wanted ones."""
     if changed.keys() == {RETENTION}:
         return f"keep records {_duration(wanted[RETENTION])}, not {_duration(changed[RETENTION])}"
-    return f"{len(changed)} settings"
+    return f"change {', '.join(changed)}"
 
 
 def _loses_records(key: str, live: str, wanted: str) -> bool:
@@ -64,7 +64,7 @@ class TopicPlanner:
         wanted = {
             topic_of(table): (self._settings.partitions, self._retention(table)) for table in self._catalog
         }
-        wanted |= {dlq_of(topic): (1, {"retention.ms": UNLIMITED}) for topic in list(wanted)}
+        wanted |= {dlq_of(topic): (1, {RETENTION: UNLIMITED}) for topic in list(wanted)}
         for server in self._servers:
             wanted |= {name: (1, config) for name, config in internal_topics(server).items()}
         return wanted
@@ -82,7 +82,7 @@ class TopicPlanner:
         """Metadata is kept forever: it grows only with the tenants, and a new reader needs each row with its
         history."""
         hours = self._settings.retention_hours
-        return {"retention.ms": UNLIMITED if isinstance(table.source, Metadata) else str(hours * 3_600_000)}
+        return {RETENTION: UNLIMITED if isinstance(table.source, Metadata) else str(hours * 3_600_000)}
 
     def plan(self) -> list[Step]:
         live = self._admin.list_topics(timeout=15).topics

@@ -40,7 +40,7 @@ class Site:
     """Routes calls to the services, and other requests to the files of the page."""
 
     def __init__(self, *applications: ConnectASGIApplication[Any], page: Path | None = PAGE) -> None:
-        """Without `page`, requests for it are told that there is none."""
+        """Without `page`, requests for it are answered 404, with the reason."""
         self._applications = {application.path: application for application in applications}
         self._page: ASGIApp = NO_VIEWS if page is None else Page(directory=page, html=True, check_dir=False)
 

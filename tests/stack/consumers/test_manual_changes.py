@@ -194,6 +194,7 @@ def test_settings_of_topics_are_restored(pipeline: Pipeline, space: Space) -> No
         kafka.incremental_alter_configs([resource])[resource].result(15)
 
     steps = {step.subject: step for step in planner.plan() if step.subject in {*names, history}}
+    assert steps[topic].summary == "change cleanup.policy, min.insync.replicas"
     assert steps[topic].diff == ("~ cleanup.policy: compact -> delete", "~ min.insync.replicas: 2 -> 1")
     assert steps[history].summary == "keep records forever, not 0.0166667 hours"
     assert not any(step.destructive for step in steps.values())
