@@ -3,6 +3,7 @@ what DDL invalidated, requests lost snapshots again, and monitors binlog retenti
 
 from __future__ import annotations
 
+from connectors.backoff import Backoff
 from connectors.binlog import hours_left, is_lost, stored
 from connectors.capture_service import CaptureService
 from connectors.capture_state import CaptureReader
@@ -22,6 +23,7 @@ from schemas.catalog import Catalog
 from schemas.render.connect import connector_name
 
 POLL_SECONDS = 30.0
+MAX_PAUSE_SECONDS = 3600.0
 REPEAT_SECONDS = 600.0
 
 log = logging.get("connectors")
@@ -82,11 +84,13 @@ class QuarantinePolicy:
 
 
 class CaptureMonitor:
-    """Records what DDL invalidated and how far the snapshots are, and requests those again that Debezium
-    aborted or lost."""
+    """Records what DDL invalidated, what was skipped, and how far the snapshots are. Requests snapshots of
+    tables of which changes were skipped, and those again that Debezium aborted or lost; of one table after
+    pauses that grow up to an hour."""
 
     def __init__(self, service: CaptureService, clock: Clock = monotonic) -> None:
         self._service = service
+        self._backoff = Backoff(POLL_SECONDS, MAX_PAUSE_SECONDS, 2 * MAX_PAUSE_SECONDS, clock)
         self._clock = clock
         self._polled_at = clock()
 
@@ -99,11 +103,15 @@ class CaptureMonitor:
             return []
         self._polled_at = self._clock()
         try:
-            self._service.record()
-            return self._service.retry_failed_snapshots()
+            state = self._service.record()
+            failed = self._service.retry_failed_snapshots(self._is_due)
+            return failed + self._service.read_skipped_tables(state, self._is_due)
         except SwitchboardError as error:
             log.warning("what is captured is unknown", error=error.what)
             return []
+
+    def _is_due(self, collection: str) -> bool:
+        return self._backoff.attempt(collection) is not None
 
 
 class BinlogRetentionMonitor:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from connectors.binlog import end, has_read
 from connectors.capture import save_capture
 from connectors.capture_state import CaptureReader, CaptureState
+from connectors.notifications import notification_end_offset, task_started_since
 from connectors.preflight import inspect
 from connectors.rest import KafkaConnect, failures
 from connectors.schema_changes import record_schema_changes
+from connectors.skipped_changes import record_skipped_changes
 from connectors.snapshot_tracker import FAILED, SnapshotTracker
-from connectors.snapshots import notification_end_offset, task_started_since
 from core import logging
 from core.control import ControlDatabase
 from core.control.quarantine_store import list_quarantined
@@ -48,6 +50,8 @@ class CaptureService:
         state = self._reader.state()
         for new in state.schema_changes:
             record_schema_changes(self._control, new)
+        for skipped in state.skipped_changes:
+            record_skipped_changes(self._control, skipped)
         for condition in state.cleared:
             clear_condition(self._control, condition)
         return state
@@ -97,7 +101,19 @@ class CaptureService:
             self._tracker.request(server.name, collections)
         return collections
 
-    def retry_failed_snapshots(self) -> list[str]:
+    def read_skipped_tables(self, state: CaptureState, is_due: Callable[[str], bool]) -> list[str]:
+        """Requests snapshots of the tables of which changes were skipped; returns ``server/database.table``
+        of each."""
+        requested = []
+        for server in self._endpoints.mysql:
+            collections = [name for name in self._reader.skipped_tables(server, state) if is_due(name)]
+            if collections:
+                self._tracker.request(server.name, collections)
+                log.warning("tables are read again", server=server.name, collections=collections)
+            requested += [f"{server.name}/{name}" for name in collections]
+        return requested
+
+    def retry_failed_snapshots(self, is_due: Callable[[str], bool] = lambda _: True) -> list[str]:
         """Requests the snapshots again that Debezium aborted or lost; returns ``server/database.table`` of
         each.
 
@@ -109,7 +125,9 @@ class CaptureService:
             latest = self._tracker.latest(server.name)
             captured = self._reader.captured(server)
             failed = [
-                name for name, snapshot in latest.items() if snapshot.status == FAILED and name in captured
+                name
+                for name, snapshot in latest.items()
+                if snapshot.status == FAILED and name in captured and is_due(name)
             ]
             if failed:
                 self._tracker.request(server.name, failed)

@@ -10,12 +10,13 @@ from connectors.capture import CaptureChanges, TableName, capture_changes, saved
 from connectors.resnapshots import completed, pending_resnapshot
 from connectors.rest import Config, KafkaConnect
 from connectors.schema_changes import NewSchemaChanges, SchemaHistory
+from connectors.skipped_changes import SKIPPED, NewSkippedChanges, new_skipped_changes
 from connectors.snapshot_tracker import COMPLETED, REQUESTED, LatestSnapshot, SnapshotTracker
 from core.clients import mysql
 from core.clock import utc_now
 from core.control import ControlDatabase
 from core.control.quarantine_store import list_quarantined
-from core.control.table_health import TableCondition, conditions
+from core.control.table_health import NEEDS_SNAPSHOT, NEEDS_VERIFICATION, TableCondition, conditions
 from core.settings import Endpoints, MySqlServer
 from schemas.catalog import Catalog
 from schemas.render.connect import TABLES, connector_name, source_config
@@ -26,12 +27,13 @@ from schemas.table import Table
 class CaptureState:
     """The snapshots and conditions as the topics say now, whether or not that is recorded yet.
 
-    `schema_changes` are not recorded; `snapshots` maps a server's name and ``database.table`` to the latest
-    one; `conditions` include those that the schema changes cause, and leave out those of `cleared`, whose
-    snapshots have completed.
+    `schema_changes` and `skipped_changes` are not recorded; `snapshots` maps a server's name and
+    ``database.table`` to the latest one; `conditions` include those that these changes cause, and leave out
+    those of `cleared`, whose snapshots have completed.
     """
 
     schema_changes: tuple[NewSchemaChanges, ...]
+    skipped_changes: tuple[NewSkippedChanges, ...]
     snapshots: Mapping[str, Mapping[str, LatestSnapshot]]
     conditions: tuple[TableCondition, ...]
     cleared: tuple[TableCondition, ...]
@@ -67,16 +69,15 @@ class CaptureReader:
             for database, table in self.collections(server)
         ]
         snapshots = {server.name: self._tracker.latest(server.name) for server in servers}
-        new = tuple(found for server in servers if (found := self._new_schema_changes(server)) is not None)
-        current = _with_changes(conditions(self._control), new)
+        live = [server for server in servers if self._connect.config(connector_name(server.name)) is not None]
+        altered = tuple(
+            self._histories[server.name].new_changes(self._control, self._catalog) for server in live
+        )
+        skipped = tuple(new_skipped_changes(self._endpoints, self._control, server.name) for server in live)
+        current = _with_changes(conditions(self._control), altered, skipped)
         cleared = completed(current, collections, snapshots)
         left = tuple(condition for condition in current if condition not in cleared)
-        return CaptureState(new, snapshots, left, tuple(cleared))
-
-    def _new_schema_changes(self, server: MySqlServer) -> NewSchemaChanges | None:
-        if self._connect.config(connector_name(server.name)) is None:
-            return None
-        return self._histories[server.name].new_changes(self._control, self._catalog)
+        return CaptureState(altered, skipped, snapshots, left, tuple(cleared))
 
     def config(self, server: MySqlServer) -> Config:
         """Returns the config that the server's connector should have."""
@@ -131,14 +132,37 @@ class CaptureReader:
                 missing.append(MissingSnapshot(collection, table, reason))
         return missing
 
+    def skipped_tables(self, server: MySqlServer, state: CaptureState) -> list[str]:
+        """The collections of which changes were skipped since their last snapshot was requested."""
+        snapshots = state.snapshots[server.name]
+        return [
+            collection
+            for collection, (database, table) in self.captured(server).items()
+            if (condition := pending_resnapshot(state.conditions, table, database, snapshots.get(collection)))
+            is not None
+            and condition.reason.startswith(SKIPPED)
+        ]
 
-def _with_changes(known: list[TableCondition], new: tuple[NewSchemaChanges, ...]) -> list[TableCondition]:
+
+def _with_changes(
+    known: list[TableCondition],
+    altered: tuple[NewSchemaChanges, ...],
+    skipped: tuple[NewSkippedChanges, ...],
+) -> list[TableCondition]:
     """The conditions after the changes are recorded, which would be now."""
     by_key = {(item.table, item.shard, item.state): item for item in known}
-    for found in new:
-        for change in found.changes:
-            key = (change.table, change.database, str(change.state))
-            by_key[key] = TableCondition(*key, change.reason, utc_now())
+    causes = [
+        (change.table, change.database, str(change.state), change.reason)
+        for altered_here in altered
+        for change in altered_here.changes
+    ] + [
+        (change.table, change.database, state, change.reason)
+        for skipped_here in skipped
+        for change in skipped_here.changes
+        for state in (NEEDS_SNAPSHOT, NEEDS_VERIFICATION)
+    ]
+    for table, shard, state, reason in causes:
+        by_key[(table, shard, state)] = TableCondition(table, shard, state, reason, utc_now())
     return list(by_key.values())
 
 

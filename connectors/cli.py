@@ -246,8 +246,8 @@ def watch(
     metrics_port: Annotated[int, typer.Option(help="Prometheus port; 0 for a free one.")] = 0,
 ) -> None:
     """Supervise connectors until SIGTERM or Ctrl-C: restart failed tasks, abort hanging transactions,
-    quarantine a failing shard, mark tables that DDL invalidates, request lost snapshots again, alert on
-    binlog retention."""
+    quarantine a failing shard, mark tables that DDL invalidates, read tables again of which changes were
+    skipped, request lost snapshots again, alert on binlog retention."""
     context = context_of(ctx)
     logging.configure()
     stop = stop_on_signal()

@@ -13,13 +13,16 @@ Collection = tuple[str, str, Table]
 
 
 def pending_resnapshot(
-    states: Iterable[TableCondition], table: Table, database: str, newest: LatestSnapshot
+    states: Iterable[TableCondition], table: Table, database: str, newest: LatestSnapshot | None
 ) -> TableCondition | None:
-    """The condition of the table in this database for which no snapshot was requested yet, if any."""
+    """The condition of the table in this database for which no snapshot was requested yet, if any.
+
+    `newest` is None if none was ever requested.
+    """
     concerned = (
         state for state in states if state.state == NEEDS_SNAPSHOT and state.concerns(table.name, database)
     )
-    return next((state for state in concerned if newest.requested_at <= state.since), None)
+    return next((state for state in concerned if newest is None or newest.requested_at <= state.since), None)
 
 
 def completed(

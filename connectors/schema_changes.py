@@ -11,11 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func
-from sqlalchemy.dialects.mysql import insert
-
+from connectors.cursors import cursor, move_cursor
 from core.clients.kafka import read_partitions
-from core.clock import utc_now
 from core.control import ControlDatabase
 from core.control.models import SchemaChangeCursor
 from core.control.table_health import NEEDS_SNAPSHOT, NEEDS_VERIFICATION, set_condition
@@ -81,8 +78,8 @@ class SchemaHistory:
         except Exception:
             self._forget()  # a record may be half known
             raise
-        cursor = _cursor(control, self._server)
-        self._relevant = [change for change in self._relevant if change.offset > cursor]
+        recorded = cursor(control, SchemaChangeCursor, self._server)
+        self._relevant = [change for change in self._relevant if change.offset > recorded]
         return NewSchemaChanges(self._server, tuple(self._relevant), self._last)
 
     def _read(self, catalog: Catalog) -> None:
@@ -105,22 +102,8 @@ def record_schema_changes(control: ControlDatabase, new: NewSchemaChanges) -> No
     for change in new.changes:
         if change.state is not None:
             set_condition(control, change.table, change.database, change.state, change.reason)
-    if new.last > _cursor(control, new.server):
-        _move_cursor(control, new.server, new.last)
-
-
-def _move_cursor(control: ControlDatabase, server: str, offset: int) -> None:
-    """Moves the cursor forward; two commands may do so at once."""
-    row = insert(SchemaChangeCursor).values(server=server, offset=offset, moved_at=utc_now())
-    newest = func.greatest(SchemaChangeCursor.offset, row.inserted.offset)
-    with control.session() as session:
-        session.execute(row.on_duplicate_key_update(offset=newest, moved_at=row.inserted.moved_at))
-
-
-def _cursor(control: ControlDatabase, server: str) -> int:
-    with control.session() as session:
-        cursor = session.get(SchemaChangeCursor, server)
-        return -1 if cursor is None else cursor.offset
+    if new.last > cursor(control, SchemaChangeCursor, new.server):
+        move_cursor(control, SchemaChangeCursor, new.server, new.last)
 
 
 def changes(

@@ -10,8 +10,9 @@ from functools import partial
 
 from sqlalchemy import ColumnElement, Select, or_, select
 
+from connectors.notifications import notification_end_offset
 from connectors.rest import KafkaConnect
-from connectors.snapshots import SnapshotEvent, notification_end_offset, read_notifications, request_snapshot
+from connectors.snapshots import SnapshotEvent, read_snapshot_events, request_snapshot
 from core.clock import Clock, system, utc_now
 from core.control import ControlDatabase
 from core.control.models import Snapshot
@@ -173,7 +174,7 @@ class SnapshotTracker:
         not_queued = self._not_queued(server, old)
         requests = [_request(row) for row in running]
         since = min(request.after for request in requests)
-        events = list(read_notifications(self._endpoints, server, since))
+        events = list(read_snapshot_events(self._endpoints, server, since))
         return [
             _lost(request) if request.status == REQUESTED and request.id in not_queued else request
             for request in apply_notifications(requests, events)

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from connectors.backoff import Attempt, Backoff
 from connectors.rest import KafkaConnect
 from core import logging, metrics
 from core.clock import Clock, monotonic
@@ -27,13 +28,6 @@ class Failure:
 
     connector: str
     trace: str
-    times: int
-
-
-@dataclass
-class _Restarts:
-    at: float
-    pause: float
     times: int
 
 
@@ -70,8 +64,7 @@ class ConnectorSupervisor:
     ) -> None:
         self._connect = connect
         self._remediate = remediate
-        self._clock = clock
-        self._restarts: dict[str, _Restarts] = {}
+        self._backoff = Backoff(FIRST_PAUSE, MAX_PAUSE, RESET_SECONDS, clock)
 
     def poll(self) -> list[str]:
         """Restarts the failed connectors whose pause is over; returns their names.
@@ -83,8 +76,8 @@ class ConnectorSupervisor:
             for name in self._connect.names():
                 trace = self._failure(name)
                 metrics.CONNECTOR_FAILED.labels(name).set(trace is not None)
-                if trace is not None and self._due(name):
-                    self._restart(name, trace)
+                if trace is not None and (attempt := self._backoff.attempt(name)) is not None:
+                    self._restart(name, trace, attempt)
                     restarted.append(name)
         except SwitchboardError as error:
             log.warning("Kafka Connect is unavailable", error=error.what)
@@ -95,17 +88,16 @@ class ConnectorSupervisor:
         states = self._connect.states(name)
         return next((state.get("trace", "") for state in states if state["state"] == "FAILED"), None)
 
-    def _restart(self, name: str, trace: str) -> None:
-        restarts = self._restarts[name]
+    def _restart(self, name: str, trace: str, attempt: Attempt) -> None:
         log.warning(
             "connector restarted",
             connector=name,
             cause=root_cause(trace),
-            times=restarts.times,
-            next_pause=restarts.pause,
+            times=attempt.times,
+            next_pause=attempt.pause,
         )
         metrics.CONNECTOR_RESTARTS.labels(name).inc()
-        if not self._remediated(Failure(name, trace, restarts.times)):
+        if not self._remediated(Failure(name, trace, attempt.times)):
             self._connect.change(name, "restart")
 
     def _remediated(self, failure: Failure) -> bool:
@@ -115,13 +107,3 @@ class ConnectorSupervisor:
         except SwitchboardError as error:
             log.warning("the failure cannot be remediated now", connector=failure.connector, error=error.what)
             return False
-
-    def _due(self, name: str) -> bool:
-        now, last = self._clock(), self._restarts.get(name)
-        if last is None or now - last.at >= RESET_SECONDS:
-            self._restarts[name] = _Restarts(now, FIRST_PAUSE, 1)
-            return True
-        if now - last.at < last.pause:
-            return False
-        self._restarts[name] = _Restarts(now, min(last.pause * 2, MAX_PAUSE), last.times + 1)
-        return True

@@ -35,6 +35,8 @@ class MySqlServer(Frozen):
     keep_alive_seconds: float = Field(10.0, ge=1)
     """Debezium reconnects after this time without an event. MySQL sends a heartbeat after 80% of it; on an
     idle server, `verify` and each chunk of a snapshot wait for that heartbeat."""
+    connector_settings: dict[str, str] = Field(default_factory=dict)
+    """Settings of the server's connector, such as ``database.ssl.mode``: they replace rendered ones."""
 
 
 class KafkaEndpoint(Frozen):

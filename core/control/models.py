@@ -125,14 +125,24 @@ class Quarantine(Base):
     released_at: Mapped[dt.datetime | None] = mapped_column(DateTime)
 
 
-class SchemaChangeCursor(Base):
-    """The offset up to which a server's schema history was searched: see `connectors.schema_changes`."""
-
-    __tablename__ = "schema_change_cursors"
+class Cursor:
+    """The offset up to which a topic of a server was read."""
 
     server: Mapped[str] = mapped_column(String(100), primary_key=True)
     offset: Mapped[int] = mapped_column(BigInteger)
     moved_at: Mapped[dt.datetime] = mapped_column(DateTime, default=utc_now, onupdate=utc_now)
+
+
+class SchemaChangeCursor(Cursor, Base):
+    """In the schema history: see `connectors.schema_changes`."""
+
+    __tablename__ = "schema_change_cursors"
+
+
+class SkippedChangeCursor(Cursor, Base):
+    """In the notifications: see `connectors.skipped_changes`."""
+
+    __tablename__ = "skipped_change_cursors"
 
 
 class CapturedTables(Base):

@@ -64,7 +64,7 @@ def endpoints(values: dict[str, str]) -> Endpoints:
         ),
         kafka=KafkaEndpoint(bootstrap=f"{HOST}:9092"),
         registry=RegistryEndpoint(url=f"http://{HOST}:8081"),
-        connect=ConnectEndpoint(url=f"http://{HOST}:8083", value_converter=plugins.CONVERTER.provider),
+        connect=ConnectEndpoint(url=f"http://{HOST}:8083", value_converter=plugins.VALUE_CONVERTER),
         clickhouse=ClickHouseEndpoint(
             host=HOST,
             http_port=8123,

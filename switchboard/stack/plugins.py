@@ -17,36 +17,55 @@ ROOT = Path(__file__).parents[2]
 MIN_JAVA = "17"
 
 
+CONNECT = ROOT / "connectors" / "plugin"
+
+
 @dataclass(frozen=True)
 class Plugin:
     """Source files, packed as `jar`.
 
-    If `service` is set, Java's service loader finds the class `provider` for it.
+    Java's service loader finds its classes `services`: pairs of a service and a class that provides it.
     """
 
     sources: tuple[Path, ...]
     jar: str
-    service: str = ""
-    provider: str = ""
+    services: tuple[tuple[str, str], ...] = ()
 
 
 CONVERTER = Plugin(
-    (ROOT / "connectors" / "plugin" / "NullKeepingAvroConverter.java",),
+    (CONNECT / "NullKeepingAvroConverter.java",),
     "switchboard-converter.jar",
-    "org.apache.kafka.connect.storage.Converter",
-    "switchboard.connect.NullKeepingAvroConverter",
+    (("org.apache.kafka.connect.storage.Converter", "switchboard.connect.NullKeepingAvroConverter"),),
 )
-SIGNALS = Plugin(
-    (ROOT / "connectors" / "plugin" / "SignalsBetweenTransactions.java",),
-    "switchboard-signals.jar",
-    "io.debezium.pipeline.signal.actions.SignalActionProvider",
-    "switchboard.connect.SignalsBetweenTransactions",
+VALUE_CONVERTER = CONVERTER.services[0][1]
+DEBEZIUM = Plugin(
+    tuple(
+        CONNECT / f"{name}.java"
+        for name in (
+            "Internals",
+            "SignalsBetweenTransactions",
+            "TableDefinitions",
+            "TableIsolation",
+            "WithoutDefaults",
+        )
+    ),
+    "switchboard-debezium.jar",
+    (
+        (
+            "io.debezium.pipeline.notification.channels.NotificationChannel",
+            "switchboard.connect.WithoutDefaults",
+        ),
+        (
+            "io.debezium.pipeline.signal.actions.SignalActionProvider",
+            "switchboard.connect.SignalsBetweenTransactions",
+        ),
+        ("io.debezium.pipeline.signal.actions.SignalActionProvider", "switchboard.connect.TableIsolation"),
+    ),
 )
 FORMAT = Plugin(
     (ROOT / "flink_jobs" / "plugin" / "ChangeRecordFormat.java",),
     "switchboard-format.jar",
-    "org.apache.flink.table.factories.Factory",
-    "switchboard.flink.ChangeRecordFormat",
+    (("org.apache.flink.table.factories.Factory", "switchboard.flink.ChangeRecordFormat"),),
 )
 FUNCTIONS = Plugin(
     tuple(
@@ -54,6 +73,13 @@ FUNCTIONS = Plugin(
     ),
     "switchboard-functions.jar",
 )
+
+
+def remove_others(plugin: Plugin, folder: Path) -> None:
+    """Removes the jars that earlier versions of the plugin have left in the folder under other names."""
+    for jar in folder.glob("switchboard-*.jar"):
+        if jar.name != plugin.jar:
+            jar.unlink()
 
 
 def build(plugin: Plugin, java: Path, jars: Path, libraries: Iterable[Path], target: Path) -> Path:
@@ -87,6 +113,7 @@ def _pack(plugin: Plugin, classes: Path, jar: Path, source: bytes) -> Path:
         archive.comment = source
         for path in sorted(classes.rglob("*.class")):
             archive.write(path, path.relative_to(classes))
-        if plugin.service:
-            archive.writestr(f"META-INF/services/{plugin.service}", plugin.provider + "\n")
+        for service in dict.fromkeys(service for service, _ in plugin.services):
+            providers = [provider for offered, provider in plugin.services if offered == service]
+            archive.writestr(f"META-INF/services/{service}", "".join(f"{name}\n" for name in providers))
     return partial.replace(jar)

@@ -62,8 +62,9 @@ def setup(
         runtime = java.find_or_fetch(store, progress)
         if any(name.startswith("flink") for name in wanted):
             flink.fetch(store, runtime, progress)
-        for plugin, folder in ((plugins.CONVERTER, "converter"), (plugins.SIGNALS, "debezium")):
+        for plugin, folder in ((plugins.CONVERTER, "converter"), (plugins.DEBEZIUM, "debezium")):
             target = store / "jars" / folder
+            plugins.remove_others(plugin, target)
             plugins.build(plugin, runtime, store / "jars", sorted(target.glob("*.jar")), target)
         return Toolchain(store, runtime, mysql.find_or_fetch(store, progress))
 
@@ -241,7 +242,7 @@ def endpoints(home: Path) -> Endpoints:
         kafka=KafkaEndpoint(bootstrap=f"{HOST}:{port['kafka']}"),
         registry=RegistryEndpoint(url=f"http://{HOST}:{port['registry']}"),
         connect=ConnectEndpoint(
-            url=f"http://{HOST}:{port['connect']}", value_converter=plugins.CONVERTER.provider
+            url=f"http://{HOST}:{port['connect']}", value_converter=plugins.VALUE_CONVERTER
         ),
         clickhouse=ClickHouseEndpoint(
             host=HOST,

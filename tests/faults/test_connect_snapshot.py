@@ -11,7 +11,7 @@ import pytest
 
 from connectors.capture_service import CaptureService
 from connectors.snapshot_tracker import COMPLETED, SnapshotProgress, SnapshotTracker
-from connectors.snapshots import pause_snapshots, read_notifications, resume_snapshots
+from connectors.snapshots import pause_snapshots, read_snapshot_events, resume_snapshots
 from switchboard import stack as local_stack
 from tests.faults.changing import SHARD, Changing
 from tests.pipeline import Pipeline, eventually
@@ -78,7 +78,7 @@ def pausing(pipeline: Pipeline) -> Iterator[None]:
 
 
 def pauses(pipeline: Pipeline) -> int:
-    return sum(event.kind == "PAUSED" for event in read_notifications(pipeline.endpoints, "main"))
+    return sum(event.kind == "PAUSED" for event in read_snapshot_events(pipeline.endpoints, "main"))
 
 
 def kill(changing: Changing) -> None:

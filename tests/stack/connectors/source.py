@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -130,10 +130,18 @@ def record(message: Message, decoder: RecordDecoder) -> Record:
 
 
 @contextmanager
-def create_test_source(stack: Endpoints, name: str, port: int | None = None) -> Iterator[Source]:
+def create_test_source(
+    stack: Endpoints, name: str, port: int | None = None, connector_settings: Mapping[str, str] | None = None
+) -> Iterator[Source]:
     """A source whose MySQL server, databases, tables and topics are called `name` or begin with it and
-    ``_``; `port` if it is reached through another one."""
-    settings = {"name": name, "snapshot_chunk_rows": CHUNK_ROWS, "port": port or stack.mysql[0].port}
+    ``_``; `port` if it is reached through another one, `connector_settings` beside
+    the rendered ones."""
+    settings = {
+        "name": name,
+        "snapshot_chunk_rows": CHUNK_ROWS,
+        "port": port or stack.mysql[0].port,
+        "connector_settings": dict(connector_settings or {}),
+    }
     server = stack.mysql[0].model_copy(update=settings)
     endpoints = stack.model_copy(update={"mysql": (server,)})
     control = ControlDatabase(endpoints.mysql[0], f"{name}_control")

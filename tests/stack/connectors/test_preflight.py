@@ -15,7 +15,7 @@ from schemas import privacy as p
 from schemas import types as t
 from schemas.catalog import Catalog
 from schemas.table import Latest, Shards, Table, immutable
-from switchboard.stack.plugins import CONVERTER
+from switchboard.stack.plugins import VALUE_CONVERTER
 from tests.conftest import Space
 from tests.pipeline import Pipeline
 
@@ -80,7 +80,7 @@ def test_a_default_beside_null_is_no_fault_where_connect_has_our_converter(
 ) -> None:
     pipeline.sql("CREATE TABLE things (id INT PRIMARY KEY, hint INT DEFAULT 3)", database=database)
     assert [finding.what.split(":")[0] for finding in findings(pipeline, database)] == ["column 'hint'"]
-    assert findings(pipeline, database, converter=CONVERTER.provider) == []
+    assert findings(pipeline, database, converter=VALUE_CONVERTER) == []
 
 
 def test_a_quarantined_shard_is_not_inspected(pipeline: Pipeline, database: str) -> None:

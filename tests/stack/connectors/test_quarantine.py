@@ -1,5 +1,8 @@
 """A failing shard stops no other: an operator or the supervisor quarantines it, and it is released once it is
-repaired."""
+repaired.
+
+The connector does not isolate tables here, as one in a Kafka Connect without our plugins.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from connectors.auto_remediation import BinlogRetentionMonitor, QuarantinePolicy
+from connectors.auto_remediation import (
+    POLL_SECONDS,
+    BinlogRetentionMonitor,
+    CaptureMonitor,
+    QuarantinePolicy,
+)
 from connectors.binlog import StoredPosition, hours_left
+from connectors.capture_service import CaptureService
 from connectors.quarantine import Quarantine
+from connectors.snapshot_tracker import FAILED
 from connectors.supervisor import ConnectorSupervisor
+from core.control.models import Snapshot
 from core.control.quarantine_store import list_quarantined
 from core.control.table_health import NEEDS_SNAPSHOT, NEEDS_VERIFICATION, conditions
 from core.errors import MisconfiguredError
@@ -18,10 +29,12 @@ from core.settings import Endpoints
 from schemas.catalog import Catalog
 from schemas.render.connect import connector_name
 from schemas.table import Shards
+from tests.clock import ManualClock
 from tests.pipeline import eventually
 from tests.stack.connectors.source import DDL, Source, contract, create_test_source
 
 NAME = "cq"
+WITHOUT_ISOLATION = {"switchboard.isolate.tables": "false"}
 THINGS = contract("cq_things", Shards("cq_?"))
 TWO_COLUMNS_OF_ONE_NAME = (
     "CREATE TABLE cq_things (id BIGINT PRIMARY KEY, note VARCHAR(50), `a b` INT, `a?b` INT)"
@@ -30,7 +43,7 @@ TWO_COLUMNS_OF_ONE_NAME = (
 
 @pytest.fixture(scope="module")
 def source(stack: Endpoints) -> Iterator[Source]:
-    with create_test_source(stack, NAME) as ours:
+    with create_test_source(stack, NAME, connector_settings=WITHOUT_ISOLATION) as ours:
         for shard in ("cq_1", "cq_2"):
             ours.sql("mysql", f"CREATE DATABASE {shard}")
             ours.sql(shard, DDL.format("cq_things"))
@@ -81,6 +94,16 @@ def test_the_others_continue_once_a_failing_shard_is_quarantined(source: Source)
 
 def test_a_plan_skips_it(source: Source) -> None:
     assert source.plan(THINGS) == []
+
+
+def test_the_watch_requests_none_of_its_snapshots(source: Source) -> None:
+    failed = Snapshot(server=NAME, collection="cq_3.cq_things", status=FAILED, after_offset=0)
+    with source.control.session() as session:
+        session.add(failed)
+    clock = ManualClock()
+    watch = CaptureMonitor(CaptureService(source.endpoints, Catalog((THINGS,)), source.control), clock)
+    clock.now += POLL_SECONDS
+    assert watch.poll() == []
 
 
 def test_released_before_it_is_repaired_it_is_quarantined_again(source: Source) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from connectors.capture_service import CaptureService
 from connectors.snapshot_tracker import COMPLETED, FAILED, REQUESTED, STOPPED, SnapshotTracker
-from connectors.snapshots import pause_snapshots, read_notifications, resume_snapshots, stop_snapshots
+from connectors.snapshots import pause_snapshots, read_snapshot_events, resume_snapshots, stop_snapshots
 from core.clients import mysql
 from core.clock import utc_now
 from core.control import ControlDatabase
@@ -119,7 +119,9 @@ def test_a_key_is_the_contract_s_whichever_unique_key_the_source_puts_first_or_m
 
 def test_a_snapshot_reports_its_progress_by_key_and_rows(source: Source) -> None:
     events = [
-        event for event in read_notifications(source.endpoints, NAME) if event.collection == "ct_1.ct_things"
+        event
+        for event in read_snapshot_events(source.endpoints, NAME)
+        if event.collection == "ct_1.ct_things"
     ]
     assert [event.kind for event in events].count("IN_PROGRESS") >= 2
     assert all(event.maximum_key == str(ROWS) for event in events if event.kind == "IN_PROGRESS")
@@ -236,7 +238,7 @@ def test_the_stream_and_a_snapshot_that_starts_do_not_disturb_each_other(
 
 
 def scans(source: Source) -> list[str]:
-    events = read_notifications(source.endpoints, NAME)
+    events = read_snapshot_events(source.endpoints, NAME)
     return [
         event.status
         for event in events
@@ -264,7 +266,7 @@ def test_snapshots_are_paused_resumed_and_stopped(source: Source) -> None:
 
 
 def kinds(source: Source) -> Counter[str]:
-    return Counter(event.kind for event in read_notifications(source.endpoints, NAME))
+    return Counter(event.kind for event in read_snapshot_events(source.endpoints, NAME))
 
 
 def lose(source: Source) -> None:
@@ -320,7 +322,7 @@ def test_a_plan_shows_what_ddl_invalidated_and_stores_nothing(source: Source) ->
     CaptureService(source.endpoints, Catalog((LATER,)), source.control).record()
     after = stored(source.control)
     changed = {name for name, rows in after.items() if rows != before[name]}
-    assert changed == {"snapshots", "schema_change_cursors", "table_states"}
+    assert changed == {"snapshots", "schema_change_cursors", "skipped_change_cursors", "table_states"}
 
 
 def stored(control: ControlDatabase) -> dict[str, list[tuple[object, ...]]]:

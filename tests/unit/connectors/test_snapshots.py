@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.snapshots import decode_notification, escape_collection
+from connectors.notifications import decode_notification
+from connectors.snapshots import escape_collection
 from core.wire.confluent import frame
 from core.wire.record import RecordDecoder
 

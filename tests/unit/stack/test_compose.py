@@ -14,7 +14,7 @@ from switchboard.stack import services
 from switchboard.stack.compose import endpoints, environment
 from switchboard.stack.flink import STATE
 from switchboard.stack.jars import locked, versions
-from switchboard.stack.plugins import CONVERTER, FORMAT, FUNCTIONS, SIGNALS
+from switchboard.stack.plugins import CONVERTER, DEBEZIUM, FORMAT, FUNCTIONS, VALUE_CONVERTER
 from tests.launching import ROOT
 
 SERVICES = {
@@ -127,8 +127,8 @@ def test_flink_is_given_the_locked_jars_and_ours() -> None:
 
 def test_connect_has_our_plugins_and_its_connectors_use_our_converter(tmp_path: Path) -> None:
     given = [volume.split(":")[0].rpartition("/")[2] for volume in compose()["connect"]["volumes"]]
-    assert given == [CONVERTER.jar, SIGNALS.jar]
-    assert endpoints(environment(tmp_path / "compose.env")).connect.value_converter == CONVERTER.provider
+    assert given == [CONVERTER.jar, DEBEZIUM.jar]
+    assert endpoints(environment(tmp_path / "compose.env")).connect.value_converter == VALUE_CONVERTER
 
 
 def test_every_folder_of_jars_is_locked_at_its_pinned_version() -> None:
