@@ -2,6 +2,7 @@ package switchboard.connect;
 
 import io.debezium.config.CommonConnectorConfig;
 import io.debezium.connector.binlog.BinlogReadOnlyIncrementalSnapshotContext;
+import io.debezium.jdbc.JdbcConnection;
 import io.debezium.pipeline.ChangeEventSourceCoordinator;
 import io.debezium.pipeline.EventDispatcher;
 import io.debezium.pipeline.signal.actions.SignalAction;
@@ -9,7 +10,9 @@ import io.debezium.pipeline.signal.actions.SignalActionProvider;
 import io.debezium.pipeline.source.snapshot.incremental.IncrementalSnapshotChangeEventSource;
 import io.debezium.pipeline.source.snapshot.incremental.IncrementalSnapshotContext;
 import io.debezium.pipeline.spi.OffsetContext;
+import io.debezium.pipeline.spi.Offsets;
 import io.debezium.pipeline.spi.Partition;
+import io.debezium.relational.RelationalDatabaseConnectorConfig;
 import io.debezium.spi.schema.DataCollectionId;
 import java.lang.reflect.InvocationHandler;
 import java.lang.reflect.InvocationTargetException;
@@ -43,9 +46,31 @@ public class SignalsBetweenTransactions implements SignalActionProvider {
         IncrementalSnapshotChangeEventSource<P, ? extends DataCollectionId> source =
                 dispatcher.getIncrementalSnapshotChangeEventSource();
         if (source != null) {
+            useOurQueries(source, coordinator, config);
             dispatcher.setIncrementalSnapshotChangeEventSource(Optional.of(queued(source)));
         }
         return Map.of();
+    }
+
+    /** Before a snapshot that was running reads its next chunk: {@link Preparation} has paused it. */
+    private static <P extends Partition> void useOurQueries(
+            IncrementalSnapshotChangeEventSource<P, ? extends DataCollectionId> source,
+            ChangeEventSourceCoordinator<P, ?> coordinator,
+            CommonConnectorConfig config) {
+        JdbcConnection connection = (JdbcConnection) Internals.get(source, "jdbcConnection");
+        Map<?, ?> window = (Map<?, ?>) Internals.get(source, "window");
+        Object queries = new ChunkQueries<>((RelationalDatabaseConnectorConfig) config, connection, window);
+        Internals.set(source, "chunkQueryBuilder", queries);
+        OffsetContext position = coordinator.getStreamingSource().orElseThrow().getOffsetContext();
+        if (position.getIncrementalSnapshotContext().isSnapshotPaused()) {
+            position.getIncrementalSnapshotContext().resumeSnapshot();
+            source.init(partition(coordinator), position);
+        }
+    }
+
+    @SuppressWarnings("unchecked")
+    private static <P extends Partition> P partition(ChangeEventSourceCoordinator<P, ?> coordinator) {
+        return ((Offsets<P, ?>) Internals.get(coordinator, "previousOffsets")).getTheOnlyPartition();
     }
 
     @SuppressWarnings("unchecked")

@@ -203,7 +203,7 @@ def _signals(server: MySqlServer, kafka: KafkaEndpoint) -> dict[str, str]:
         "signal.kafka.groupId": f"switchboard-signals-{server.name}",
         "signal.kafka.poll.timeout.ms": "500",
         "signal.poll.interval.ms": "1000",
-        "notification.enabled.channels": "sink,without-defaults",
+        "notification.enabled.channels": "sink,switchboard",
         "notification.sink.topic.name": notification_topic(server.name),
         "incremental.snapshot.chunk.size": str(server.snapshot_chunk_rows),
         "incremental.snapshot.allow.schema.changes": "true",

@@ -42,18 +42,19 @@ DEBEZIUM = Plugin(
     tuple(
         CONNECT / f"{name}.java"
         for name in (
+            "ChunkQueries",
             "Internals",
             "SignalsBetweenTransactions",
             "TableDefinitions",
             "TableIsolation",
-            "WithoutDefaults",
+            "Preparation",
         )
     ),
     "switchboard-debezium.jar",
     (
         (
             "io.debezium.pipeline.notification.channels.NotificationChannel",
-            "switchboard.connect.WithoutDefaults",
+            "switchboard.connect.Preparation",
         ),
         (
             "io.debezium.pipeline.signal.actions.SignalActionProvider",

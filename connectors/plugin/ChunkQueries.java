@@ -1,0 +1,128 @@
+package switchboard.connect;
+
+import io.debezium.jdbc.JdbcConnection;
+import io.debezium.pipeline.source.snapshot.incremental.DefaultChunkQueryBuilder;
+import io.debezium.pipeline.source.snapshot.incremental.IncrementalSnapshotContext;
+import io.debezium.relational.Column;
+import io.debezium.relational.RelationalDatabaseConnectorConfig;
+import io.debezium.relational.Table;
+import io.debezium.spi.schema.DataCollectionId;
+import java.math.BigDecimal;
+import java.math.BigInteger;
+import java.sql.PreparedStatement;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.stream.Collectors;
+
+/**
+ * The queries of incremental snapshots, for every column and key that MySQL has.
+ *
+ * <p>Debezium's own compare ENUM, SET, TIME and large unsigned keys with values of another order than the
+ * index has, so that a snapshot ends after some chunks and calls itself complete; they select {@code *}, which
+ * leaves invisible columns out; and they leave the rows of a chunk that failed to the next table.
+ */
+final class ChunkQueries<T extends DataCollectionId> extends DefaultChunkQueryBuilder<T> {
+    private final RelationalDatabaseConnectorConfig settings;
+    private final JdbcConnection connection;
+    private final Map<?, ?> window;
+
+    /** {@code window} holds the rows of the open chunk. */
+    ChunkQueries(RelationalDatabaseConnectorConfig settings, JdbcConnection connection, Map<?, ?> window) {
+        super(settings, connection);
+        this.settings = settings;
+        this.connection = connection;
+        this.window = window;
+    }
+
+    @Override
+    protected String buildProjection(Table table) {
+        return table.columns().stream()
+                .map(column -> connection.quoteIdentifier(column.name()))
+                .collect(Collectors.joining(", "));
+    }
+
+    /** The first query of a table. */
+    @Override
+    public String buildMaxPrimaryKeyQuery(
+            IncrementalSnapshotContext<T> context, Table table, Optional<String> additionalCondition) {
+        window.clear();
+        return super.buildMaxPrimaryKeyQuery(context, table, additionalCondition);
+    }
+
+    @Override
+    public PreparedStatement readTableChunkStatement(IncrementalSnapshotContext<T> context, Table table, String sql)
+            throws SQLException {
+        PreparedStatement statement = connection.readTablePreparedStatement(settings, sql, OptionalLong.empty());
+        if (context.isNonInitialChunk()) {
+            List<Column> columns = getQueryColumns(context, table);
+            int next = bind(statement, 1, columns, context.chunkEndPosititon());
+            bind(statement, next, columns, context.maximumKey().orElseThrow());
+        }
+        return statement;
+    }
+
+    /** Binds the first column, then the first two, and so on, as the condition of a composite key has them. */
+    private static int bind(PreparedStatement statement, int first, List<Column> columns, Object[] key)
+            throws SQLException {
+        int next = first;
+        for (int last = 0; last < key.length; last++) {
+            for (int column = 0; column <= last; column++) {
+                if (key[column] != null) {
+                    statement.setObject(next++, comparable(columns.get(column), key[column]));
+                }
+            }
+        }
+        return next;
+    }
+
+    /** The value in a form that MySQL compares with the column as its index does. */
+    private static Object comparable(Column column, Object value) {
+        String type = column.typeName().toUpperCase();
+        if (type.startsWith("ENUM")) {
+            return members(column).indexOf(value.toString()) + 1; // 0 for '', which an invalid value is stored as
+        }
+        if (type.startsWith("SET")) {
+            return memberBits(members(column), value.toString());
+        }
+        if (value instanceof BigInteger number) {
+            return new BigDecimal(number); // bound as a number; a BigInteger as text, which is compared as DOUBLE
+        }
+        if (value instanceof Duration time) {
+            return spelled(time);
+        }
+        return value;
+    }
+
+    private static BigDecimal memberBits(List<String> members, String value) {
+        BigInteger bits = BigInteger.ZERO;
+        for (String member : value.isEmpty() ? new String[0] : value.split(",")) {
+            bits = bits.setBit(members.indexOf(member));
+        }
+        return new BigDecimal(bits);
+    }
+
+    /** Debezium keeps the members as the table's definition spells them. */
+    private static List<String> members(Column column) {
+        return column.enumValues().stream().map(ChunkQueries::unquoted).toList();
+    }
+
+    private static String unquoted(String literal) {
+        boolean quoted = literal.length() > 1 && literal.startsWith("'") && literal.endsWith("'");
+        return quoted ? literal.substring(1, literal.length() - 1).replace("''", "'").replace("\\\\", "\\") : literal;
+    }
+
+    private static String spelled(Duration time) {
+        Duration positive = time.abs();
+        return String.format(
+                "%s%d:%02d:%02d.%06d",
+                time.isNegative() ? "-" : "",
+                positive.toHours(),
+                positive.toMinutesPart(),
+                positive.toSecondsPart(),
+                positive.toNanosPart() / 1000);
+    }
+}
