@@ -7,8 +7,16 @@ from dataclasses import dataclass, replace
 
 from core.errors import ContractError
 from core.modules import load_modules
-from schemas.names import topic_of
+from schemas.names import topic_of, unusable_name_reason
 from schemas.table import Computed, Table
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A contract that cannot be applied, and why."""
+
+    name: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -16,6 +24,8 @@ class Catalog:
     """The contracts, by name. Raises ContractError if two would share a name or a topic."""
 
     tables: tuple[Table, ...]
+    refused: tuple[Refused, ...] = ()
+    """Those that cannot be applied; the others can."""
 
     def __post_init__(self) -> None:
         seen: dict[str, str] = {}
@@ -55,7 +65,8 @@ class Catalog:
             tuple(
                 replace(table, generation=generations.get(table.name, table.generation))
                 for table in self.tables
-            )
+            ),
+            self.refused,
         )
 
     def with_all_generations(self, generations: Mapping[str, Iterable[int]]) -> Catalog:
@@ -78,7 +89,7 @@ class Catalog:
 
 def load(where: str) -> Catalog:
     """Loads the tables of a folder of ``*.py`` contract files, or of a package by its dotted name; both are
-    executed.
+    executed. Tables that cannot be applied are apart, in `refused`.
 
     Raises MisconfiguredError if they cannot be loaded, ContractError if they define no table or contradict
     each other.
@@ -89,4 +100,15 @@ def load(where: str) -> Catalog:
         raise ContractError(
             f"no contracts in {where!r}", "name a folder or package whose modules define Table values"
         )
-    return Catalog(tuple(sorted(set(tables), key=lambda table: table.name)))
+    return _usable(sorted(set(tables), key=lambda table: table.name))
+
+
+def _usable(tables: Iterable[Table]) -> Catalog:
+    usable: list[Table] = []
+    refused: list[Refused] = []
+    for table in tables:
+        if (reason := unusable_name_reason(table.name)) is None:
+            usable.append(table)
+        else:
+            refused.append(Refused(table.name, reason))
+    return Catalog(tuple(usable), tuple(refused))

@@ -11,7 +11,7 @@ from typing import Any
 from core.errors import ContractError
 from schemas import privacy as p
 from schemas import types as t
-from schemas.names import avro_field, topic_part
+from schemas.names import avro_field, topic_part, unusable_name_reason
 from schemas.table import RESERVED, Column, Latest, Source, Table, unusable_key_reason
 
 COLUMNS_QUERY = """
@@ -185,6 +185,8 @@ def _reasons(
 ) -> Iterator[str]:
     if (other := topics.setdefault(topic_part(table), table)) != table:
         yield f"its topic's name would be that of table {other!r}"
+    if (why := unusable_name_reason(table)) is not None:
+        yield why
     names = {column.name: kind for column, kind in usable}
     if not key:
         yield (

@@ -7,6 +7,9 @@ import re
 from schemas.table import Computed, Table
 
 DLQ_PREFIX = "dlq."
+UNESCAPED = re.compile("[a-zA-Z0-9_]")
+LONGEST_FILE_NAME = 195
+"""Of ClickHouse's 255, less what it adds for dropped tables, our database names and generations."""
 
 
 def topic_of(table: Table) -> str:
@@ -35,6 +38,21 @@ def avro_field(column: str) -> str:
     """Returns a column's field in the record, as Debezium's ``field.name.adjustment.mode=avro`` names it."""
     name = re.sub(r"[^a-zA-Z0-9_]", "_", column)
     return "_" + name if name[:1].isdigit() else name
+
+
+def unusable_name_reason(table: str) -> str | None:
+    """Returns why ClickHouse cannot have a table of this name, if it cannot.
+
+    It names files after the table, with every byte that is not a letter, digit or ``_`` of ASCII escaped, and
+    refuses names that leave no room for what it adds (`DatabaseOnDisk::checkTableNameLength`).
+    """
+    length = sum(1 if UNESCAPED.match(chr(byte)) else 3 for byte in table.encode())
+    if length <= LONGEST_FILE_NAME:
+        return None
+    return (
+        f"the name takes {length} characters in ClickHouse's file names, which have room for "
+        f"{LONGEST_FILE_NAME}: letters other than ASCII's take 6 to 12 each; rename the table in MySQL"
+    )
 
 
 def ch_name(name: str) -> str:

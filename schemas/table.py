@@ -215,6 +215,8 @@ def unusable_key_reason(kind: t.Type) -> str | None:
             return "is a float, which has several text forms"
         case t.Json():
             return "is JSON, which snapshots and the binlog format differently"
+        case t.Bit(bits) if bits > 1:
+            return "is BIT, whose bytes snapshots and the binlog order differently"
         case _:
             return None
 

@@ -26,8 +26,13 @@ MARKS = {
 
 
 def all_planners(context: Context, control: ControlDatabase) -> list[planning.Planner]:
-    """Returns the planners of the settings' contracts. Blocks for the control database."""
+    """Returns the planners of the settings' contracts, and prints those that are refused. Blocks for the
+    control database."""
     catalog = load_catalog(context.settings.contracts).with_generations(active_versions(control))
+    for refused in catalog.refused:
+        Console(soft_wrap=True).print(
+            f"! contract {refused.name}: refused, {refused.reason}", highlight=False, markup=False
+        )
     return planning.make_planners(context.endpoints, context.settings, catalog, control)
 
 

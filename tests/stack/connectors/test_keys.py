@@ -33,7 +33,7 @@ KINDS: dict[str, tuple[str, Callable[[int], object]]] = {
     "time": ("TIME(6)", lambda number: f"{'-' if number % 2 else ''}{number:03}:00:00.{number:06}"),
     "datetime": ("DATETIME(6)", lambda number: f"2020-01-01 00:{number % 60:02}:00.{number:06}"),
     "timestamp": ("TIMESTAMP(3)", lambda number: f"2020-10-25 {number % 24:02}:30:00.{number:03}"),
-    "text": ("VARCHAR(20)", lambda number: ["é", "E", "z", "Z ", "'", "\\", "😀"][number % 7] + str(number // 7)),
+    "text": ("VARCHAR(20)", lambda number: "éEzZ'\\😀"[number % 7] + str(number // 7)),
     "latin": ("VARCHAR(20) CHARACTER SET latin1", lambda number: f"é{number}"),
     "bytes": ("VARBINARY(8)", lambda number: bytes([number, 255 - number, 0])),
 }  # fmt: skip
@@ -41,7 +41,9 @@ KINDS: dict[str, tuple[str, Callable[[int], object]]] = {
 
 def table(kind: str) -> Table:
     columns = (immutable(1, "id", t.Int(), p.PUBLIC), immutable(2, "k", t.Text(), p.PUBLIC))
-    return Table(name=f"ck_{kind}", source=Metadata(SHARD), key=("k", "id"), history=Latest(), columns=columns)
+    return Table(
+        name=f"ck_{kind}", source=Metadata(SHARD), key=("k", "id"), history=Latest(), columns=columns
+    )
 
 
 INVISIBLE = table("invisible")

@@ -124,6 +124,8 @@ def test_an_unsupported_type_is_left_out_and_reported(tmp_path: Path) -> None:
             "one field in Avro",
         ),
         ([column("a", "id", "double")], "is a float"),
+        ([column("a", "id", "bit(9)", numbers=(9, 0, 0, 0))], "is BIT"),
+        ([column("表" * 45, "id", "int")], "takes 405 characters in ClickHouse's file names"),
         ([column("a", "id", "point")], "a type that contracts do not support"),
     ],
 )
