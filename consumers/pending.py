@@ -12,7 +12,7 @@ from confluent_kafka import Message
 
 from consumers.batch import Batch
 from consumers.offsets import Span
-from core.wire.confluent import HEADER_SIZE
+from core.wire.confluent import HEADER_SIZE, note
 
 _header = itemgetter(slice(HEADER_SIZE))
 
@@ -73,7 +73,7 @@ class Pending:
         elif key is None:
             self.unbatchable.append((partition, offset, value, "a truncate or a record without key"))
         elif not _framed(value, [value]):
-            self.unbatchable.append((partition, offset, value, "not in Confluent framing"))
+            self.unbatchable.append((partition, offset, value, _unframed_reason(key, value)))
         else:
             self._extend(value[:HEADER_SIZE], partition, [offset], [value])
 
@@ -95,6 +95,13 @@ class Pending:
         return sum(batch.size for batch in self.batches.values()) + sum(
             len(value) for _, _, value, _ in self.unbatchable
         )
+
+
+def _unframed_reason(key: bytes, value: bytes) -> str:
+    found = note(value)
+    return (
+        "not in Confluent framing" if found is None else f"{found}; its key: {key.decode(errors='replace')}"
+    )
 
 
 def _framed(header: bytes, values: list[bytes]) -> bool:

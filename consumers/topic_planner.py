@@ -14,7 +14,7 @@ from core.clients.kafka import admin
 from core.clients.topic_identity import TopicDescriber
 from core.control import ControlDatabase
 from core.control.table_health import ALL_SHARDS, NEEDS_SNAPSHOT, NEEDS_VERIFICATION, set_condition
-from core.settings import Endpoints, TopicSettings
+from core.settings import MAX_MESSAGE_BYTES, Endpoints, TopicSettings
 from schemas.catalog import Catalog
 from schemas.names import dlq_of, topic_of
 from schemas.plan_step import Phase, Step
@@ -24,7 +24,6 @@ from schemas.table import Metadata, Table
 UNLIMITED = "-1"
 """Kafka's limit of a topic whose records never expire."""
 RETENTION = "retention.ms"
-MAX_MESSAGE_BYTES = 16 << 20
 
 
 def _duration(milliseconds: str) -> str:

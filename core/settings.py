@@ -39,6 +39,12 @@ class MySqlServer(Frozen):
     """Settings of the server's connector, such as ``database.ssl.mode``: they replace rendered ones."""
 
 
+MAX_MESSAGE_BYTES = 16 << 20
+"""What a topic takes: one record with its key, its headers and the frame of its batch."""
+MAX_RECORD_BYTES = MAX_MESSAGE_BYTES - (256 << 10)
+"""The longest value, which leaves room for the rest, as a dead letter too."""
+
+
 class KafkaEndpoint(Frozen):
     bootstrap: str
 

@@ -19,7 +19,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from core.errors import TransientError
-from core.settings import KafkaEndpoint
+from core.settings import MAX_MESSAGE_BYTES, KafkaEndpoint
 
 QUIET = {"log_level": 2}
 Config = dict[str, Any]
@@ -47,7 +47,7 @@ def producer(endpoint: KafkaEndpoint, **more: Any) -> Producer:
             "partitioner": "murmur2_random",
             "linger.ms": 5,
             "compression.type": "lz4",
-            "message.max.bytes": 16 << 20,
+            "message.max.bytes": MAX_MESSAGE_BYTES,
             **QUIET,
             **more,
         }

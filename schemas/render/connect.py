@@ -8,7 +8,14 @@ from collections.abc import Collection, Mapping
 from typing import assert_never
 
 from core.errors import ContractError
-from core.settings import APICURIO_CONVERTER, KafkaEndpoint, MySqlServer, RegistryEndpoint
+from core.settings import (
+    APICURIO_CONVERTER,
+    MAX_MESSAGE_BYTES,
+    MAX_RECORD_BYTES,
+    KafkaEndpoint,
+    MySqlServer,
+    RegistryEndpoint,
+)
 from schemas.catalog import Catalog
 from schemas.table import Computed, Metadata, Shards, Source, Table
 
@@ -159,6 +166,7 @@ def _records(registry: RegistryEndpoint, value_converter: str) -> dict[str, str]
         "key.converter.schemas.enable": "false",
         "key.converter.replace.null.with.default": "false",
         "value.converter": value_converter,
+        "value.converter.switchboard.max.record.bytes": str(MAX_RECORD_BYTES),
         "value.converter.apicurio.registry.url": registry.converter,
         "value.converter.apicurio.registry.auto-register": "true",
         "value.converter.apicurio.registry.find-latest": "true",
@@ -230,6 +238,6 @@ def _delivery() -> dict[str, str]:
         "producer.override.compression.type": "lz4",
         "producer.override.linger.ms": "5",
         "producer.override.batch.size": "262144",
-        "producer.override.max.request.size": "16777216",
+        "producer.override.max.request.size": str(MAX_MESSAGE_BYTES),
         "producer.override.transaction.timeout.ms": "10000",
     }

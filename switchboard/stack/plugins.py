@@ -33,9 +33,9 @@ class Plugin:
 
 
 CONVERTER = Plugin(
-    (CONNECT / "NullKeepingAvroConverter.java",),
+    (CONNECT / "ValueConverter.java",),
     "switchboard-converter.jar",
-    (("org.apache.kafka.connect.storage.Converter", "switchboard.connect.NullKeepingAvroConverter"),),
+    (("org.apache.kafka.connect.storage.Converter", "switchboard.connect.ValueConverter"),),
 )
 VALUE_CONVERTER = CONVERTER.services[0][1]
 DEBEZIUM = Plugin(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,8 +11,10 @@ import pytest
 
 from connectors.auto_remediation import POLL_SECONDS, CaptureMonitor
 from connectors.capture_service import CaptureService
+from core.clients.kafka import read_topic
 from core.control.table_health import NEEDS_SNAPSHOT, NEEDS_VERIFICATION, conditions
-from core.settings import Endpoints
+from core.settings import MAX_RECORD_BYTES, Endpoints
+from core.wire.confluent import note
 from schemas.catalog import Catalog
 from schemas.render.connect import connector_name
 from schemas.table import Shards
@@ -23,6 +26,8 @@ NAME = "ci"
 SHARD = "ci_1"
 THINGS = contract("ci_things", Shards("ci_*"))
 OTHERS = contract("ci_others", Shards("ci_*"))
+LARGE = contract("ci_large", Shards("ci_*"))
+ALL = (THINGS, OTHERS, LARGE)
 NEW_KEYS = itertools.count(1000)
 NEW_SHARDS = itertools.count(2)
 
@@ -34,8 +39,8 @@ def source(stack: Endpoints) -> Iterator[Source]:
         for table in ("ci_things", "ci_others"):
             ours.sql(SHARD, DDL.format(table))
             ours.fill(SHARD, table, 1, 5)
-        ours.apply(THINGS, OTHERS)
-        ours.loaded(THINGS, OTHERS)
+        ours.apply(*ALL)
+        ours.loaded(*ALL)
         yield ours
 
 
@@ -48,7 +53,7 @@ def shard(source: Source) -> str:
 
 
 def captures(source: Source) -> CaptureService:
-    return CaptureService(source.endpoints, Catalog((THINGS, OTHERS)), source.control)
+    return CaptureService(source.endpoints, Catalog(ALL), source.control)
 
 
 def others_continue(source: Source) -> None:
@@ -79,7 +84,7 @@ def read_again(source: Source, shard: str) -> None:
     watch = CaptureMonitor(captures(source), clock)
     clock.now += POLL_SECONDS
     assert watch.poll() == [f"{NAME}/{shard}.ci_things"]
-    source.loaded(THINGS, OTHERS)
+    source.loaded(*ALL)
     assert set(reasons(source, shard)) == {NEEDS_VERIFICATION}
 
 
@@ -212,3 +217,24 @@ def test_a_table_that_cannot_be_read_at_all_until_it_is_altered(source: Source, 
     reasons(source, shard)
     read_again(source, shard)
     assert newest(source, shard, 1) == {"id": 1, "note": "one", "a_b": 1}
+
+
+def test_a_row_that_is_larger_than_a_record_may_be(source: Source, shard: str) -> None:
+    """Landers write the note in its place to the dead letters."""
+    source.sql(
+        shard,
+        "CREATE TABLE ci_large (id BIGINT PRIMARY KEY, note LONGTEXT)",
+        "INSERT INTO ci_large VALUES (1, 'one')",
+        "UPDATE ci_large SET note = REPEAT('x', 17000000) WHERE id = 1",
+        "INSERT INTO ci_large VALUES (2, REPEAT('x', 16000000)), (3, 'three')",
+    )
+    others_continue(source)
+    notes = {
+        json.loads(message.key() or b"")["id"]: note(message.value() or b"")
+        for message in read_topic(source.endpoints.kafka, "cdc.ci_large")
+    }
+    assert notes == {
+        1: f"a record of {notes[1].split()[3]} bytes, more than the {MAX_RECORD_BYTES} that its topic takes",  # type: ignore[union-attr]
+        2: None,
+        3: None,
+    }

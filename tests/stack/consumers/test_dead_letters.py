@@ -57,12 +57,13 @@ def test_corrupt_records_become_dead_letters_and_their_neighbours_land(
     cut = good[:-9] + mark
     unframed = b"\x07" + mark
     unknown = confluent.frame(987_654, mark)
-    send(pipeline, shifted, good, cut, b"", unframed, b"\0", good, unknown)
+    too_large = confluent.NOTE + b"a record of 17000000 bytes " + mark
+    send(pipeline, shifted, good, cut, b"", unframed, b"\0", good, unknown, too_large)
     survey(pipeline, shard, 2)
-    eventually(lambda: len(letters(pipeline, mark)) == 4)
+    eventually(lambda: len(letters(pipeline, mark)) == 5)
     found = {letter.value: letter for letter in letters(pipeline, mark)}
-    assert found.keys() == {shifted, cut, unframed, unknown}
-    assert len({letter.record.offset for letter in found.values()}) == 4
+    assert found.keys() == {shifted, cut, unframed, unknown, too_large}
+    assert len({letter.record.offset for letter in found.values()}) == 5
     assert {
         letter.value: (letter.record.topic, letter.record.partition, letter.schema_id)
         for letter in found.values()
@@ -71,7 +72,9 @@ def test_corrupt_records_become_dead_letters_and_their_neighbours_land(
         cut: (TOPIC, 0, confluent.schema_id(good)),
         unframed: (TOPIC, 0, None),
         unknown: (TOPIC, 0, 987_654),
+        too_large: (TOPIC, 0, None),
     }
+    assert found[too_large].reason.startswith(f"a record of 17000000 bytes {mark.decode()}; its key: ")
     assert found[unknown].reason == "schema id 987654 is not in the registry"
     assert found[unframed].reason == "not in Confluent framing"
     assert all(abs(letter.time / 1000 - time.time()) < 300 for letter in found.values())
