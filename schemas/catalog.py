@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from core.errors import ContractError
 from core.modules import load_modules
 from schemas.names import topic_of, unusable_name_reason
-from schemas.table import Computed, Table
+from schemas.table import Computed, Table, unusable_source_reason
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def _usable(tables: Iterable[Table]) -> Catalog:
     usable: list[Table] = []
     refused: list[Refused] = []
     for table in tables:
-        if (reason := unusable_name_reason(table.name)) is None:
+        if (reason := unusable_source_reason(table.source) or unusable_name_reason(table.name)) is None:
             usable.append(table)
         else:
             refused.append(Refused(table.name, reason))

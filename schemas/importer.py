@@ -12,7 +12,15 @@ from core.errors import ContractError
 from schemas import privacy as p
 from schemas import types as t
 from schemas.names import avro_field, topic_part, unusable_name_reason
-from schemas.table import RESERVED, Column, Latest, Source, Table, unusable_key_reason
+from schemas.table import (
+    RESERVED,
+    Column,
+    Latest,
+    Source,
+    Table,
+    unusable_key_reason,
+    unusable_source_reason,
+)
 
 COLUMNS_QUERY = """
 SELECT c.table_name, c.column_name, c.data_type, c.column_type, c.is_nullable = 'YES',
@@ -136,7 +144,7 @@ def _import(
     key = unique.get("PRIMARY") or next((unique[name] for name in sorted(unique)), ())
     all_columns = not key and plan.keyless
     key = tuple(column.name for column, _ in usable) if all_columns else key
-    if reasons := tuple(_reasons(table, usable, key, topics, all_columns=all_columns)):
+    if reasons := tuple(_reasons(table, plan.source, usable, key, topics, all_columns=all_columns)):
         return Imported(table, None, unsupported=unsupported, reasons=reasons)
     before = plan.before(table)
     known = {column.name: column for column in before.columns} if before is not None else {}
@@ -177,6 +185,7 @@ def _column(
 
 def _reasons(
     table: str,
+    source: Source,
     usable: list[tuple[Described, t.Type]],
     key: tuple[str, ...],
     topics: dict[str, str],
@@ -185,8 +194,9 @@ def _reasons(
 ) -> Iterator[str]:
     if (other := topics.setdefault(topic_part(table), table)) != table:
         yield f"its topic's name would be that of table {other!r}"
-    if (why := unusable_name_reason(table)) is not None:
-        yield why
+    for why in (unusable_source_reason(source), unusable_name_reason(table)):
+        if why is not None:
+            yield why
     names = {column.name: kind for column, kind in usable}
     if not key:
         yield (

@@ -31,12 +31,15 @@ RESERVED = frozenset(
 
 @dataclass(frozen=True)
 class Shards:
-    """The table is in each database whose name matches `pattern` (``*`` and ``?``), on all servers."""
+    """The table is in each database whose name matches `pattern` (``*`` and ``?``), on all servers.
+
+    They do not match a dot: Debezium's names of tables would be ambiguous.
+    """
 
     pattern: str
 
     def matches(self, database: str) -> bool:
-        return fnmatch.fnmatchcase(database, self.pattern)
+        return "." not in database and fnmatch.fnmatchcase(database, self.pattern)
 
 
 @dataclass(frozen=True)
@@ -205,6 +208,15 @@ def _key_faults(table: Table, names: set[str]) -> Iterator[str]:
             )
     if table.tenant is not None and table.tenant not in names:
         yield f"tenant column {table.tenant!r} does not exist"
+
+
+def unusable_source_reason(source: Source) -> str | None:
+    """Returns why the databases of a source cannot be captured, if they cannot."""
+    match source:
+        case Shards(name) | Metadata(name) if "." in name:
+            return f"database {name!r} has a dot in its name, which Debezium takes for a separator; rename it"
+        case _:
+            return None
 
 
 def unusable_key_reason(kind: t.Type) -> str | None:
