@@ -4,7 +4,7 @@ what DDL invalidated, requests lost snapshots again, and monitors binlog retenti
 from __future__ import annotations
 
 from connectors.backoff import Backoff
-from connectors.binlog import hours_left, is_lost, stored
+from connectors.binlog import hours_left, loss, stored
 from connectors.capture_service import CaptureService
 from connectors.capture_state import CaptureReader
 from connectors.failure_attribution import attribute_failure
@@ -161,15 +161,12 @@ class BinlogRetentionMonitor:
         position = stored(offsets)
         if position is None:
             return None
-        hours = hours_left(server, position)
+        lost = loss(server, offsets)
+        hours = hours_left(server, position) if lost is None else 0.0
         metrics.BINLOG_HOURS_LEFT.labels(server.name).set(hours)
-        lost = is_lost(server, offsets)
-        if lost:
-            self._invalidate_once(
-                server,
-                f"the binlog was purged beyond {position.file}, the position of {name}: changes are lost",
-            )
-        self._report(server.name, hours, lost=lost)
+        if lost is not None:
+            self._invalidate_once(server, lost)
+        self._report(server.name, hours, lost)
         return hours
 
     def _invalidate_once(self, server: MySqlServer, reason: str) -> None:
@@ -177,12 +174,12 @@ class BinlogRetentionMonitor:
         if not any(state.reason == reason for state in conditions(self._control)):
             self._service.invalidate(server, reason)
 
-    def _report(self, server: str, hours: float, *, lost: bool) -> None:
+    def _report(self, server: str, hours: float, lost: str | None) -> None:
         now = self._clock()
         if hours >= self._min_hours or now - self._reported.get(server, -REPEAT_SECONDS) < REPEAT_SECONDS:
             return
         self._reported[server] = now
-        if not lost:
+        if lost is None:
             remedy = "let the connector catch up, or SET PERSIST binlog_expire_logs_seconds higher"
             log.error(
                 "the binlog will soon be purged up to the connector's position",
@@ -195,8 +192,4 @@ class BinlogRetentionMonitor:
                 f"switchboard connectors stop, offsets reset, resume {connector_name(server)}; apply; verify "
                 "--repair"
             )
-            log.error(
-                "the binlog is purged beyond the connector's position: changes are lost",
-                server=server,
-                remedy=remedy,
-            )
+            log.error(lost, server=server, remedy=remedy)

@@ -49,9 +49,12 @@ def end(server: MySqlServer) -> BinlogEnd:
 def has_read(server: MySqlServer, offsets: list[dict[str, Any]], wanted: BinlogEnd) -> bool:
     """Whether the stored position has reached that end. Blocks for the server.
 
-    Debezium omits the GTID of a trailing DDL statement, and stores the file offset before a transaction with
-    the GTID after it: either may show that the end was reached.
+    A position in a binlog that the server no longer has reaches none. Debezium omits the GTID of a trailing
+    DDL statement, and stores the file offset before a transaction with the GTID after it: either may show
+    that the end was reached.
     """
+    if loss(server, offsets) is not None:
+        return False
     for offset in (item["offset"] for item in offsets if item.get("offset")):
         if (_number(str(offset["file"])), int(offset["pos"])) >= (_number(wanted.file), wanted.offset):
             return True
@@ -77,17 +80,32 @@ def unread_since(server: MySqlServer, offsets: list[dict[str, Any]]) -> float | 
     return max(1.0, float(mysql.rows(server, "SELECT UNIX_TIMESTAMP()")[0][0]) - position.seconds)
 
 
-def is_lost(server: MySqlServer, offsets: list[dict[str, Any]]) -> bool:
-    """Whether unread transactions beyond the stored position were purged. Blocks for the server."""
+def loss(server: MySqlServer, offsets: list[dict[str, Any]]) -> str | None:
+    """Why the server no longer has what follows the stored position; None if it has. Blocks for the server.
+
+    A server that lacks transactions that were read has another history since: its binlog was reset, or it is
+    another server. Its next transactions may have the numbers of those that were read, and are skipped then.
+    """
     position = stored(offsets)
-    if position is None or position.file in _files(server):
-        return False
-    gtids = [str(item["offset"].get("gtids") or "") for item in offsets if item.get("offset")]
-    return not any(
-        mysql.rows(server, "SELECT GTID_SUBSET(@@GLOBAL.gtid_purged, %s)", (read,))[0][0]
-        for read in gtids
-        if read
-    )
+    if position is None:
+        return None
+    gtids = [
+        read for item in offsets if item.get("offset") and (read := str(item["offset"].get("gtids") or ""))
+    ]
+    if not all(_value(server, "SELECT GTID_SUBSET(%s, @@GLOBAL.gtid_executed)", read) for read in gtids):
+        return (
+            f"MySQL does not know the transactions that were read, up to {position.file}, as after RESET "
+            "BINARY LOGS AND GTIDS or on another server: changes are lost"
+        )
+    if position.file in _files(server) or any(
+        _value(server, "SELECT GTID_SUBSET(@@GLOBAL.gtid_purged, %s)", read) for read in gtids
+    ):
+        return None
+    return f"the binlog was purged beyond {position.file}, the position that was read: changes are lost"
+
+
+def _value(server: MySqlServer, query: str, *arguments: str) -> Any:
+    return mysql.rows(server, query, arguments)[0][0]
 
 
 def _files(server: MySqlServer) -> list[str]:

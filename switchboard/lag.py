@@ -8,8 +8,8 @@ import typer
 from rich.console import Console
 from rich.table import Table as Shown
 
-from connectors.binlog import unread_since
-from connectors.rest import KafkaConnect
+from connectors.binlog import loss, unread_since
+from connectors.rest import KafkaConnect, failures
 from consumers import freshness
 from core.command import context_of
 from core.control import open_control
@@ -71,7 +71,15 @@ def _source(connect: KafkaConnect, server: MySqlServer) -> str:
     name = connector_name(server.name)
     if connect.config(name) is None:
         return "no connector; `switchboard apply` creates it"
-    seconds = unread_since(server, connect.offsets(name))
+    if causes := failures(connect.states(name)):
+        return f"the connector has failed: {causes[0]}; see `switchboard connectors status {name}`"
+    offsets = connect.offsets(name)
+    if (lost := loss(server, offsets)) is not None:
+        return (
+            f"{lost}; `switchboard connectors stop`, `offsets reset`, `resume` {name}, then `apply` and "
+            "`verify --repair`"
+        )
+    seconds = unread_since(server, offsets)
     if seconds is None:
         return f"nothing yet; see `switchboard connectors status {name}`"
     if not seconds:

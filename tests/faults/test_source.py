@@ -3,6 +3,8 @@ copies equal."""
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from confluent_kafka import TopicPartition
 
@@ -17,7 +19,7 @@ from tests.pipeline import Pipeline, eventually
 
 ADDED, DROPPED, RENAMED, WIDENED, KEY = "f_added", "f_dropped", "f_renamed", "f_widened", "f_key"
 TRUNCATED, GONE, RECREATED, EXTRA, EMPTY = "f_truncated", "f_gone", "f_anew", "f_extra", "f_empty"
-FOLLOWED, GAP, AHEAD = "f_followed", "f_gap", "f_ahead"
+FOLLOWED, GAP, AHEAD, RESET = "f_followed", "f_gap", "f_ahead", "f_reset"
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +38,7 @@ def changing(faulty: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Chan
         FOLLOWED,
         GAP,
         AHEAD,
+        RESET,
     )
     return Changing(faulty, tmp_path_factory.mktemp("contracts"), tables)
 
@@ -299,3 +302,32 @@ def test_an_empty_table_is_equal(changing: Changing) -> None:
         changing.sql(f"DELETE FROM {table}")
         assert changing.equal(table)
     assert changing.pipeline.landed(f"SELECT count() FROM base.{table}") == [(0,)]
+
+
+def test_a_reset_binlog_is_noticed_and_every_table_read_again(changing: Changing) -> None:
+    table, pipeline = changing.fresh(RESET), changing.pipeline
+    with pipeline.lander():
+        changing.has_landed(table)
+        pipeline.sql("RESET BINARY LOGS AND GTIDS")
+        changing.sql(f"INSERT INTO {table} VALUES (10, 1, 1)")
+        changing.sql(f"DELETE FROM {table} WHERE id = 1")
+        eventually(lambda: "does not know the transactions that were read" in pipeline.command("lag").stdout)
+        with pipeline.watch():
+            eventually(lambda: {NEEDS_SNAPSHOT, NEEDS_VERIFICATION} == marks(changing, table))
+        for words in (("stop",), ("offsets", "reset"), ("resume",)):
+            confirmed = ("--yes",) if "reset" in words else ()
+            eventually(partial(succeeds, pipeline, "connectors", *words, "mysql-main", *confirmed))
+        pipeline.heal()
+        assert pipeline.command("apply").returncode == 0
+        loaded(pipeline)
+        assert pipeline.command("verify", table, "--repair").returncode == 0
+        assert changing.equal(table)
+        assert "does not know" not in pipeline.command("lag").stdout
+
+
+def succeeds(pipeline: Pipeline, *words: str) -> bool:
+    return pipeline.command(*words).returncode == 0
+
+
+def marks(changing: Changing, table: str) -> set[str]:
+    return {state.state for state in changing.states(table)}
