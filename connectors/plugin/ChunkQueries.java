@@ -14,7 +14,6 @@ import java.sql.SQLException;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.stream.Collectors;
 
@@ -45,12 +44,11 @@ final class ChunkQueries<T extends DataCollectionId> extends DefaultChunkQueryBu
                 .collect(Collectors.joining(", "));
     }
 
-    /** The first query of a table. */
+    /** Called before a chunk is read: what is left is of a chunk of another table, which failed. */
     @Override
-    public String buildMaxPrimaryKeyQuery(
-            IncrementalSnapshotContext<T> context, Table table, Optional<String> additionalCondition) {
+    public Table prepareTable(IncrementalSnapshotContext<T> context, Table table) {
         window.clear();
-        return super.buildMaxPrimaryKeyQuery(context, table, additionalCondition);
+        return super.prepareTable(context, table);
     }
 
     @Override

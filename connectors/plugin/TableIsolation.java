@@ -88,6 +88,7 @@ public class TableIsolation implements SignalActionProvider {
         private final TableFilter captured;
         private final TableDefinitions<P, O> definitions;
         private final P partition;
+        private final InvalidDates invalidDates = new InvalidDates();
         private final Map<Long, Integer> columnCounts = new HashMap<>();
 
         /** In the current transaction: one report of a table suffices to have it read again. */
@@ -108,6 +109,7 @@ public class TableIsolation implements SignalActionProvider {
             JdbcConnection connection =
                     config.getBeanRegistry().lookupByName(JdbcConnection.class.getName(), JdbcConnection.class);
             this.definitions = new TableDefinitions<>(schema, dispatcher, connection, partition);
+            invalidDates.replaceDeserializers(source.getBinaryLogClient());
         }
 
         @Override
@@ -172,6 +174,14 @@ public class TableIsolation implements SignalActionProvider {
         }
 
         private void handleRows(BlockingConsumer<Event> handler, Event event) throws InterruptedException {
+            String invalid = invalidDates.take();
+            if (invalid != null) {
+                TableId table = schema.getTableId(Rows.of(data(event)).tableNumber);
+                if (table != null) {
+                    skip(table, "ROW", invalid);
+                    return;
+                }
+            }
             try {
                 handler.accept(event);
             } catch (RuntimeException error) {
@@ -199,10 +209,14 @@ public class TableIsolation implements SignalActionProvider {
                     cause = again;
                 }
             }
-            LOGGER.warn("An event of {} is skipped", table, cause);
+            LOGGER.warn("An event of {} fails", table, cause);
+            skip(table, kind, message(cause));
+        }
+
+        private void skip(TableId table, String kind, String detail) {
             Internals.set(source, "startingRowNumber", 0); // as Debezium does at the end of an event
             position().changeEventCompleted();
-            report(table, kind, message(cause));
+            report(table, kind, detail);
         }
 
         private boolean hasOtherColumnCount(TableId table, Integer columns) {

@@ -44,6 +44,7 @@ DEBEZIUM = Plugin(
         for name in (
             "ChunkQueries",
             "Internals",
+            "InvalidDates",
             "SignalsBetweenTransactions",
             "TableDefinitions",
             "TableIsolation",

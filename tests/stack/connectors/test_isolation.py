@@ -11,6 +11,7 @@ import pytest
 
 from connectors.auto_remediation import POLL_SECONDS, CaptureMonitor
 from connectors.capture_service import CaptureService
+from connectors.snapshot_tracker import COMPLETED, FAILED, SnapshotTracker
 from core.clients.kafka import read_topic
 from core.control.table_health import NEEDS_SNAPSHOT, NEEDS_VERIFICATION, conditions
 from core.settings import MAX_RECORD_BYTES, Endpoints
@@ -238,3 +239,32 @@ def test_a_row_that_is_larger_than_a_record_may_be(source: Source, shard: str) -
         2: None,
         3: None,
     }
+
+
+def test_a_date_that_does_not_exist(source: Source, shard: str) -> None:
+    source.sql(
+        shard,
+        "CREATE TABLE ci_things (id BIGINT PRIMARY KEY, note DATE)",
+        DDL.format("ci_others"),
+        "SET sql_mode = 'ALLOW_INVALID_DATES'",
+        "INSERT INTO ci_things VALUES (1, '2020-01-01')",
+        "INSERT INTO ci_things VALUES (2, '2020-02-30')",
+    )
+    others_continue(source)
+    assert newest(source, shard, 1) == {"id": 1, "note": 18_262}
+    assert "Invalid date 'FEBRUARY 30'; correct the row" in reasons(source, shard)[NEEDS_SNAPSHOT]
+    read_together(source, f"{shard}.ci_things", f"{shard}.ci_others")
+    assert source.ops("cdc.ci_others", shard) == {}, "the rows of the failed snapshot"
+    source.sql(shard, "UPDATE ci_things SET note = '2020-03-01' WHERE id = 2")
+    others_continue(source)
+    read_again(source, shard)
+    assert newest(source, shard, 2) == {"id": 2, "note": 18_322}
+
+
+def read_together(source: Source, fails: str, succeeds: str) -> None:
+    """Has both tables read by one snapshot."""
+    tracker = SnapshotTracker(source.endpoints, source.control)
+    tracker.request(NAME, [fails, succeeds])
+    assert tracker.wait(60) == []
+    found = tracker.latest(NAME)
+    assert (found[fails].status, found[succeeds].status) == (FAILED, COMPLETED)
