@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from connectors.alter_actions import Effect, effects
 from connectors.cursors import cursor, move_cursor
 from core.clients.kafka import read_partitions
 from core.control import ControlDatabase
@@ -25,9 +26,16 @@ from schemas.render.connect import history_topic
 INTEGERS_BY_WIDTH = ("TINYINT", "SMALLINT", "MEDIUMINT", "INT", "BIGINT")
 DROP_DATABASE = re.compile(r"DROP\s+(DATABASE|SCHEMA)\b", re.IGNORECASE)
 RENAMED = re.compile(r"\bRENAME\s+(TO|AS)\b|^RENAME\s+TABLE\b", re.IGNORECASE)
-GENERATED = re.compile(r"\bAS\s*\(", re.IGNORECASE)
 MAX_DDL_CHARS = 200
 Columns = dict[str, dict[str, Any]]
+
+
+@dataclass
+class KnownTable:
+    """The columns of a table so far, and the names of those that it has lost."""
+
+    columns: Columns
+    dropped: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -65,7 +73,7 @@ class SchemaHistory:
     def _forget(self) -> None:
         self._next = 0
         self._last = -1
-        self._known: dict[TableName, Columns] = {}
+        self._known: dict[TableName, KnownTable] = {}
         self._relevant: list[SchemaChange] = []
 
     def new_changes(self, control: ControlDatabase, catalog: Catalog) -> NewSchemaChanges:
@@ -107,15 +115,15 @@ def record_schema_changes(control: ControlDatabase, new: NewSchemaChanges) -> No
 
 
 def changes(
-    history: Iterator[tuple[int, dict[str, Any]]], known: dict[TableName, Columns]
+    history: Iterator[tuple[int, dict[str, Any]]], known: dict[TableName, KnownTable]
 ) -> Iterator[SchemaChange]:
-    """Every table change of the history, in order.
+    """Every table change of the history, in order; a statement may cause two conditions.
 
     `history` yields (offset, record); `known` has the tables of the history before it, and is updated.
     """
     for offset, record in history:
         database = str(record.get("databaseName") or "")
-        ddl = " ".join(str(record.get("ddl") or "").split())[:MAX_DDL_CHARS]
+        ddl = str(record.get("ddl") or "").strip()
         if DROP_DATABASE.match(ddl):
             for table in [table for table in known if table[0] == database]:
                 yield _dropped(offset, table, ddl, known)
@@ -124,47 +132,68 @@ def changes(
 
 
 def _changes(
-    offset: int, database: str, ddl: str, item: dict[str, Any], known: dict[TableName, Columns]
+    offset: int, database: str, ddl: str, item: dict[str, Any], known: dict[TableName, KnownTable]
 ) -> Iterator[SchemaChange]:
     table = table_name(item["id"], database)
     if item["type"] == "DROP":
         if table in known:
             yield _dropped(offset, table, ddl, known)
         return
-    before = table_name(item["previousId"], database) if item.get("previousId") else table
-    if before != table and before in known:
-        yield _dropped(offset, before, ddl, known)
+    previous = table_name(item["previousId"], database) if item.get("previousId") else table
+    if previous != table and previous in known:
+        yield _dropped(offset, previous, ddl, known)
+    before = None if item["type"] == "CREATE" else known.get(table)
     columns = columns_of(item)
-    reason = _invalidation_reason(item["type"], ddl, known.get(table), columns)
-    known[table] = columns
-    yield SchemaChange(
-        offset, *table, NEEDS_SNAPSHOT if reason else None, f"{reason}: {ddl}" if reason else ""
-    )
+    causes = _causes(item["type"], ddl, before, columns)
+    lost = frozenset() if before is None else (before.dropped | before.columns.keys()) - columns.keys()
+    known[table] = KnownTable(columns, lost)
+    for state, reason in causes.items() or {None: ""}.items():
+        yield SchemaChange(offset, *table, state, f"{reason}: {_shortened(ddl)}" if state else "")
 
 
-def _dropped(offset: int, table: TableName, ddl: str, known: dict[TableName, Columns]) -> SchemaChange:
+def _dropped(offset: int, table: TableName, ddl: str, known: dict[TableName, KnownTable]) -> SchemaChange:
     del known[table]
-    return SchemaChange(offset, *table, NEEDS_VERIFICATION, f"the source's rows went with {ddl}")
+    reason = f"the source's rows went with {_shortened(ddl)}"
+    return SchemaChange(offset, *table, NEEDS_VERIFICATION, reason)
 
 
-def _invalidation_reason(kind: str, ddl: str, before: Columns | None, after: Columns) -> str:
+def _shortened(ddl: str) -> str:
+    return " ".join(ddl.split())[:MAX_DDL_CHARS]
+
+
+def _causes(kind: str, ddl: str, before: KnownTable | None, after: Columns) -> dict[str, str]:
+    """Condition -> why the statement causes it."""
+    if kind == "CREATE":
+        return {}
+    found = effects(ddl)
+    if Effect.UNKNOWN in found:
+        return dict.fromkeys(
+            (NEEDS_SNAPSHOT, NEEDS_VERIFICATION), "rows may have been changed or deleted without events"
+        )
+    causes = {}
+    if reason := _outdated_reason(ddl, before, after, computes=Effect.COMPUTES in found):
+        causes[NEEDS_SNAPSHOT] = reason
+    if Effect.DELETES in found:
+        causes[NEEDS_VERIFICATION] = "rows may have been deleted without events"
+    return causes
+
+
+def _outdated_reason(ddl: str, before: KnownTable | None, after: Columns, *, computes: bool) -> str:
     """Why the published rows may be outdated; empty if they are not."""
-    if kind == "ALTER" and (before is None or RENAMED.search(ddl)):
+    if before is None or RENAMED.search(ddl):
         return "rows came with a renamed table"
-    if kind == "CREATE" or before is None:
-        return ""
-    removed = before.keys() - after.keys()
+    if computes:
+        return "a column has values that were not captured as events"
+    removed = before.columns.keys() - after.keys()
     for name, column in after.items():
-        if name not in before:
+        if name not in before.columns:
             if removed:
                 return f"column {name!r} may be one that was renamed"
-            if (
-                not column["optional"]
-                or column.get("defaultValueExpression") is not None
-                or GENERATED.search(ddl)
-            ):
+            if name in before.dropped:
+                return f"column {name!r} was dropped before, and its old values are still in the copy"
+            if not column["optional"] or column.get("defaultValueExpression") is not None:
                 return f"column {name!r} has values that were not captured as events"
-        elif _converts(before[name], column):
+        elif _converts(before.columns[name], column):
             return f"column {name!r} has another type"
     return ""
 

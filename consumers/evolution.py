@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import assert_never
 
 from core import logging
@@ -17,11 +18,20 @@ class DiscardedError(PoisonError):
     stopping the table."""
 
 
-def evolve(table: Table, schema_id: int, fields: tuple[Field, ...], unknown: tuple[Field, ...]) -> Table:
-    """Returns the table to land in. Raises StoppedError (`freeze`) or DiscardedError (`discard_row`)."""
+def evolve(
+    table: Table,
+    schema_id: int,
+    fields: tuple[Field, ...],
+    unknown: tuple[Field, ...],
+    column_names: Mapping[str, str],
+) -> Table:
+    """Returns the table to land in. `column_names` has those of fields whose names differ.
+
+    Raises StoppedError (`freeze`) or DiscardedError (`discard_row`).
+    """
     if not unknown:
         return table
-    names = ", ".join(repr(field.name) for field in unknown)
+    names = ", ".join(repr(column_names.get(field.name, field.name)) for field in unknown)
     match table.unknown_column:
         case "evolve":
             for field in unknown:
@@ -32,7 +42,7 @@ def evolve(table: Table, schema_id: int, fields: tuple[Field, ...], unknown: tup
                         column=field.name,
                         type=field.logical,
                     )
-            return evolved(table, fields)
+            return evolved(table, fields, column_names)
         case "discard_value":
             return table
         case "freeze":

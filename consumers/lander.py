@@ -15,7 +15,6 @@ from consumers.batch_writer import BatchWriter, DeadLetterRateLimiter
 from consumers.clickhouse_writer import ClickHouseWriter, UnfitTableError
 from consumers.dead_letters import DeadLetterWriter
 from consumers.decisions import decisions
-from consumers.dropped_columns import SourceHistory
 from consumers.generations import bound
 from consumers.held_tables import TRANSIENT, HeldTables, error_line
 from consumers.insert_pool import InsertPool
@@ -23,6 +22,7 @@ from consumers.offset_commit import commit_ready
 from consumers.offsets import OffsetTracker
 from consumers.pending import Pending, runs
 from consumers.schema_cache import SchemaCache, WidenTable
+from consumers.source_columns import SourceHistory
 from consumers.start_offsets import StartOffsetResolver
 from core import logging, metrics
 from core.clients.kafka import IDLE_WAIT_MILLISECONDS, consumer

@@ -8,8 +8,8 @@ from functools import partial
 from consumers.batch import Batch
 from consumers.clickhouse_writer import ClickHouseWriter
 from consumers.dead_letters import DeadLetter, DeadLetterWriter, read
-from consumers.dropped_columns import SourceHistory
 from consumers.schema_cache import SchemaCache
+from consumers.source_columns import SourceHistory
 from consumers.table_widener import TableWidener
 from core.clients.registry import Registry
 from core.control import ControlDatabase

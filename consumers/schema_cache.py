@@ -24,7 +24,7 @@ from core.control.models import KnownSchema
 from core.errors import ContractError, PoisonError, StoppedError, TransientError
 from core.wire import avro
 from schemas.names import topic_of
-from schemas.render.avro import row_fields, unknown_fields
+from schemas.render.avro import Field, row_fields, unknown_fields
 from schemas.render.landing import block_schema, landing_query, missing_required_columns
 from schemas.table import Computed, Table
 
@@ -52,10 +52,12 @@ WidenTable = Callable[[Table, Table], None]
 `TableWidener.widen`."""
 
 
-class Dropped(Protocol):
-    """`consumers.dropped_columns.SourceHistory`."""
+class History(Protocol):
+    """`consumers.source_columns.SourceHistory`."""
 
     def dropped(self, table: str, names: frozenset[str]) -> dict[str, frozenset[str]]: ...
+
+    def column_names(self, table: str, fields: frozenset[str]) -> dict[str, str]: ...
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class SchemaCache:
     """Insert plans by (topic, schema id, generation). Thread-safe."""
 
     def __init__(
-        self, registry: Registry, control: ControlDatabase, widen: WidenTable, history: Dropped
+        self, registry: Registry, control: ControlDatabase, widen: WidenTable, history: History
     ) -> None:
         self._registry = registry
         self._control = control
@@ -123,10 +125,18 @@ class SchemaCache:
                 schema_id=schema_id,
                 columns=sorted(missing),
             )
-        landed = evolve(table, schema_id, fields, unknown_fields(table, fields))
+        unknown = unknown_fields(table, fields)
+        landed = evolve(table, schema_id, fields, unknown, self._column_names(table, unknown))
         self._widen(table, landed)
         query = landing_query(landed, envelope, generation)
         return InsertPlan(query, avro.container_header(block_schema(envelope)), parsed(envelope), missing)
+
+    def _column_names(self, table: Table, fields: Iterable[Field]) -> dict[str, str]:
+        """Returns field -> its column's name; only a field with an underscore may differ."""
+        names = frozenset(field.name for field in fields if "_" in field.name)
+        if not names or isinstance(table.source, Computed):
+            return {}
+        return self._history.column_names(table.name, names)
 
     def _check_dropped(self, table: Table, schema_id: int, missing: frozenset[str]) -> None:
         """Raises StoppedError if the source dropped a required column; records from before it existed are

@@ -11,7 +11,7 @@ from typing import Any
 from core.errors import ContractError
 from schemas import privacy as p
 from schemas import types as t
-from schemas.names import avro_field, topic_part, unusable_name_reason
+from schemas.names import avro_field, mysql_name, topic_part, unusable_name_reason
 from schemas.table import (
     RESERVED,
     Column,
@@ -200,7 +200,9 @@ def _reasons(
     names = {column.name: kind for column, kind in usable}
     if not key:
         yield (
-            "no primary key and no unique key without nulls: add one, or import it with --keyless all-columns"
+            "no primary key and no unique key without nulls: add one, as by "
+            f"`ALTER TABLE {mysql_name(table)} ADD COLUMN row_id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT "
+            "INVISIBLE PRIMARY KEY`, or import it with --keyless all-columns"
         )
     for name in key:
         if name not in names:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -149,6 +150,16 @@ def import_(
     _report(found, [str(row[0]) for row in mysql.rows(server, importer.VIEWS_QUERY, (database,))], into)
 
 
+def _remarks(item: Imported) -> Iterator[str]:
+    if item.unsupported:
+        yield ", ".join(item.unsupported)
+    if item.contract is not None and item.contract.keyed_by_all_columns:
+        yield (
+            "keyed by all columns: equal rows are one row here, which a DELETE of one of them deletes; "
+            "needs a nightly `switchboard verify --repair`"
+        )
+
+
 def _server(url: str) -> MySqlServer:
     """Parses the URL. Raises MisconfiguredError without the URL, which may contain a password."""
     try:
@@ -176,7 +187,7 @@ def _report(found: list[Imported], views: list[str], into: Path) -> None:
     console = Console(soft_wrap=True)
     shown = Shown("table", "columns", "key", "unsupported, or reason of refusal", box=None)
     for item in found:
-        remarks = "refused: " + "; ".join(item.reasons) if item.reasons else ", ".join(item.unsupported)
+        remarks = "refused: " + "; ".join(item.reasons) if item.reasons else "; ".join(_remarks(item))
         columns = (
             (str(len(item.contract.columns)), ", ".join(item.contract.key))
             if item.contract is not None

@@ -71,14 +71,14 @@ def _source(connect: KafkaConnect, server: MySqlServer) -> str:
     name = connector_name(server.name)
     if connect.config(name) is None:
         return "no connector; `switchboard apply` creates it"
-    if causes := failures(connect.states(name)):
-        return f"the connector has failed: {causes[0]}; see `switchboard connectors status {name}`"
     offsets = connect.offsets(name)
     if (lost := loss(server, offsets)) is not None:
         return (
             f"{lost}; `switchboard connectors stop`, `offsets reset`, `resume` {name}, then `apply` and "
             "`verify --repair`"
         )
+    if causes := failures(connect.states(name)):
+        return f"the connector has failed: {causes[0]}; see `switchboard connectors status {name}`"
     seconds = unread_since(server, offsets)
     if seconds is None:
         return f"nothing yet; see `switchboard connectors status {name}`"

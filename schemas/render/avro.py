@@ -6,6 +6,7 @@ too few.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,15 +122,24 @@ def landable(field: Field) -> bool:
     return field.avro not in ("record", "array", "map")
 
 
-def evolved(table: Table, fields: tuple[Field, ...]) -> Table:
+def evolved(table: Table, fields: tuple[Field, ...], names: Mapping[str, str]) -> Table:
     """Returns the table with the record's unknown columns that can be landed: nullable, and unclassified, so
-    that they never leave base."""
+    that they never leave base.
+
+    `names` has the columns' names of fields that are named differently.
+    """
     unknown = tuple(field for field in unknown_fields(table, fields) if landable(field))
     if not unknown:
         return table
     first = max(column.id for column in table.columns) + 1
     extra = tuple(
-        Column(first + index, field.name, guessed_type(field), p.UNCLASSIFIED, nullable=True)
+        Column(
+            first + index,
+            names.get(field.name, field.name),
+            guessed_type(field),
+            p.UNCLASSIFIED,
+            nullable=True,
+        )
         for index, field in enumerate(unknown)
     )
     return Table(**{**vars(table), "columns": table.columns + extra})

@@ -268,3 +268,35 @@ def read_together(source: Source, fails: str, succeeds: str) -> None:
     assert tracker.wait(60) == []
     found = tracker.latest(NAME)
     assert (found[fails].status, found[succeeds].status) == (FAILED, COMPLETED)
+
+
+PARTITIONED = (
+    "CREATE TABLE ci_things (id BIGINT PRIMARY KEY, note INT) PARTITION BY RANGE (id) "
+    "(PARTITION p0 VALUES LESS THAN (10), PARTITION p1 VALUES LESS THAN MAXVALUE)"
+)
+GENERATED = "CREATE TABLE ci_things (id BIGINT PRIMARY KEY, note INT AS (id * 10) STORED)"
+
+
+@pytest.mark.parametrize(
+    ("statements", "marks"),
+    [
+        ((PARTITIONED, "ALTER TABLE ci_things TRUNCATE PARTITION p0"), {NEEDS_VERIFICATION}),
+        ((PARTITIONED, "ALTER TABLE ci_things DROP PARTITION p0"), {NEEDS_VERIFICATION}),
+        ((GENERATED, "ALTER TABLE ci_things MODIFY note INT AS (id * 100) STORED"), {NEEDS_SNAPSHOT}),
+        (
+            (
+                DDL.format("ci_things"),
+                "ALTER TABLE ci_things DROP COLUMN note",
+                "ALTER TABLE ci_things ADD COLUMN note VARCHAR(50)",
+            ),
+            {NEEDS_SNAPSHOT},
+        ),
+        ((GENERATED, "ALTER TABLE ci_things ADD INDEX by_note (note), COMMENT = 'x'"), set()),
+    ],
+)
+def test_ddl_that_changes_rows_without_events(
+    source: Source, shard: str, statements: tuple[str, ...], marks: set[str]
+) -> None:
+    source.sql(shard, *statements)
+    others_continue(source)
+    assert set(reasons(source, shard)) == marks

@@ -25,13 +25,13 @@ def shard(pipeline: Pipeline, space: Space) -> str:
     return name
 
 
-def altered(pipeline: Pipeline, shard: str, policy: str) -> str:
+def altered(pipeline: Pipeline, shard: str, policy: str, column: str = "extra") -> str:
     """The table, once it has a row from before the column came, and one with it."""
     table = f"under_{policy}"
     pipeline.sql(f"CREATE TABLE {table} (id INT PRIMARY KEY, m INT)", database=shard)
     pipeline.sql(f"INSERT INTO {table} VALUES (1, 1)", database=shard)
     eventually(lambda: landed_count(pipeline, table, shard, 1))
-    pipeline.sql(f"ALTER TABLE {table} ADD COLUMN extra INT", database=shard)
+    pipeline.sql(f"ALTER TABLE {table} ADD COLUMN `{column}` INT", database=shard)
     pipeline.sql(f"INSERT INTO {table} VALUES (2, 2, 2)", database=shard)
     return table
 
@@ -54,6 +54,15 @@ def test_evolve_adds_the_column_and_widens_it_as_the_source_does(pipeline: Pipel
         (2,),
         (5_000_000_000,),
     ]
+
+
+def test_a_column_has_the_source_s_name_where_avro_cannot_spell_it(pipeline: Pipeline, shard: str) -> None:
+    table = altered(pipeline, shard, "evolve", "2nd blood-type")
+    eventually(lambda: "2nd blood-type" in columns(pipeline, table))
+    eventually(lambda: landed_count(pipeline, table, shard, 2))
+    values = f"SELECT `2nd blood-type` FROM base.{table} WHERE _shard = '{shard}' ORDER BY id"
+    assert pipeline.landed(values) == [(None,), (2,)]
+    assert "_2nd_blood_type" not in columns(pipeline, table)
 
 
 def test_discard_value_lands_the_rest_of_the_row(pipeline: Pipeline, shard: str) -> None:

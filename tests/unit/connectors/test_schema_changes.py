@@ -120,3 +120,34 @@ def test_a_table_renamed_by_alter_brings_rows_without_events() -> None:
         "calls",
         NEEDS_SNAPSHOT,
     )
+
+
+def test_a_column_that_was_dropped_is_added_again_without_its_old_values() -> None:
+    without, again = statement("A", "ALTER", KIND), statement("A", "ALTER", KIND, NOTE)
+    assert states(CREATED, without, again)[-1] == ("calls", NEEDS_SNAPSHOT)
+    fresh = statement("CREATE TABLE calls ...", "CREATE", KIND)
+    assert states(CREATED, without, fresh, again)[-1] == ("calls", None)
+
+
+@pytest.mark.parametrize(
+    ("actions", "causes"),
+    [
+        ("TRUNCATE PARTITION p0", [NEEDS_VERIFICATION]),
+        ("EXCHANGE PARTITION p0 WITH TABLE other", [NEEDS_SNAPSHOT, NEEDS_VERIFICATION]),
+        ("MODIFY note INT AS (id * 100) STORED", [NEEDS_SNAPSHOT]),
+        ("ADD INDEX by_note (note)", [None]),
+        ("FROBNICATE note", [NEEDS_SNAPSHOT, NEEDS_VERIFICATION]),
+    ],
+)
+def test_an_action_whose_effect_on_rows_the_columns_do_not_show(
+    actions: str, causes: list[str | None]
+) -> None:
+    found = states(CREATED, statement(f"ALTER TABLE calls {actions}", "ALTER", NOTE, KIND))
+    assert [state for _, state in found[1:]] == causes
+
+
+def test_a_long_statement_is_judged_whole_and_shown_shortened() -> None:
+    ddl = f"ALTER TABLE calls COMMENT '{'x' * 300}', TRUNCATE PARTITION p0"
+    *_, change = changes(iter(enumerate([CREATED, statement(ddl, "ALTER", NOTE, KIND)])), {})
+    assert change.state == NEEDS_VERIFICATION
+    assert len(change.reason) < 300

@@ -1,7 +1,7 @@
-"""The columns that each shard's table has lost, by the source's DDL.
+"""The columns of each shard's table by the source's DDL: those that it has lost, and what they are called.
 
-A record's schema cannot say so: in a rolling migration a shard that never had the column writes newer schemas
-without it.
+A record's schema cannot tell either: in a rolling migration a shard that never had a column writes newer
+schemas without it, and Avro has no names with spaces.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from typing import Any
 from core.clients.kafka import ANSWER_SECONDS, admin, answering, read_partitions
 from core.settings import KafkaEndpoint
 from core.wire.history import TableName, columns, table_name
+from schemas.names import avro_field
 from schemas.render.connect import history_topic
 
 
-class DroppedColumns:
-    """Columns that were dropped, by the schema history read so far."""
+class SourceColumns:
+    """Columns by the schema history read so far."""
 
     def __init__(self) -> None:
         self._columns: dict[TableName, frozenset[str]] = {}
@@ -39,12 +40,28 @@ class DroppedColumns:
                 self._columns[name] = frozenset(columns(item))
                 self._dropped[name] = (dropped | previous) - self._columns[name]
 
-    def of(self, table: str, names: frozenset[str]) -> dict[str, frozenset[str]]:
+    def dropped(self, table: str, names: frozenset[str]) -> dict[str, frozenset[str]]:
         """Returns, by database, those of these columns that its table has lost."""
         return {
             database: dropped & names
             for (database, name), dropped in self._dropped.items()
             if name == table and dropped & names
+        }
+
+    def column_names(self, table: str, fields: frozenset[str]) -> dict[str, str]:
+        """Returns the column's name for each of these fields of records.
+
+        Shards that spell it differently share a field, and so a column.
+        """
+        names = {
+            name
+            for (_, known), columns_of_shard in self._columns.items()
+            if known == table
+            for name in columns_of_shard
+        }
+        return {
+            field: min((name for name in names if avro_field(name) == field), default=field)
+            for field in fields
         }
 
 
@@ -54,7 +71,7 @@ class SourceHistory:
     def __init__(self, kafka: KafkaEndpoint, servers: Iterable[str]) -> None:
         self._kafka = kafka
         self._next = {(history_topic(server), 0): 0 for server in servers}
-        self._dropped = DroppedColumns()
+        self._columns = SourceColumns()
         self._lock = threading.Lock()
 
     def dropped(self, table: str, names: frozenset[str]) -> dict[str, frozenset[str]]:
@@ -63,12 +80,20 @@ class SourceHistory:
 
         DDL is in the history before the records that follow it are in their topics.
         """
+        return self._read().dropped(table, names)
+
+    def column_names(self, table: str, fields: frozenset[str]) -> dict[str, str]:
+        """Returns the column's name in MySQL for each of these fields of records. Blocks and raises as
+        `dropped` does."""
+        return self._read().column_names(table, fields)
+
+    def _read(self) -> SourceColumns:
         with self._lock:
             with answering(self._kafka):
                 known = admin(self._kafka).list_topics(timeout=ANSWER_SECONDS).topics
             # a topic that is not known has not been written yet
             begins = {part: offset for part, offset in self._next.items() if part[0] in known}
             for message in read_partitions(self._kafka, begins):
-                self._dropped.learn(json.loads(message.value() or b"{}"))
+                self._columns.learn(json.loads(message.value() or b"{}"))
                 self._next[str(message.topic()), 0] = int(message.offset() or 0) + 1
-            return self._dropped.of(table, names)
+            return self._columns

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from consumers.dropped_columns import DroppedColumns
+from consumers.source_columns import SourceColumns
 
 X = frozenset({"x"})
 
@@ -20,10 +20,10 @@ def ddl(kind: str, database: str, *columns: str, before: str = "") -> dict[str, 
 
 
 def gone(*records: dict[str, Any]) -> dict[str, frozenset[str]]:
-    found = DroppedColumns()
+    found = SourceColumns()
     for record in records:
         found.learn(record)
-    return found.of("orders", X)
+    return found.dropped("orders", X)
 
 
 A_HAS_IT = (ddl("CREATE", "acc_a", "id"), ddl("ALTER", "acc_a", "id", "x"))
@@ -51,3 +51,31 @@ def test_a_table_is_followed_through_its_renaming() -> None:
     }
     before["tableChanges"][0]["id"] = '"acc_a"."older"'
     assert gone(before, ddl("ALTER", "acc_a", "id", "y", before="older")) == {"acc_a": X}
+
+
+def column_names(field: str, *records: dict[str, Any]) -> str:
+    known = SourceColumns()
+    for record in records:
+        known.learn(record)
+    return known.column_names("orders", frozenset({field}))[field]
+
+
+@pytest.mark.parametrize(
+    ("columns", "field", "name"),
+    [
+        (("blood type", "x"), "blood_type", "blood type"),
+        (("unit-price", "unit price!"), "unit_price", "unit-price"),
+        (("2nd",), "_2nd", "2nd"),
+        (("blood_type",), "blood_type", "blood_type"),
+        (("x",), "blood_type", "blood_type"),
+    ],
+)
+def test_a_field_has_the_name_of_its_column(columns: tuple[str, ...], field: str, name: str) -> None:
+    assert column_names(field, ddl("CREATE", "acc_a", "id"), ddl("ALTER", "acc_a", "id", *columns)) == name
+
+
+def test_shards_that_spell_a_column_differently_share_it() -> None:
+    records = (ddl("CREATE", "acc_a", "id", "blood type"), ddl("CREATE", "acc_b", "id", "blood-type"))
+    assert (
+        column_names("blood_type", *records) == column_names("blood_type", *reversed(records)) == "blood type"
+    )
