@@ -312,6 +312,9 @@ def test_a_reset_binlog_is_noticed_and_every_table_read_again(changing: Changing
         changing.sql(f"INSERT INTO {table} VALUES (10, 1, 1)")
         changing.sql(f"DELETE FROM {table} WHERE id = 1")
         eventually(lambda: "does not know the transactions that were read" in pipeline.command("lag").stdout)
+        assert succeeds(pipeline, "connectors", "restart", "mysql-main")
+        eventually(lambda: "FAILED" in pipeline.command("connectors", "status", "mysql-main").stdout)
+        assert "does not know the transactions that were read" in pipeline.command("lag").stdout
         with pipeline.watch():
             eventually(lambda: {NEEDS_SNAPSHOT, NEEDS_VERIFICATION} == marks(changing, table))
         for words in (("stop",), ("offsets", "reset"), ("resume",)):
