@@ -15,7 +15,8 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalLong;
-import java.util.stream.Collectors;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The queries of incremental snapshots, for every column and key that MySQL has.
@@ -25,9 +26,14 @@ import java.util.stream.Collectors;
  * leaves invisible columns out; and they leave the rows of a chunk that failed to the next table.
  */
 final class ChunkQueries<T extends DataCollectionId> extends DefaultChunkQueryBuilder<T> {
+    private static final Logger LOGGER = LoggerFactory.getLogger(ChunkQueries.class);
+
     private final RelationalDatabaseConnectorConfig settings;
     private final JdbcConnection connection;
     private final Map<?, ?> window;
+
+    /** The current table's invisible columns, as {@code , name, name}: {@code *} leaves them out. */
+    private String invisible = "";
 
     /** {@code window} holds the rows of the open chunk. */
     ChunkQueries(RelationalDatabaseConnectorConfig settings, JdbcConnection connection, Map<?, ?> window) {
@@ -37,18 +43,40 @@ final class ChunkQueries<T extends DataCollectionId> extends DefaultChunkQueryBu
         this.window = window;
     }
 
+    /** Not the known columns: MySQL may be some statements ahead, and the chunk is read again once they are known. */
     @Override
     protected String buildProjection(Table table) {
-        return table.columns().stream()
-                .map(column -> connection.quoteIdentifier(column.name()))
-                .collect(Collectors.joining(", "));
+        return "*" + invisible;
     }
 
     /** Called before a chunk is read: what is left is of a chunk of another table, which failed. */
     @Override
     public Table prepareTable(IncrementalSnapshotContext<T> context, Table table) {
         window.clear();
+        invisible = invisibleColumns(table);
         return super.prepareTable(context, table);
+    }
+
+    private String invisibleColumns(Table table) {
+        String query = "SELECT column_name FROM information_schema.columns WHERE table_schema = ? AND table_name = ? "
+                + "AND extra LIKE '%INVISIBLE%' ORDER BY ordinal_position";
+        StringBuilder found = new StringBuilder();
+        try {
+            connection.prepareQuery(
+                    query,
+                    statement -> {
+                        statement.setString(1, table.id().catalog());
+                        statement.setString(2, table.id().table());
+                    },
+                    rows -> {
+                        while (rows.next()) {
+                            found.append(", ").append(connection.quoteIdentifier(rows.getString(1)));
+                        }
+                    });
+        } catch (SQLException error) {
+            LOGGER.warn("The invisible columns of {} are unknown", table.id(), error); // the chunk's query fails too
+        }
+        return found.toString();
     }
 
     @Override
