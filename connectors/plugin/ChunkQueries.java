@@ -109,10 +109,13 @@ final class ChunkQueries<T extends DataCollectionId> extends DefaultChunkQueryBu
     private static Object comparable(Column column, Object value) {
         String type = column.typeName().toUpperCase();
         if (type.startsWith("ENUM")) {
-            return members(column).indexOf(value.toString()) + 1; // 0 for '', which an invalid value is stored as
+            int number = members(column).indexOf(value.toString()) + 1; // 0 for '', as an invalid value is stored
+            return number > 0 || value.toString().isEmpty() ? number : value; // 0 would read the first chunk for ever
         }
         if (type.startsWith("SET")) {
-            return memberBits(members(column), value.toString());
+            List<String> members = members(column);
+            String set = value.toString();
+            return set.isEmpty() || members.containsAll(List.of(set.split(","))) ? memberBits(members, set) : value;
         }
         if (value instanceof BigInteger number) {
             return new BigDecimal(number); // bound as a number; a BigInteger as text, which is compared as DOUBLE
