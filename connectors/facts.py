@@ -14,6 +14,7 @@ from core.errors import MisconfiguredError
 from core.settings import MySqlServer
 from schemas.catalog import Catalog
 from schemas.names import mysql_name
+from schemas.render.zero_dates import mysql_is_zero
 
 DATES = ("date", "datetime", "timestamp")
 TABLE_SECONDS = 2.0
@@ -137,7 +138,7 @@ def _zero_dates(
 
     Each query ends at its first row: no index helps.
     """
-    left = {column.name: _is_zero(column.name) for column in columns}
+    left = {column.name: mysql_is_zero(column.name) for column in columns}
     ends = min(deadline, time.monotonic() + TABLE_SECONDS)
     found: list[str] = []
     while left:
@@ -160,12 +161,6 @@ def _zero_dates(
         found += here
         left = {name: condition for name, condition in left.items() if name not in here}
     return tuple(found), True
-
-
-def _is_zero(column: str) -> str:
-    """SQL that is true for 0000-00-00 and for dates such as 2020-00-00, and never null."""
-    name = mysql_name(column)
-    return f"COALESCE({name} < '0001-01-01' OR MONTH({name}) = 0 OR DAYOFMONTH({name}) = 0, FALSE)"
 
 
 def _grants(server: MySqlServer) -> dict[str, tuple[str, ...]] | None:

@@ -13,6 +13,7 @@ from core.settings import APICURIO_CONVERTER, MySqlServer
 from schemas.catalog import Catalog
 from schemas.importer import LONGEST_IN_KEY, TOO_LONG
 from schemas.names import avro_field
+from schemas.render import zero_dates
 from schemas.table import Table
 
 MIN_RETENTION_HOURS = 24
@@ -70,6 +71,7 @@ def _server(server: ServerFacts, catalog: Catalog, converter: str) -> Iterator[F
         subject = f"{server.name}/{database}.{name}"
         yield from _key(subject, catalog[name], facts)
         yield from _columns(subject, facts, converter)
+        yield from _zero_dates(subject, catalog[name], facts)
         for key in facts.cascading:
             what = f"foreign key {key!r} cascades: rows that it changes never reach the binlog"
             yield Finding(
@@ -177,14 +179,17 @@ def _columns(subject: str, facts: TableFacts, converter: str) -> Iterator[Findin
                 f"column {column.name!r}: a NULL arrives as its default {column.default!r}",
                 remedy,
             )
-        if column.name in facts.zero_dates:
-            arrives = "NULL" if column.nullable else "1970-01-01"
-            yield Finding(
-                "warning",
-                subject,
-                f"column {column.name!r} holds zero dates, which arrive as {arrives}",
-                "correct the rows",
-            )
+
+
+def _zero_dates(subject: str, table: Table, facts: TableFacts) -> Iterator[Finding]:
+    refusing = (column for column in table.columns if not zero_dates.is_replaced(column))
+    for name in (column.name for column in refusing if column.name in facts.zero_dates):
+        yield Finding(
+            "warning",
+            subject,
+            f"column {name!r} holds zero dates, whose rows become dead letters",
+            "make the column optional in the contract, or add zero='1900-01-01' or another date",
+        )
 
 
 def _unsearched(server: ServerFacts) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ never described."""
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import select
 from sqlalchemy.dialects.mysql import insert
@@ -12,15 +12,19 @@ from sqlalchemy.dialects.mysql import insert
 from core.clock import utc_now
 from core.control import ControlDatabase
 from core.control.models import AppliedContract
+from schemas import types as t
+from schemas.render.zero_dates import describe
 from schemas.table import Table
 
 
 @dataclass(frozen=True)
 class Applied:
-    """`columns` maps a column's permanent id to its name at that time."""
+    """`columns` maps a column's permanent id to its name at that time, `zero_dates` to what zero dates
+    became."""
 
     fingerprint: str
     columns: dict[int, str]
+    zero_dates: dict[int, str] = field(default_factory=dict)
 
 
 UNAPPLIED = Applied("", {})
@@ -36,10 +40,16 @@ def applied(control: ControlDatabase) -> dict[str, Applied]:
         rows = session.scalars(select(AppliedContract))
         return {
             row.table_name: Applied(
-                row.fingerprint, {int(key): name for key, name in row.contract["columns"].items()}
+                row.fingerprint,
+                _by_id(row.contract["columns"]),
+                _by_id(row.contract.get("zero_dates", {})),
             )
             for row in rows
         }
+
+
+def _by_id(stored: dict[str, str]) -> dict[int, str]:
+    return {int(key): value for key, value in stored.items()}
 
 
 def save(control: ControlDatabase, table: Table) -> None:
@@ -47,12 +57,21 @@ def save(control: ControlDatabase, table: Table) -> None:
     columns = {str(column.id): column.name for column in table.columns}
     values = {
         "fingerprint": fingerprint(table),
-        "contract": {"columns": columns, "declared": repr(table)},
+        "contract": {
+            "columns": columns,
+            "zero_dates": {str(key): value for key, value in zero_dates(table).items()},
+            "declared": repr(table),
+        },
         "applied_at": utc_now(),
     }
     with control.session() as session:
         row = insert(AppliedContract).values(table_name=table.name, **values)
         session.execute(row.on_duplicate_key_update(**values))
+
+
+def zero_dates(table: Table) -> dict[int, str]:
+    """Returns what a zero date of each column becomes, by the column's permanent id."""
+    return {column.id: describe(column) for column in table.columns if isinstance(column.type, t.Dated)}
 
 
 def view_lock(table: Table) -> str:

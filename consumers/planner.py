@@ -8,7 +8,15 @@ from functools import cached_property
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from consumers.applied_contracts import UNAPPLIED, Applied, applied, fingerprint, save, view_lock
+from consumers.applied_contracts import (
+    UNAPPLIED,
+    Applied,
+    applied,
+    fingerprint,
+    save,
+    view_lock,
+    zero_dates,
+)
 from consumers.live_tables import Live, live_tables, unquoted, view_queries
 from consumers.table_difference import (
     Difference,
@@ -104,6 +112,7 @@ class ClickHousePlanner:
             return
         if dropped := dropped_by_hand(found, before):
             summary += f"; {', '.join(dropped)} was dropped, and {_recovery(table)}"
+        summary += _zero_date_changes(table, before)
         yield Step(
             Phase.ALTER_TABLE,
             self.name,
@@ -151,6 +160,8 @@ class ClickHousePlanner:
             what = "the table was dropped in ClickHouse"
         elif dropped := dropped_by_hand(found, before):
             what = f"dropped in ClickHouse: {', '.join(dropped)}"
+        elif changes := _zero_date_changes(table, before):
+            what = changes.removeprefix("; ")
         else:
             return
         set_condition(self._control, table.name, ALL_SHARDS, NEEDS_SNAPSHOT, what)
@@ -190,8 +201,19 @@ def _last_step(table: Table, view: str | None, found: Difference, before: Applie
     if _columns_and_source(view) != _columns_and_source(wanted):
         return "recreate its view: it has other columns, or reads another table"
     if before.fingerprint != fingerprint(table):
-        return "store the contract; its table matches it"
+        return "store the contract; its table matches it" + _zero_date_changes(table, before)
     return None
+
+
+def _zero_date_changes(table: Table, before: Applied) -> str:
+    """The columns whose zero dates become something else than those that have landed; empty for none."""
+    becomes = zero_dates(table)
+    names = [
+        f"{column.name} become {becomes[column.id]}"
+        for column in table.columns
+        if column.id in becomes and before.zero_dates.get(column.id, becomes[column.id]) != becomes[column.id]
+    ]
+    return f"; zero dates of {', '.join(names)}, so its rows are read again" if names else ""
 
 
 def _columns_and_source(query: str) -> tuple[frozenset[str], str]:

@@ -170,16 +170,21 @@ def _import(
 def _column(
     described: Described, kind: t.Type, known: Column | None, numbers: Iterator[int], *, immutable: bool
 ) -> Column:
-    """Returns the column; a known one keeps its id, its privacy class and `immutable`."""
+    """Returns the column; a known one keeps its id, its privacy class, `immutable` and `zero`.
+
+    A date is nullable, even if the source's is not: NULL is what a zero date becomes.
+    """
     fixed = not described.nullable and (immutable or (known is not None and known.immutable))
+    zero_becomes_null = isinstance(kind, t.Dated) and not fixed and (known is None or known.nullable)
     privacy = known.privacy if known is not None else guessed_privacy(described.name, kind)
     return Column(
         known.id if known is not None else next(numbers),
         described.name,
         kind,
         privacy,
-        described.nullable,
+        described.nullable or zero_becomes_null,
         fixed,
+        known.zero if known is not None else None,
     )
 
 

@@ -3,8 +3,9 @@ rendered."""
 
 from __future__ import annotations
 
+import datetime as dt
 import fnmatch
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -108,7 +109,12 @@ UnknownColumn = Literal["evolve", "freeze", "discard_value", "discard_row"]
 
 @dataclass(frozen=True)
 class Column:
-    """`id` is permanent: a renamed column keeps it, a dropped column's is never used again."""
+    """`id` is permanent: a renamed column keeps it, a dropped column's is never used again.
+
+    `zero` is what a zero date (0000-00-00, a date without a year, month or day, YEAR 0000) becomes, in ISO
+    8601: ``2000-01-01``, ``2000-01-01T00:00:00`` in UTC, ``0000``. Without it, zero dates become NULL in a
+    nullable column; in a required one their rows are dead letters, and YEAR 0000 is 0.
+    """
 
     id: int
     name: str
@@ -116,20 +122,21 @@ class Column:
     privacy: Privacy
     nullable: bool = False
     immutable: bool = False
+    zero: str | None = None
 
 
-def required(id: int, name: str, type: t.Type, privacy: Privacy) -> Column:
-    return Column(id, name, type, privacy)
+def required(id: int, name: str, type: t.Type, privacy: Privacy, zero: str | None = None) -> Column:
+    return Column(id, name, type, privacy, zero=zero)
 
 
-def immutable(id: int, name: str, type: t.Type, privacy: Privacy) -> Column:
+def immutable(id: int, name: str, type: t.Type, privacy: Privacy, zero: str | None = None) -> Column:
     """A required column that no update changes; sorting, partition and retention columns are key or
     immutable."""
-    return Column(id, name, type, privacy, immutable=True)
+    return Column(id, name, type, privacy, immutable=True, zero=zero)
 
 
-def optional(id: int, name: str, type: t.Type, privacy: Privacy) -> Column:
-    return Column(id, name, type, privacy, nullable=True)
+def optional(id: int, name: str, type: t.Type, privacy: Privacy, zero: str | None = None) -> Column:
+    return Column(id, name, type, privacy, nullable=True, zero=zero)
 
 
 @dataclass(frozen=True)
@@ -191,6 +198,9 @@ def _faults(table: Table) -> Iterator[str]:
     if table.keyed_by_all_columns and set(table.key) != names:
         yield "keyed_by_all_columns needs every column in the key"
     yield from _key_faults(table, names)
+    for column in table.columns:
+        if column.zero is not None and (expected := _unfit_zero(column.type, column.zero)):
+            yield f"column {column.name!r}: zero={column.zero!r} is not {expected}"
     if isinstance(table.source, Computed) and set(table.order_by) != set(table.key):
         yield "a computed table is ordered by exactly its key: a delete brings no more"
     yield from _storage_faults(table, names)
@@ -208,6 +218,35 @@ def _key_faults(table: Table, names: set[str]) -> Iterator[str]:
             )
     if table.tenant is not None and table.tenant not in names:
         yield f"tenant column {table.tenant!r} does not exist"
+
+
+def _unfit_zero(kind: t.Type, zero: str) -> str:
+    """Returns what the column's `zero` has to be; empty if it is."""
+    read: Callable[[str], object]
+    match kind:
+        case t.Date():
+            read, expected = dt.date.fromisoformat, "a date such as '2000-01-01'"
+        case t.DateTime() | t.Timestamp():
+            read, expected = _moment, "a time without a zone such as '2000-01-01T00:00:00'"
+        case t.Year():
+            read, expected = _year, "a year such as '0000'"
+        case _:
+            return "possible: the type has no zero dates"
+    try:
+        read(zero)
+    except ValueError:
+        return expected
+    return ""
+
+
+def _moment(text: str) -> None:
+    if dt.datetime.fromisoformat(text).tzinfo is not None:
+        raise ValueError
+
+
+def _year(text: str) -> None:
+    if not (text.isdecimal() and len(text) == 4):
+        raise ValueError
 
 
 def unusable_source_reason(source: Source) -> str | None:

@@ -149,6 +149,9 @@ Type = (
     | Binary
 )
 
+Dated = Date | Year | DateTime | Timestamp
+"""Types that have zero dates."""
+
 
 def _one_of(kind: str, value: int, allowed: tuple[int, ...]) -> None:
     if value not in allowed:

@@ -123,7 +123,7 @@ final class ChunkQueries<T extends DataCollectionId> extends DefaultChunkQueryBu
         if (value instanceof Duration time) {
             return spelled(time);
         }
-        return value;
+        return NonexistentDates.comparable(value);
     }
 
     private static BigDecimal memberBits(List<String> members, String value) {

@@ -2,6 +2,7 @@ package switchboard.connect;
 
 import io.debezium.config.CommonConnectorConfig;
 import io.debezium.connector.binlog.BinlogReadOnlyIncrementalSnapshotContext;
+import io.debezium.connector.mysql.MySqlConnectorConfig;
 import io.debezium.jdbc.JdbcConnection;
 import io.debezium.pipeline.ChangeEventSourceCoordinator;
 import io.debezium.pipeline.EventDispatcher;
@@ -59,6 +60,7 @@ public class SignalsBetweenTransactions implements SignalActionProvider {
             CommonConnectorConfig config) {
         JdbcConnection connection = (JdbcConnection) Internals.get(source, "jdbcConnection");
         Map<?, ?> window = (Map<?, ?>) Internals.get(source, "window");
+        SnapshotDates.replaceReader((MySqlConnectorConfig) config, connection);
         Object queries = new ChunkQueries<>((RelationalDatabaseConnectorConfig) config, connection, window);
         Internals.set(source, "chunkQueryBuilder", queries);
         OffsetContext position = coordinator.getStreamingSource().orElseThrow().getOffsetContext();

@@ -88,7 +88,6 @@ public class TableIsolation implements SignalActionProvider {
         private final TableFilter captured;
         private final TableDefinitions<P, O> definitions;
         private final P partition;
-        private final InvalidDates invalidDates = new InvalidDates();
         private final Map<Long, Integer> columnCounts = new HashMap<>();
 
         /** In the current transaction: one report of a table suffices to have it read again. */
@@ -109,7 +108,7 @@ public class TableIsolation implements SignalActionProvider {
             JdbcConnection connection =
                     config.getBeanRegistry().lookupByName(JdbcConnection.class.getName(), JdbcConnection.class);
             this.definitions = new TableDefinitions<>(schema, dispatcher, connection, partition);
-            invalidDates.replaceDeserializers(source.getBinaryLogClient());
+            StreamDates.replaceDeserializers(source.getBinaryLogClient());
         }
 
         @Override
@@ -174,14 +173,6 @@ public class TableIsolation implements SignalActionProvider {
         }
 
         private void handleRows(BlockingConsumer<Event> handler, Event event) throws InterruptedException {
-            String invalid = invalidDates.take();
-            if (invalid != null) {
-                TableId table = schema.getTableId(Rows.of(data(event)).tableNumber);
-                if (table != null) {
-                    skip(table, "ROW", invalid);
-                    return;
-                }
-            }
             try {
                 handler.accept(event);
             } catch (RuntimeException error) {

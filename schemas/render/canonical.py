@@ -3,7 +3,8 @@
 Integers, decimals of the column's scale, dates as days and times as microseconds since the epoch, text as
 UTF-8, bytes unchanged. Equal floats and JSON may have different texts: a row's text has a float's bits, and
 JSON is compared again, parsed. A FLOAT is compared by its first six digits: a snapshot cannot read more
-(decision 5). A zero date keeps MySQL's text, which equals no date in ClickHouse.
+(decision 5). A zero date is what the contract makes of it; one that it refuses keeps MySQL's text, which
+equals no date in ClickHouse.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from core.clock import EPOCH
 from core.errors import ContractError
 from schemas import types as t
 from schemas.names import ch_name, ch_string, mysql_name
+from schemas.render.zero_dates import canonical_zero, is_replaced, mysql_is_zero
 from schemas.table import Column
 
 UNIX_DAY = 719528
@@ -26,8 +28,17 @@ def mysql_text(column: Column) -> str:
 
     Requires a session in UTC.
     """
-    name = mysql_name(column.name)
-    return f"CAST({_mysql_plain(column.type, name)} AS BINARY)"
+    plain = _mysql_plain(column.type, mysql_name(column.name))
+    if is_replaced(column):
+        zero = canonical_zero(column)
+        plain = f"IF({_mysql_is_zero(column)}, {'NULL' if zero is None else zero}, {plain})"
+    return f"CAST({plain} AS BINARY)"
+
+
+def _mysql_is_zero(column: Column) -> str:
+    if isinstance(column.type, t.Year):
+        return f"COALESCE({mysql_name(column.name)} = 0, FALSE)"
+    return mysql_is_zero(column.name)
 
 
 def _mysql_plain(kind: t.Type, name: str) -> str:
@@ -156,15 +167,26 @@ def mysql_is(column: Column, text: bytes | None) -> str:
     """Returns the condition that the column has this canonical value; it can use an index if the type
     allows."""
     name = mysql_name(column.name)
+    if is_replaced(column) and text == _zero_text(column):
+        return f"{mysql_text(column)} <=> {'NULL' if text is None else _binary(text)}"
     if text is None:
         return f"{name} IS NULL"
     if isinstance(column.type, t.Float):
         return f"{_mysql_number(column.type.bits, name)} = CAST('{text.decode()}' AS DOUBLE)"
-    exact = f"{mysql_text(column)} = x'{text.hex()}'"
+    exact = f"{mysql_text(column)} = {_binary(text)}"
     if isinstance(column.type, t.Json):
         return exact
     found = f"{name} = {mysql_literal(column, text)}"
     return f"{found} AND {exact}" if isinstance(column.type, t.Text) else found
+
+
+def _zero_text(column: Column) -> bytes | None:
+    zero = canonical_zero(column)
+    return None if zero is None else str(zero).encode()
+
+
+def _binary(text: bytes) -> str:
+    return f"x'{text.hex()}'"
 
 
 def _moment(micros: int) -> str:

@@ -13,6 +13,7 @@ have the types in which Debezium sends them (`arriving_type`), so that every rec
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import Counter
 from collections.abc import Mapping
 from typing import assert_never
@@ -21,8 +22,9 @@ from core.errors import ContractError
 from core.settings import KafkaEndpoint, RegistryEndpoint
 from schemas import types as t
 from schemas.names import avro_field, topic_of
+from schemas.render import zero_dates
 from schemas.render.landing import SWITCHBOARD_CONNECTOR
-from schemas.table import Table
+from schemas.table import Column, Table
 
 SOURCE_FIELDS = (
     ("connector", "STRING NOT NULL"),
@@ -34,6 +36,8 @@ SOURCE_FIELDS = (
     ("row", "INT NOT NULL"),
 )
 MAX_DECIMAL_DIGITS = 38
+FIRST_MICROSECOND = -62_135_596_800_000_000
+"""0001-01-01 in microseconds since 1970."""
 LATENESS = "INTERVAL '5' SECOND"
 
 
@@ -88,7 +92,7 @@ def newest_view(table: Table) -> str:
     """
     columns = ", ".join(name(column.name) for column in table.columns)
     values = ", ".join(
-        f"{_read(column.type, _field(table, column.name))} AS {name(column.name)}" for column in table.columns
+        f"{_read(column, _field(table, column.name))} AS {name(column.name)}" for column in table.columns
     )
     key = ", ".join(map(name, table.key))
     return (
@@ -110,7 +114,43 @@ def _field(table: Table, column: str) -> str:
     return f"COALESCE(`after`.{field}, `before`.{field})" if column in table.key else f"`after`.{field}"
 
 
-def _read(kind: t.Type, field: str) -> str:
+def _read(column: Column, field: str) -> str:
+    """Returns the column's value. A date that does not exist is read as a zero date."""
+    value = _converted(column.type, field)
+    if not zero_dates.is_replaced(column):
+        return value
+    return f"CASE WHEN {_is_zero(column.type, field)} THEN {_zero(column)} ELSE {value} END"
+
+
+def _is_zero(kind: t.Type, field: str) -> str:
+    match kind:
+        case t.Year():
+            return f"{field} < 0"
+        case t.Date():
+            return f"{field} < DATE '0001-01-01'"
+        case t.DateTime(fraction) if fraction > 3:
+            return f"{field} < {FIRST_MICROSECOND}"
+        case t.DateTime():
+            return f"{field} < TIMESTAMP '0001-01-01 00:00:00'"
+        case _:
+            return f"{field} LIKE '-%'"
+
+
+def _zero(column: Column) -> str:
+    value = zero_dates.zero_value(column)
+    match column.type:
+        case t.Year():
+            return f"CAST({'NULL' if value is None else int(value)} AS INT)"
+        case t.Date():
+            return "CAST(NULL AS DATE)" if value is None else f"DATE {text(value)}"
+        case _:
+            if value is None:
+                return "CAST(NULL AS TIMESTAMP(3))"
+            moment = dt.datetime.fromisoformat(value).isoformat(" ", "milliseconds")
+            return f"TIMESTAMP {text(moment)}"
+
+
+def _converted(kind: t.Type, field: str) -> str:
     match kind:
         case t.DateTime(fraction) if fraction > 3:
             return f"CAST(TO_TIMESTAMP_LTZ({field} / 1000, 3) AS TIMESTAMP(3))"

@@ -7,12 +7,13 @@ natively.
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from core.errors import ContractError
 from schemas import types as t
 from schemas.names import avro_field, ch_name, ch_string
+from schemas.render import zero_dates
 from schemas.render.avro import AvroSchema, Field, row_fields, structure
 from schemas.render.clickhouse import META_COLUMNS, column_type, plain_type, storage_table
 from schemas.table import Column, Table
@@ -71,7 +72,11 @@ def landing_query(table: Table, envelope: AvroSchema, generation: int) -> str:
             "column of its storage key",
             "the source dropped or renamed it: change the contract's key or order, and apply",
         )
-    rendered = [_render(column, fields.get(avro_field(column.name))) for column in table.columns]
+    placed = {*table.key, *storage_key_columns(table)}
+    rendered = [
+        _render(column, fields.get(avro_field(column.name)), in_key=column.name in placed)
+        for column in table.columns
+    ]
     values = [
         f"    {item.value} AS {ch_name(column.name)}"
         for column, item in zip(table.columns, rendered, strict=True)
@@ -187,12 +192,34 @@ class _Value:
     checks: tuple[str, ...] = field(default=())
 
 
-def _render(column: Column, writer: Field | None) -> _Value:
+def _render(column: Column, writer: Field | None, *, in_key: bool) -> _Value:
+    """`in_key` if the column is part of the storage key."""
     if writer is None:
         return _Value(
             "NULL" if column.nullable else f"defaultValueOfTypeName({ch_string(column_type(column))})"
         )
     raw = f"tupleElement(row_image, {ch_string(writer.name)})"
+    rendered = _existent(column, writer, raw)
+    if isinstance(column.type, t.Year):
+        zero = zero_dates.replacement(column, column_type(column))
+        return replace(rendered, value=f"if({raw} < 0, {zero}, {rendered.value})")
+    if isinstance(column.type, t.Dated) and zero_dates.can_be_nonexistent(writer):
+        return _with_zero_dates(column, writer, raw, rendered, in_key=in_key)
+    return rendered
+
+
+def _with_zero_dates(column: Column, writer: Field, raw: str, rendered: _Value, *, in_key: bool) -> _Value:
+    """Zero dates are replaced; other dates that do not exist are refused, but for a row that is deleted."""
+    nonexistent = zero_dates.is_nonexistent(writer, raw)
+    refused = nonexistent if in_key else f"{nonexistent} AND NOT is_delete"
+    if zero_dates.is_replaced(column):
+        refused += f" AND NOT {zero_dates.is_zero(writer, raw, exactly=in_key)}"
+    check = f"throwIf(ifNull({refused}, 0), {ch_string(zero_dates.refusal(column))})"
+    zero = zero_dates.replacement(column, column_type(column))
+    return _Value(f"if({nonexistent}, {zero}, {rendered.value})", (*rendered.checks, check))
+
+
+def _existent(column: Column, writer: Field, raw: str) -> _Value:
     target = column_type(column)
     exact, converted = _converted(column.type, writer, raw)
     value = f"{exact}({converted}, {ch_string(target)})"
@@ -209,7 +236,7 @@ def _converted(kind: t.Type, writer: Field, raw: str) -> tuple[str, str]:
         case t.UInt(64) if writer.avro == "long":
             return "CAST", f"toUInt64({raw})"
         case t.Int() | t.UInt() | t.Bool() | t.Year():
-            return _integer_cast(kind, writer), raw
+            return _integer_cast(kind, writer), raw if not isinstance(kind, t.Year) else f"greatest({raw}, 0)"
         case t.Decimal() | t.Float() | t.Time():
             return "CAST", raw
         case t.Date():
@@ -278,11 +305,12 @@ def _wide(writer: Field, raw: str) -> str:
         case "io.debezium.time.MicroTimestamp":
             return f"fromUnixTimestamp64Micro({raw}, 'UTC')"
         case "io.debezium.time.ZonedTimestamp":
+            text = zero_dates.existent(writer, raw)
             if not writer.nullable:
-                return f"parseDateTime64BestEffort({raw}, 6, 'UTC')"
+                return f"parseDateTime64BestEffort({text}, 6, 'UTC')"
             # A function is also evaluated on the value behind a NULL, and fails for the empty text there.
             return (
-                f"if(isNull({raw}), NULL, parseDateTime64BestEffort(ifNull({raw}, '1970-01-01'), 6, 'UTC'))"
+                f"if(isNull({raw}), NULL, parseDateTime64BestEffort(ifNull({text}, '1970-01-01'), 6, 'UTC'))"
             )
         case _:
             return raw

@@ -71,6 +71,7 @@ def _constructor(column: Column) -> str:
 def _column(column: Column, *, guessed: bool) -> str:
     values = (
         f"{column.id}, {quoted(column.name)}, t.{_call(column.type)}, {privacy_expression(column.privacy)}"
+        f"{'' if column.zero is None else f', zero={quoted(column.zero)}'}"
     )
     return f"        {_constructor(column)}({values}),{'  # review' if guessed else ''}"
 

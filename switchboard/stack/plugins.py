@@ -44,8 +44,10 @@ DEBEZIUM = Plugin(
         for name in (
             "ChunkQueries",
             "Internals",
-            "InvalidDates",
+            "NonexistentDates",
             "SignalsBetweenTransactions",
+            "SnapshotDates",
+            "StreamDates",
             "TableDefinitions",
             "TableIsolation",
             "Preparation",

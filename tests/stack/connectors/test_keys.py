@@ -33,6 +33,9 @@ KINDS: dict[str, tuple[str, Callable[[int], object]]] = {
     "time": ("TIME(6)", lambda number: f"{'-' if number % 2 else ''}{number:03}:00:00.{number:06}"),
     "datetime": ("DATETIME(6)", lambda number: f"2020-01-01 00:{number % 60:02}:00.{number:06}"),
     "timestamp": ("TIMESTAMP(3)", lambda number: f"2020-10-25 {number % 24:02}:30:00.{number:03}"),
+    "absent_date": ("DATE", lambda number: f"{1900 + number}-02-{number % 2 * 30:02}"),
+    "absent_datetime": ("DATETIME(3)", lambda number: f"{number}-00-00 01:00:00.{number:03}"),
+    "year": ("YEAR", lambda number: number and 1900 + number),
     "text": ("VARCHAR(20)", lambda number: "éEzZ'\\😀"[number % 7] + str(number // 7)),
     "latin": ("VARCHAR(20) CHARACTER SET latin1", lambda number: f"é{number}"),
     "bytes": ("VARBINARY(8)", lambda number: bytes([number, 255 - number, 0])),
@@ -66,6 +69,7 @@ def create(source: Source, name: str, columns: str, value: Callable[[int], objec
     source.sql(SHARD, f"CREATE TABLE {name} ({columns}, PRIMARY KEY (k, id))")
     rows = [(number, value(number)) for number in range(ROWS)]
     with mysql.cursor(source.server, SHARD) as cursor:
+        cursor.execute("SET sql_mode = 'ALLOW_INVALID_DATES'")
         cursor.executemany(f"INSERT INTO {name} (id, k) VALUES (%s, %s)", rows)
 
 
