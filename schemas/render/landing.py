@@ -235,8 +235,10 @@ def _converted(kind: t.Type, writer: Field, raw: str) -> tuple[str, str]:
     match kind:
         case t.UInt(64) if writer.avro == "long":
             return "CAST", f"toUInt64({raw})"
-        case t.Int() | t.UInt() | t.Bool() | t.Year():
-            return _integer_cast(kind, writer), raw if not isinstance(kind, t.Year) else f"greatest({raw}, 0)"
+        case t.Year():
+            return _integer_cast(kind, writer), f"if({raw} < 0, 0, {raw})"
+        case t.Int() | t.UInt() | t.Bool():
+            return _integer_cast(kind, writer), raw
         case t.Decimal() | t.Float() | t.Time():
             return "CAST", raw
         case t.Date():

@@ -4,6 +4,7 @@ tells."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from core.settings import MySqlServer
 from schemas import privacy as p
 from schemas import types as t
 from schemas.catalog import Catalog
-from schemas.table import Latest, Shards, Table, immutable
+from schemas.table import Column, Latest, Shards, Table, immutable, required
 from switchboard.stack.plugins import VALUE_CONVERTER
 from tests.conftest import Space
 from tests.pipeline import Pipeline
@@ -28,8 +29,10 @@ def database(pipeline: Pipeline, space: Space) -> Iterator[str]:
     pipeline.sql(f"DROP DATABASE {name}")
 
 
-def findings(pipeline: Pipeline, database: str, table: str = "things", **how: Any) -> list[Finding]:
-    columns = (immutable(1, "id", t.Int(), p.PUBLIC),)
+def findings(
+    pipeline: Pipeline, database: str, table: str = "things", more: tuple[Column, ...] = (), **how: Any
+) -> list[Finding]:
+    columns = (immutable(1, "id", t.Int(), p.PUBLIC), *more)
     contract = Table(name=table, source=Shards(database), key=("id",), history=Latest(), columns=columns)
     servers = how.pop("servers", pipeline.endpoints.mysql)
     return inspect(servers, Catalog((contract,)), **how)
@@ -134,9 +137,16 @@ def test_zero_dates_are_found_in_the_time_that_there_is(pipeline: Pipeline, data
             "INSERT INTO things VALUES (1, '2020-01-01', NULL, NULL), (2, '0000-00-00', NULL, '2020-02-29')"
         )
         cursor.execute("INSERT INTO things VALUES (3, '2020-01-01', '2020-00-00', NULL)")
-    assert [finding.what for finding in findings(pipeline, database, seconds=30)] == [
-        "column 'born' holds zero dates, which arrive as 1970-01-01",
-        "column 'seen' holds zero dates, which arrive as NULL",
+    required_dates = (
+        required(2, "born", t.Date(), p.PUBLIC),
+        required(3, "seen", t.DateTime(), p.PUBLIC),
+        required(4, "fine", t.Date(), p.PUBLIC),
+    )
+    assert [finding.what for finding in findings(pipeline, database, more=required_dates, seconds=30)] == [
+        "column 'born' holds zero dates, whose rows become dead letters",
+        "column 'seen' holds zero dates, whose rows become dead letters",
     ]
+    optional_dates = tuple(replace(column, nullable=True) for column in required_dates)
+    assert findings(pipeline, database, more=optional_dates, seconds=30) == []
     (unsearched,) = findings(pipeline, database)
     assert f"{database}.things" in unsearched.what

@@ -21,7 +21,18 @@ from schemas.names import dlq_of, topic_of
 from schemas.plan_step import Step
 from schemas.render.clickhouse import current_view, storage_table
 from schemas.render.connect import history_topic
-from schemas.table import ClickHouse, Computed, Month, Scd2, Shards, Table, immutable, optional
+from schemas.table import (
+    ClickHouse,
+    Computed,
+    Latest,
+    Month,
+    Scd2,
+    Shards,
+    Table,
+    immutable,
+    optional,
+    required,
+)
 from tests.conftest import Space
 from tests.pipeline import Pipeline
 
@@ -45,6 +56,29 @@ def apply(pipeline: Pipeline, table: Table) -> None:
     for step in planner.plan():
         planner.apply(step)
     assert planner.plan() == []
+
+
+def test_rows_are_read_again_if_their_zero_dates_become_something_else(
+    pipeline: Pipeline, space: Space
+) -> None:
+    name = space.name("zeros")
+    key = immutable(1, "id", t.Int(32), p.PUBLIC)
+    day = required(2, "day", t.Date(), p.PUBLIC)
+    table = Table(name, Shards(f"{name}_*"), ("id",), Latest(), (key, day))
+    apply(pipeline, table)
+    for column, becomes in (
+        (replace(day, nullable=True), "NULL"),
+        (replace(day, zero="1900-01-01"), "1900-01-01"),
+    ):
+        changed = replace(table, columns=(key, column))
+        (step,) = plan(pipeline, changed)
+        assert step.summary.endswith(f"; zero dates of day become {becomes}, so its rows are read again")
+        apply(pipeline, changed)
+        (found,) = (item for item in conditions(pipeline.control) if item.table == name)
+        assert (found.state, found.reason) == (
+            NEEDS_SNAPSHOT,
+            f"zero dates of day become {becomes}, so its rows are read again",
+        )
 
 
 def columns(pipeline: Pipeline, table: Table) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 
@@ -59,7 +59,7 @@ def with_dates(*days: str) -> tuple[str | None, ...]:
     )
 
 
-ROWS: dict[int, tuple[str, tuple[str | None, ...]]] = {
+ROWS: Mapping[int, tuple[str, tuple[str | None, ...]]] = {
     1: ("2024-02-29", FINE),
     2: ("0000-00-00", ZERO),
     3: ("2024-03-01", with_dates("2024-05-00", "2024-00-05", "2024-00-00", "0000-05-12", "0000-00-00")),
@@ -69,7 +69,7 @@ ROWS: dict[int, tuple[str, tuple[str | None, ...]]] = {
 
 
 def insert(
-    pipeline: Pipeline, shard: str, rows: dict[int, tuple[str, tuple[str | None, ...]]], *settings: str
+    pipeline: Pipeline, shard: str, rows: Mapping[int, tuple[str, tuple[str | None, ...]]], *settings: str
 ) -> None:
     with mysql.cursor(pipeline.endpoints.mysql[0], shard) as cursor:
         for setting in ("sql_mode = 'ALLOW_INVALID_DATES'", *settings):
@@ -81,11 +81,15 @@ def insert(
 @pytest.fixture
 def shard(pipeline: Pipeline, space: Space) -> str:
     name = space.name("dates")
-    pipeline.sql(f"CREATE DATABASE {name}")
-    with mysql.cursor(pipeline.endpoints.mysql[0], name) as cursor:
+    make_old_dates(pipeline, name)
+    return name
+
+
+def make_old_dates(pipeline: Pipeline, database: str) -> None:
+    pipeline.sql(f"CREATE DATABASE {database}")
+    with mysql.cursor(pipeline.endpoints.mysql[0], database) as cursor:
         cursor.execute("SET sql_mode = ''")
         cursor.execute(TABLE)
-    return name
 
 
 def by_stream(pipeline: Pipeline, shard: str) -> None:

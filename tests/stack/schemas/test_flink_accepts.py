@@ -6,12 +6,13 @@ import dataclasses
 
 from schemas import privacy as p
 from schemas import types as t
-from schemas.render.flink import create_source, log_table
+from schemas.render.flink import create_source, log_table, newest_view
 from schemas.table import Table, optional
 from tests.conftest import Space
-from tests.pipeline import Pipeline
+from tests.pipeline import Pipeline, eventually
 from tests.stack.conftest import Whole
-from tests.stack.consumers.test_landing import HIGH, LOW, make_types
+from tests.stack.consumers.test_landing import HIGH, LOW, landed_count, make_types
+from tests.stack.consumers.test_zero_dates import FIELDS, ROWS, insert, make_old_dates
 
 BOUNDED = {"scan.bounded.mode": "latest-offset"}
 BATCH = {"execution.runtime-mode": "BATCH"}
@@ -78,6 +79,38 @@ def test_every_change_is_read_with_its_values(whole: Whole, pipeline: Pipeline, 
     _, counts, rows = whole.client.run(statements, BATCH)
     assert sorted(map(tuple, counts["rows"])) == [("c", 3), ("d", 1), ("u", 1)]
     assert dict(zip(EXPECTED, zip(*rows["rows"], strict=True), strict=True)) == EXPECTED
+
+
+def test_jobs_read_zero_dates_as_the_contract_says(whole: Whole, pipeline: Pipeline, space: Space) -> None:
+    shard = space.name("dates")
+    make_old_dates(pipeline, shard)
+    insert(pipeline, shard, ROWS)
+    eventually(lambda: landed_count(pipeline, "old_dates", shard, len(ROWS)))
+    table = pipeline.catalog["old_dates"]
+    shown_columns = ", ".join(f"CAST(`{name}` AS STRING)" for name in ("since", *FIELDS))
+    statements = [
+        create_source(table, whole.endpoints.kafka, whole.endpoints.registry, BOUNDED),
+        newest_view(table),
+        f"SELECT `id`, {shown_columns} FROM `old_dates` WHERE `db` = '{shard}' AND `id` < 3",
+    ]
+    *_, rows = whole.client.run(statements, BATCH)
+    found = {row[0]: tuple(row[1:]) for row in rows["rows"]}
+    whole_seconds = "2024-02-29 23:59:59.000"
+    assert found == {
+        1: (
+            "2024-02-29",
+            "2024-02-29",
+            whole_seconds,
+            "2024-02-29 23:59:59.999",
+            *[whole_seconds] * 2,
+            "2024-02-29 23:59:59.290",
+            "1901",
+            "2024-02-29 00:00:00.500",
+            None,
+            "2155",
+        ),
+        2: ("1900-01-01", *[None] * 7, "1900-01-01 00:00:00.000", "1970-01-01 00:00:00.000", "0"),
+    }
 
 
 def shown(column: str) -> str:

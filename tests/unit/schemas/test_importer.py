@@ -89,6 +89,18 @@ def test_a_composite_key_keeps_its_order_and_is_immutable(tmp_path: Path) -> Non
     assert [item.immutable for item in table.columns] == [True, True, False]
 
 
+def test_a_date_is_nullable_for_its_zeros_unless_it_is_in_the_key_or_the_contract_says_otherwise(
+    tmp_path: Path,
+) -> None:
+    columns = [column("a", "day", "date"), column("a", "born", "date"), column("a", "seen", "datetime")]
+    table = loaded(imported(*columns, key=("day",)), tmp_path)
+    assert [item.nullable for item in table.columns] == [False, True, True]
+    day, born, seen = table.columns
+    decided = replace(table, columns=(day, replace(born, nullable=False, zero="1900-01-01"), seen))
+    (again,) = import_tables(columns, [("a", "PRIMARY", "day", False)], replace(PLAN, existing=(decided,)))
+    assert loaded(again, tmp_path) == decided
+
+
 def test_a_unique_key_without_nulls_serves_where_there_is_no_primary_key(tmp_path: Path) -> None:
     columns = [column("a", "code", "char(3)"), column("a", "n", "int", nullable=True)]
     keys = [("a", "by_n", "n", True), ("a", "by_code", "code", False)]

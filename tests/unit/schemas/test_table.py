@@ -25,6 +25,12 @@ GOOD: dict[str, Any] = {
         required(4, "state", t.Enum(), p.PUBLIC),
     ),
 }
+
+
+def with_zero(kind: t.Type, zero: str) -> dict[str, Any]:
+    return {"columns": (*GOOD["columns"], optional(5, "x", kind, p.PUBLIC, zero=zero))}
+
+
 EVERY_COLUMN = {"key": ("x",), "keyed_by_all_columns": True, "tenant": None}
 FAULTS = [
     ({"key": ("nothing",)}, "key column 'nothing' does not exist"),
@@ -42,6 +48,10 @@ FAULTS = [
     ({"columns": (*GOOD["columns"], required(5, "id", t.Text(), p.PUBLIC))}, "two columns share a name"),
     ({"columns": (*GOOD["columns"], required(5, "_offset", t.Text(), p.PUBLIC))}, "one that landing adds"),
     ({"keyed_by_all_columns": True}, "needs every column in the key"),
+    (with_zero(t.Date(), "1900-02-30"), "column 'x': zero='1900-02-30' is not a date such as '2000-01-01'"),
+    (with_zero(t.DateTime(), "1900-01-01T00:00:00Z"), "is not a time without a zone"),
+    (with_zero(t.Year(), "0"), "is not a year such as '0000'"),
+    (with_zero(t.Int(), "0"), "is not possible: the type has no zero dates"),
     (EVERY_COLUMN | {"columns": (optional(1, "x", t.Json(), p.PUBLIC),)}, "key column 'x' is JSON"),
     (EVERY_COLUMN | {"columns": (optional(1, "x", t.Float(64), p.PUBLIC),)}, "give the table a primary key"),
 ]
