@@ -15,6 +15,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalLong;
+import java.util.function.BooleanSupplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -31,16 +32,26 @@ final class ChunkQueries<T extends DataCollectionId> extends DefaultChunkQueryBu
     private final RelationalDatabaseConnectorConfig settings;
     private final JdbcConnection connection;
     private final Map<?, ?> window;
+    private final BooleanSupplier isRunning;
 
     /** The current table's invisible columns, as {@code , name, name}: {@code *} leaves them out. */
     private String invisible = "";
 
-    /** {@code window} holds the rows of the open chunk. */
-    ChunkQueries(RelationalDatabaseConnectorConfig settings, JdbcConnection connection, Map<?, ?> window) {
+    /** The connector is stopping: no further chunk is read. An Error, as Debezium takes an Exception for the table's. */
+    @SuppressWarnings("serial")
+    static final class StoppedError extends Error {}
+
+    /** {@code window} holds the rows of the open chunk; {@code isRunning} says whether the connector is. */
+    ChunkQueries(
+            RelationalDatabaseConnectorConfig settings,
+            JdbcConnection connection,
+            Map<?, ?> window,
+            BooleanSupplier isRunning) {
         super(settings, connection);
         this.settings = settings;
         this.connection = connection;
         this.window = window;
+        this.isRunning = isRunning;
     }
 
     /** Not the known columns: MySQL may be some statements ahead, and the chunk is read again once they are known. */
@@ -52,6 +63,9 @@ final class ChunkQueries<T extends DataCollectionId> extends DefaultChunkQueryBu
     /** Called before a chunk is read: what is left is of a chunk of another table, which failed. */
     @Override
     public Table prepareTable(IncrementalSnapshotContext<T> context, Table table) {
+        if (!isRunning.getAsBoolean()) {
+            throw new StoppedError();
+        }
         window.clear();
         invisible = invisibleColumns(table);
         return super.prepareTable(context, table);

@@ -24,6 +24,7 @@ import java.util.Optional;
 import java.util.Queue;
 import java.util.Set;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.function.BooleanSupplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -61,12 +62,17 @@ public class SignalsBetweenTransactions implements SignalActionProvider {
         JdbcConnection connection = (JdbcConnection) Internals.get(source, "jdbcConnection");
         Map<?, ?> window = (Map<?, ?>) Internals.get(source, "window");
         SnapshotDates.replaceReader((MySqlConnectorConfig) config, connection);
-        Object queries = new ChunkQueries<>((RelationalDatabaseConnectorConfig) config, connection, window);
+        BooleanSupplier isRunning = () -> (boolean) Internals.get(coordinator, "running");
+        Object queries = new ChunkQueries<>((RelationalDatabaseConnectorConfig) config, connection, window, isRunning);
         Internals.set(source, "chunkQueryBuilder", queries);
         OffsetContext position = coordinator.getStreamingSource().orElseThrow().getOffsetContext();
         if (position.getIncrementalSnapshotContext().isSnapshotPaused()) {
             position.getIncrementalSnapshotContext().resumeSnapshot();
-            source.init(partition(coordinator), position);
+            try {
+                source.init(partition(coordinator), position);
+            } catch (ChunkQueries.StoppedError stopped) {
+                // it has been stopped while it started
+            }
         }
     }
 
@@ -123,14 +129,24 @@ public class SignalsBetweenTransactions implements SignalActionProvider {
                 case "addDataCollectionNamesToSnapshot", "resumeSnapshot" -> signals.add(call);
                 case "pauseSnapshot" -> pause(call);
                 case "requestStopSnapshot" -> stop(call);
-                default -> {
-                    if (BETWEEN_TRANSACTIONS.contains(call.name())) {
-                        executeSignals();
-                    }
-                    call.invoke(source);
-                }
+                default -> invokeUntilStopped(call);
             }
             return null;
+        }
+
+        /**
+         * While no transaction is committed, Debezium reads chunk after chunk, also when its task has been stopped: it
+         * would open the connection again that the task has closed, and keep the table locked against DDL.
+         */
+        private void invokeUntilStopped(Call call) throws Throwable {
+            try {
+                if (BETWEEN_TRANSACTIONS.contains(call.name())) {
+                    executeSignals();
+                }
+                call.invoke(source);
+            } catch (ChunkQueries.StoppedError stopped) {
+                ((JdbcConnection) Internals.get(source, "jdbcConnection")).close();
+            }
         }
 
         /**
