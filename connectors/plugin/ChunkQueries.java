@@ -123,11 +123,11 @@ final class ChunkQueries<T extends DataCollectionId> extends DefaultChunkQueryBu
     private static Object comparable(Column column, Object value) {
         String type = column.typeName().toUpperCase();
         if (type.startsWith("ENUM")) {
-            int number = members(column).indexOf(value.toString()) + 1; // 0 for '', as an invalid value is stored
+            int number = Members.of(column).indexOf(value.toString()) + 1; // 0 for '', as an invalid value is stored
             return number > 0 || value.toString().isEmpty() ? number : value; // 0 would read the first chunk for ever
         }
         if (type.startsWith("SET")) {
-            List<String> members = members(column);
+            List<String> members = Members.of(column);
             String set = value.toString();
             return set.isEmpty() || members.containsAll(List.of(set.split(","))) ? memberBits(members, set) : value;
         }
@@ -146,16 +146,6 @@ final class ChunkQueries<T extends DataCollectionId> extends DefaultChunkQueryBu
             bits = bits.setBit(members.indexOf(member));
         }
         return new BigDecimal(bits);
-    }
-
-    /** Debezium keeps the members as the table's definition spells them. */
-    private static List<String> members(Column column) {
-        return column.enumValues().stream().map(ChunkQueries::unquoted).toList();
-    }
-
-    private static String unquoted(String literal) {
-        boolean quoted = literal.length() > 1 && literal.startsWith("'") && literal.endsWith("'");
-        return quoted ? literal.substring(1, literal.length() - 1).replace("''", "'").replace("\\\\", "\\") : literal;
     }
 
     private static String spelled(Duration time) {

@@ -1,11 +1,13 @@
 package switchboard.connect;
 
 import io.debezium.config.CommonConnectorConfig;
+import io.debezium.jdbc.JdbcConnection;
 import io.debezium.pipeline.notification.Notification;
 import io.debezium.pipeline.notification.channels.NotificationChannel;
 import io.debezium.pipeline.spi.OffsetContext;
 import io.debezium.pipeline.spi.Offsets;
 import io.debezium.relational.DefaultValueConverter;
+import io.debezium.relational.ValueConverterProvider;
 import java.util.Optional;
 
 /**
@@ -22,7 +24,9 @@ public class Preparation implements NotificationChannel {
 
     @Override
     public void init(CommonConnectorConfig config) {
-        leaveOutDefaults(config.getBeanRegistry().lookupByName("Schema", Object.class));
+        Object schemaBuilder = Internals.get(config.getBeanRegistry().lookupByName("Schema", Object.class), "schemaBuilder");
+        leaveOutDefaults(schemaBuilder);
+        convertValues(schemaBuilder, config);
         pauseSnapshot(config.getBeanRegistry().lookupByName(Offsets.class.getName(), Offsets.class));
     }
 
@@ -31,9 +35,17 @@ public class Preparation implements NotificationChannel {
      * them; and one that Debezium cannot convert, such as {@code BIT(4) DEFAULT 5}, stops the connector, at its next
      * start as well.
      */
-    private static void leaveOutDefaults(Object schema) {
+    private static void leaveOutDefaults(Object schemaBuilder) {
         DefaultValueConverter none = (column, expression) -> Optional.empty();
-        Internals.set(Internals.get(schema, "schemaBuilder"), "defaultValueConverter", none);
+        Internals.set(schemaBuilder, "defaultValueConverter", none);
+    }
+
+    private static void convertValues(Object schemaBuilder, CommonConnectorConfig config) {
+        Charsets charsets = new Charsets(
+                () -> config.getBeanRegistry().lookupByName(JdbcConnection.class.getName(), JdbcConnection.class));
+        ValueConverterProvider debezium =
+                (ValueConverterProvider) Internals.get(schemaBuilder, "valueConverterProvider");
+        Internals.set(schemaBuilder, "valueConverterProvider", new StreamValues(debezium, charsets));
     }
 
     /** A snapshot that was running continues with our queries: see {@link SignalsBetweenTransactions}. */

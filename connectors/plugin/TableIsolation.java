@@ -81,6 +81,7 @@ public class TableIsolation implements SignalActionProvider {
         private static final Pattern TRANSACTION =
                 Pattern.compile("(BEGIN|COMMIT|ROLLBACK|SAVEPOINT|XA)\\b.*", Pattern.CASE_INSENSITIVE | Pattern.DOTALL);
         private static final int MAX_DETAIL_CHARS = 500;
+        private static final char NOT_UTF8 = '\ufffd';
 
         private final BinlogStreamingChangeEventSource<P, O> source;
         private final NotificationService<P, O> notifications;
@@ -138,6 +139,11 @@ public class TableIsolation implements SignalActionProvider {
                 handler.accept(event);
                 if (definitions.areUnreadable()) {
                     capturedTablesIn(sql, statement.getDatabase()).forEach(definitions::maybeReadable);
+                }
+                if (sql.indexOf(NOT_UTF8) >= 0) { // such as a member of an ENUM, over a connection in latin1
+                    for (TableId table : capturedTablesIn(sql, statement.getDatabase())) {
+                        definitions.reload(table, position());
+                    }
                 }
             } catch (RuntimeException error) {
                 if (TRANSACTION.matcher(sql).matches() || !isOfATable(error)) {

@@ -42,12 +42,16 @@ DEBEZIUM = Plugin(
     tuple(
         CONNECT / f"{name}.java"
         for name in (
+            "BinaryJson",
+            "Charsets",
             "ChunkQueries",
             "Internals",
+            "Members",
             "NonexistentDates",
             "SignalsBetweenTransactions",
             "SnapshotDates",
             "StreamDates",
+            "StreamValues",
             "TableDefinitions",
             "TableIsolation",
             "Preparation",

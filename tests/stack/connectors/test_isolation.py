@@ -12,6 +12,7 @@ import pytest
 from connectors.auto_remediation import POLL_SECONDS, CaptureMonitor
 from connectors.capture_service import CaptureService
 from connectors.snapshot_tracker import SnapshotTracker
+from core.clients import mysql
 from core.clients.kafka import read_topic
 from core.control.table_health import NEEDS_SNAPSHOT, NEEDS_VERIFICATION, conditions
 from core.settings import MAX_RECORD_BYTES, Endpoints
@@ -240,6 +241,17 @@ def test_a_row_that_is_larger_than_a_record_may_be(source: Source, shard: str) -
         2: None,
         3: None,
     }
+
+
+def test_an_enum_that_a_connection_in_latin1_declares(source: Source, shard: str) -> None:
+    with mysql.cursor(source.server, shard) as cursor:
+        cursor.execute("SET NAMES latin1")
+        create = "CREATE TABLE ci_things (id BIGINT PRIMARY KEY, note ENUM('é', 'b') CHARACTER SET utf8mb4)"
+        cursor.connection.query(create.encode("latin1"))
+    source.sql(shard, "INSERT INTO ci_things VALUES (1, 1), (2, 2)")
+    others_continue(source)
+    assert [newest(source, shard, key) for key in (1, 2)] == [{"id": 1, "note": "é"}, {"id": 2, "note": "b"}]
+    assert reasons(source, shard) == {}
 
 
 def test_a_table_with_dates_that_do_not_exist_is_read_beside_others(source: Source, shard: str) -> None:
