@@ -20,11 +20,12 @@ from schemas.table import Table
 @dataclass(frozen=True)
 class Applied:
     """`columns` maps a column's permanent id to its name at that time, `zero_dates` to what zero dates
-    became."""
+    became. `key` is empty if it is not known."""
 
     fingerprint: str
     columns: dict[int, str]
     zero_dates: dict[int, str] = field(default_factory=dict)
+    key: tuple[str, ...] = ()
 
 
 UNAPPLIED = Applied("", {})
@@ -43,6 +44,7 @@ def applied(control: ControlDatabase) -> dict[str, Applied]:
                 row.fingerprint,
                 _by_id(row.contract["columns"]),
                 _by_id(row.contract.get("zero_dates", {})),
+                tuple(row.contract.get("key", ())),
             )
             for row in rows
         }
@@ -59,6 +61,7 @@ def save(control: ControlDatabase, table: Table) -> None:
         "fingerprint": fingerprint(table),
         "contract": {
             "columns": columns,
+            "key": table.key,
             "zero_dates": {str(key): value for key, value in zero_dates(table).items()},
             "declared": repr(table),
         },

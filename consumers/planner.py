@@ -22,7 +22,6 @@ from consumers.table_difference import (
     Difference,
     difference,
     dropped_by_hand,
-    identity_changes,
     keys_change,
     renamed,
 )
@@ -38,7 +37,7 @@ from schemas.render import clickhouse as render
 from schemas.table import Computed, Table
 
 KEYS_CHANGE = (
-    "; the keys of its records change too, and with them their partitions, which loses the order of older "
+    "; the keys of its records change, and with them their partitions, which loses the order of older "
     "changes: delete its topic first, so that `apply` recreates it and snapshots the table"
 )
 
@@ -92,7 +91,9 @@ class ClickHousePlanner:
                 destructive=True,
             )
         if not found.lines and (last := _last_step(table, view, found, before)) is not None:
-            yield Step(Phase.STORE_CONTRACT, self.name, "run", table.name, last)
+            other_keys = keys_change(table, live[physical_name(table)], found, before)
+            summary = last + (KEYS_CHANGE if other_keys else "")
+            yield Step(Phase.STORE_CONTRACT, self.name, "run", table.name, summary, destructive=other_keys)
 
     def _alterations(
         self, table: Table, live: dict[str, Live], found: Difference, before: Applied
@@ -102,9 +103,10 @@ class ClickHousePlanner:
         if scratch_name(table) in live:
             summary = "finish an interrupted rebuild"
         elif found.needs_rebuild:
-            keys = KEYS_CHANGE if keys_change(table, current, found) else ""
+            other_keys = keys_change(table, current, found, before)
+            keys = KEYS_CHANGE if other_keys else ""
             summary = f"rebuild: the sorting key cannot be altered in place{keys}"
-            destructive = found.narrows or identity_changes(table, current)
+            destructive = found.narrows or other_keys
         elif found.lines:
             summary = "alter the table"
             destructive = found.narrows

@@ -127,11 +127,17 @@ def identity_changes(table: Table, live: Live) -> bool:
     return set(live.sorting.split(", ")) != set(unquoted(render.sorting_expression(table)).split(", "))
 
 
-def keys_change(table: Table, live: Live, found: Difference) -> bool:
-    """Whether the bytes of record keys change: integers of any width are encoded alike, other types may not
-    be."""
+def keys_change(table: Table, live: Live, found: Difference, before: Applied) -> bool:
+    """Whether the bytes of record keys change: with the columns, their names or their order, and with types.
+
+    Integers of any width are encoded alike, other types may not be.
+    """
     changed = (kinds for name, kinds in found.retyped.items() if name in table.key)
-    return identity_changes(table, live) or any("Int" not in old or "Int" not in new for old, new in changed)
+    return (
+        identity_changes(table, live)
+        or before.key not in ((), table.key)
+        or any("Int" not in old or "Int" not in new for old, new in changed)
+    )
 
 
 def _without_spaces(kind: str) -> str:

@@ -22,3 +22,15 @@ odd = Table(
         ),
     ),
 )
+
+two_unique_keys = Table(
+    name="two_unique_keys",
+    source=Shards("odd_*"),
+    key=("a",),
+    history=Latest(),
+    columns=(
+        optional(1, "b", t.Int(32), p.PUBLIC),
+        immutable(2, "a", t.Int(32), p.PUBLIC),
+        optional(3, "v", t.Int(32), p.PUBLIC),
+    ),
+)

@@ -215,6 +215,28 @@ def test_odd_names_and_a_composite_key(pipeline: Pipeline, space: Space) -> None
     eventually(lambda: pipeline.equal("order items", shards=(shard,)))
 
 
+def test_a_contract_s_unique_key_counts_whichever_debezium_would_choose(
+    pipeline: Pipeline, space: Space
+) -> None:
+    shard = space.name("odd")
+    pipeline.sql(f"CREATE DATABASE {shard}")
+    create = (
+        "CREATE TABLE two_unique_keys (b INT NOT NULL, a INT NOT NULL, v INT, UNIQUE zz (b), UNIQUE aa (a))"
+    )
+    pipeline.sql(create, database=shard)
+    unlogged(pipeline, shard, "INSERT INTO two_unique_keys VALUES (5, 50, 1), (6, 60, 1)")
+    for change in (
+        "INSERT INTO two_unique_keys VALUES (1, 10, 1), (2, 20, 1), (3, 30, 1)",
+        "UPDATE two_unique_keys SET b = b + 100",
+        "DELETE FROM two_unique_keys WHERE a = 30",
+        "UPDATE two_unique_keys SET a = 11 WHERE a = 10",
+    ):
+        pipeline.sql(change, database=shard)
+    assert pipeline.command("connectors", "snapshot", "two_unique_keys").returncode == 0
+    eventually(lambda: landed_count(pipeline, "two_unique_keys", shard, 4))
+    assert pipeline.equal("two_unique_keys", shards=(shard,))
+
+
 def test_the_same_key_in_two_shards_is_two_rows(pipeline: Pipeline, space: Space) -> None:
     left, right = space.name("acc_l"), space.name("acc_r")
     for shard, comment in ((left, "left"), (right, "right")):
