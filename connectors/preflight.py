@@ -122,6 +122,12 @@ def _grants(server: ServerFacts) -> Iterator[Finding]:
 def _key(subject: str, table: Table, facts: TableFacts) -> Iterator[Finding]:
     key = ", ".join(table.key)
     if table.keyed_by_all_columns:
+        yield Finding(
+            "warning",
+            subject,
+            "is keyed by all of its columns: a DELETE of one of several equal rows deletes them all here",
+            "it needs a nightly repair (`switchboard verify --repair`), or a primary key",
+        )
         for column in facts.columns:
             if column.octets > LONGEST_IN_KEY and column.name in table.key:
                 yield Finding(

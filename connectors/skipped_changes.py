@@ -33,6 +33,10 @@ REASONS = {
     "UNKNOWN_TABLE": f"it was created without the binlog; {CORRECTED}",
     "UNKNOWN_DEFINITION": f"it was altered without the binlog; {CORRECTED}",
 }
+ROLLED_BACK = (
+    "changes of a prepared transaction have landed, and {detail} took them back: "
+    "run `switchboard verify --repair` for the table"
+)
 
 log = logging.get("connectors")
 
@@ -44,6 +48,7 @@ class SkippedChange:
     database: str
     table: str
     reason: str
+    needs_snapshot: bool = True
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,9 @@ def new_skipped_changes(endpoints: Endpoints, control: ControlDatabase, server: 
     for offset, record in read_notifications(endpoints, server, since):
         last = offset
         for change in skipped_changes(record):
-            found[(change.database, change.table)] = change
+            known = found.get((change.database, change.table))
+            if change.needs_snapshot or known is None or not known.needs_snapshot:
+                found[(change.database, change.table)] = change
     return NewSkippedChanges(server, tuple(found.values()), last)
 
 
@@ -78,19 +85,25 @@ def skipped_changes(notification: dict[str, Any]) -> Iterator[SkippedChange]:
     if notification.get("aggregate_type") != "Table":
         return
     data = notification.get("additional_data") or {}
-    reason = REASONS.get(str(notification.get("type")), "{detail}")
+    kind = str(notification.get("type"))
+    rolled_back = kind == "ROLLED_BACK"
+    reason = ROLLED_BACK if rolled_back else SKIPPED + REASONS.get(kind, "{detail}")
     yield SkippedChange(
         str(data.get("database")),
         str(data.get("table")),
-        SKIPPED + reason.replace("{detail}", " ".join(str(data.get("detail")).split())),
+        reason.replace("{detail}", " ".join(str(data.get("detail")).split())),
+        needs_snapshot=not rolled_back,
     )
 
 
 def record_skipped_changes(control: ControlDatabase, new: NewSkippedChanges) -> None:
     """Marks the tables and moves the cursor. Idempotent. Blocks for the control database."""
     for change in new.changes:
-        log.error("changes skipped", table=f"{change.database}.{change.table}", reason=change.reason)
-        for state in (NEEDS_SNAPSHOT, NEEDS_VERIFICATION):
+        log.error(
+            "changes missing or taken back", table=f"{change.database}.{change.table}", reason=change.reason
+        )
+        states = (NEEDS_SNAPSHOT, NEEDS_VERIFICATION) if change.needs_snapshot else (NEEDS_VERIFICATION,)
+        for state in states:
             set_condition(control, change.table, change.database, state, change.reason)
     if new.last >= 0:
         move_cursor(control, SkippedChangeCursor, new.server, new.last)

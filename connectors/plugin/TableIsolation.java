@@ -41,6 +41,7 @@ import java.util.Set;
 import java.util.UUID;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import org.apache.kafka.connect.errors.RetriableException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -91,6 +92,8 @@ public class TableIsolation implements SignalActionProvider {
         private final P partition;
         private final Map<Long, Integer> columnCounts = new HashMap<>();
 
+        private final XaTransactions xaTransactions = new XaTransactions();
+
         /** In the current transaction: one report of a table suffices to have it read again. */
         private final Set<TableId> reported = new HashSet<>();
 
@@ -123,6 +126,10 @@ public class TableIsolation implements SignalActionProvider {
                     columnCounts.clear();
                     handler.accept(event);
                 };
+                case XA_PREPARE -> event -> {
+                    xaTransactions.prepared();
+                    handler.accept(event);
+                };
                 case XID -> event -> {
                     reported.clear();
                     handler.accept(event);
@@ -135,6 +142,9 @@ public class TableIsolation implements SignalActionProvider {
             reported.clear();
             QueryEventData statement = data(event);
             String sql = statement.getSql().trim();
+            for (TableId table : xaTransactions.rolledBack(sql, this::capturedTables)) {
+                report(table, "ROLLED_BACK", sql);
+            }
             try {
                 handler.accept(event);
                 if (definitions.areUnreadable()) {
@@ -160,10 +170,13 @@ public class TableIsolation implements SignalActionProvider {
         private void handleTableMap(BlockingConsumer<Event> handler, Event event) throws InterruptedException {
             TableMapEventData map = data(event);
             columnCounts.put(map.getTableId(), map.getColumnTypes().length);
+            TableId table = new TableId(map.getDatabase(), null, map.getTable());
+            if (captured.isIncluded(table)) {
+                xaTransactions.changes(table);
+            }
             try {
                 handler.accept(event);
             } catch (RuntimeException error) {
-                TableId table = new TableId(map.getDatabase(), null, map.getTable());
                 if (!isOfATable(error)) {
                     throw error;
                 }
@@ -219,6 +232,10 @@ public class TableIsolation implements SignalActionProvider {
         private boolean hasOtherColumnCount(TableId table, Integer columns) {
             Table known = schema.tableFor(table);
             return columns != null && known != null && known.columns().size() != columns;
+        }
+
+        private Set<TableId> capturedTables() {
+            return schema.tableIds().stream().filter(captured::isIncluded).collect(Collectors.toSet());
         }
 
         private Set<TableId> capturedTablesIn(String sql, String database) {

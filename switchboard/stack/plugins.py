@@ -55,6 +55,7 @@ DEBEZIUM = Plugin(
             "TableDefinitions",
             "TableIsolation",
             "Preparation",
+            "XaTransactions",
         )
     ),
     "switchboard-debezium.jar",

@@ -243,6 +243,24 @@ def test_a_row_that_is_larger_than_a_record_may_be(source: Source, shard: str) -
     }
 
 
+@pytest.mark.parametrize("outcome", ["COMMIT", "ROLLBACK"])
+def test_a_prepared_transaction_that_is_rolled_back(source: Source, shard: str, outcome: str) -> None:
+    source.sql(
+        shard,
+        DDL.format("ci_things"),
+        "XA START 'one', 'branch', 7",
+        "INSERT INTO ci_things VALUES (1, 'phantom')",
+        "XA END 'one', 'branch', 7",
+        "XA PREPARE 'one', 'branch', 7",
+    )
+    source.sql(shard, f"XA {outcome} 'one', 'branch', 7")
+    others_continue(source)
+    assert newest(source, shard, 1) == {"id": 1, "note": "phantom"}
+    found = reasons(source, shard)
+    assert set(found) == ({NEEDS_VERIFICATION} if outcome == "ROLLBACK" else set())
+    assert all("took them back: run `switchboard verify --repair`" in reason for reason in found.values())
+
+
 def test_an_enum_that_a_connection_in_latin1_declares(source: Source, shard: str) -> None:
     with mysql.cursor(source.server, shard) as cursor:
         cursor.execute("SET NAMES latin1")

@@ -159,9 +159,12 @@ def test_a_key_in_another_order_than_the_source_s_is_slow_to_read() -> None:
 
 def test_rows_distinguished_by_long_values() -> None:
     table = contract(("id", "note"), keyless=True)
-    assert found(server(replace(SOUND, unique=())), table=table) == []
+    needs_repair = found(server(replace(SOUND, unique=())), table=table)
+    only(needs_repair, "warning", "is keyed by all of its columns")
+    assert needs_repair[0].remedy.startswith("it needs a nightly repair")
     long = replace(SOUND, columns=(ID, replace(NOTE, octets=16_777_215)), unique=())
-    only(found(server(long), table=table), "fatal", "column 'note' may hold values of more than 64 KB")
+    too_long = found(server(long), table=table)
+    only([item for item in too_long if item not in needs_repair], "fatal", "more than 64 KB")
 
 
 def test_columns_that_lose_values() -> None:
