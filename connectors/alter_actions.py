@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import Enum
 
 STRING_OR_COMMENT = re.compile(
@@ -18,7 +18,7 @@ class Effect(Enum):
     COLUMNS = "columns"
     """What the columns before and after it tell."""
     COMPUTES = "computes"
-    """A column's values are computed."""
+    """A column has other values: computed ones, another column's, or none."""
     DELETES = "deletes"
     """Rows may be gone."""
     UNKNOWN = "unknown"
@@ -26,6 +26,9 @@ class Effect(Enum):
 
 
 PARTITIONS = r"PARTITIONS?\b"
+ADDED_OR_DROPPED = re.compile(
+    rf"(ADD|DROP)\s+(?:COLUMN\s+)?(?:IF\s+(?:NOT\s+)?EXISTS\s+)?({NAME}|\()", re.IGNORECASE
+)
 EFFECTS = tuple(
     (re.compile(pattern, re.IGNORECASE | re.DOTALL), effect)
     for pattern, effect in (
@@ -37,6 +40,8 @@ EFFECTS = tuple(
             Effect.NONE,
         ),
         (r"(ADD|MODIFY|CHANGE)\b.*\bAS\s*\(", Effect.COMPUTES),
+        (r"RENAME\s+COLUMN\b", Effect.COMPUTES),
+        (rf"CHANGE\s+(?:COLUMN\s+)?+(?P<old>{NAME})\s+(?!(?P=old)\s)", Effect.COMPUTES),
         (r"(ADD|MODIFY|CHANGE|DROP|ALTER|RENAME)\b", Effect.COLUMNS),
         (r"CONVERT\s+TO\s+(CHARACTER\s+SET|CHARSET)\b", Effect.COLUMNS),
         (
@@ -56,9 +61,32 @@ def effects(statement: str) -> frozenset[Effect]:
     text = " ".join(STRING_OR_COMMENT.sub(_emptied, _versioned(statement)).split())
     if (found := ALTER.match(text)) is None:
         return frozenset()
-    actions = (action for action in _split(text[found.end() :]) if action)
+    actions = [action for action in _split(text[found.end() :]) if action]
     # a name alone is FORCE, or one more partition of the action before it
-    return frozenset(_effect(action) for action in actions if not re.fullmatch(NAME, action))
+    each = frozenset(_effect(action) for action in actions if not re.fullmatch(NAME, action))
+    return each | {Effect.COMPUTES} if _replaces_a_column(actions) else each
+
+
+def _replaces_a_column(actions: Iterable[str]) -> bool:
+    """Whether a column is dropped, and one of its name added."""
+    names: dict[str, set[str]] = {"ADD": set(), "DROP": set()}
+    for action in actions:
+        if found := ADDED_OR_DROPPED.match(action):
+            names[found[1].upper()].update(_unquoted(name) for name in _names(found))
+    return not names["ADD"].isdisjoint(names["DROP"])
+
+
+def _names(found: re.Match[str]) -> Iterator[str]:
+    """The column's name; of ``ADD COLUMN (a INT, b INT)``, each."""
+    if found[2] != "(":
+        yield found[2]
+        return
+    for definition in _split(found.string[found.end() :].rstrip(") ")):
+        yield definition.split()[0]
+
+
+def _unquoted(name: str) -> str:
+    return name.strip("`").replace("``", "`").lower()
 
 
 def _emptied(found: re.Match[str]) -> str:

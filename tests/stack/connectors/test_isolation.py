@@ -318,6 +318,13 @@ GENERATED = "CREATE TABLE ci_things (id BIGINT PRIMARY KEY, note INT AS (id * 10
             ),
             {NEEDS_SNAPSHOT},
         ),
+        (
+            (
+                DDL.format("ci_things"),
+                "ALTER TABLE ci_things DROP COLUMN note, ADD COLUMN note VARCHAR(50)",
+            ),
+            {NEEDS_SNAPSHOT},
+        ),
         ((GENERATED, "ALTER TABLE ci_things ADD INDEX by_note (note), COMMENT = 'x'"), set()),
     ],
 )

@@ -29,7 +29,13 @@ from connectors.alter_actions import Effect, effects
         ("ANALYZE PARTITION p0, p1", {Effect.NONE}),
         ("/*!50100 TRUNCATE PARTITION p0 */", {Effect.DELETES}),
         ("COMMENT 'a', EXCHANGE PARTITION p0 WITH TABLE other;", {Effect.NONE, Effect.UNKNOWN}),
-        ("ALTER COLUMN a SET DEFAULT (1), RENAME COLUMN b TO c", {Effect.COLUMNS}),
+        ("ALTER COLUMN a SET DEFAULT (1), RENAME COLUMN b TO c", {Effect.COLUMNS, Effect.COMPUTES}),
+        ("RENAME COLUMN a TO b, RENAME COLUMN b TO a", {Effect.COMPUTES}),
+        ("CHANGE a b INT, CHANGE COLUMN `b` `a` INT", {Effect.COMPUTES}),
+        ("CHANGE a a BIGINT, CHANGE COLUMN `b` `b` INT", {Effect.COLUMNS}),
+        ("DROP COLUMN a, ADD COLUMN b INT", {Effect.COLUMNS}),
+        ("DROP COLUMN a, ADD COLUMN `A` INT", {Effect.COLUMNS, Effect.COMPUTES}),
+        ("ADD (b INT, a DECIMAL(9,2)), DROP a", {Effect.COLUMNS, Effect.COMPUTES}),
     ],
 )
 def test_the_effects_of_actions(actions: str, expected: set[Effect]) -> None:
