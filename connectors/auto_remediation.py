@@ -104,6 +104,7 @@ class CaptureMonitor:
         self._polled_at = self._clock()
         try:
             state = self._service.record()
+            self._service.measure_proofs()
             failed = self._service.retry_failed_snapshots(self._is_due)
             return failed + self._service.read_skipped_tables(state, self._is_due)
         except SwitchboardError as error:

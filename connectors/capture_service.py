@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 
 from connectors.binlog import end, has_read
@@ -14,7 +15,7 @@ from connectors.rest import KafkaConnect, failures
 from connectors.schema_changes import record_schema_changes
 from connectors.skipped_changes import record_skipped_changes
 from connectors.snapshot_tracker import FAILED, SnapshotTracker
-from core import logging
+from core import logging, metrics
 from core.control import ControlDatabase
 from core.control.quarantine_store import list_quarantined
 from core.control.table_health import NEEDS_SNAPSHOT, NEEDS_VERIFICATION, clear_condition, set_condition
@@ -88,6 +89,17 @@ class CaptureService:
         """The rows have to be read again, and a verification has to find what was deleted meanwhile."""
         set_condition(self._control, table, database, NEEDS_SNAPSHOT, reason)
         set_condition(self._control, table, database, NEEDS_VERIFICATION, reason)
+
+    def measure_proofs(self) -> None:
+        """Sets the metric of shards that are not yet proven equal. Blocks for Kafka and the control
+        database."""
+        unproven = Counter(
+            collection.partition(".")[2]
+            for server in self._endpoints.mysql
+            for collection in self._tracker.unproven(server.name)
+        )
+        for table in self._catalog:
+            metrics.UNPROVEN_SHARDS.labels(table.name).set(unproven[table.name])
 
     def request_missing_snapshots(self, server: MySqlServer) -> list[str]:
         """Requests the snapshots that a plan shows for the server; returns their collections.

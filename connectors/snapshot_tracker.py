@@ -13,9 +13,10 @@ from sqlalchemy import ColumnElement, Select, or_, select
 from connectors.notifications import notification_end_offset
 from connectors.rest import KafkaConnect
 from connectors.snapshots import SnapshotEvent, read_snapshot_events, request_snapshot
-from core.clock import Clock, system, utc_now
+from core.clock import EPOCH, Clock, system, utc_now
 from core.control import ControlDatabase
 from core.control.models import Snapshot
+from core.control.proofs import latest_proofs
 from core.settings import Endpoints
 from core.waiting import wait_until
 from schemas.render.connect import connector_name
@@ -51,6 +52,8 @@ class SnapshotRequest:
     after: int
     status: str = REQUESTED
     last_notification: Notification | None = None
+    ended_ms: int = 0
+    """When it ended, since the epoch; 0 if that is not known."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,23 @@ class SnapshotTracker:
         """Collection -> its latest snapshot without a filter. Blocks for Kafka while one is running."""
         unfiltered = [row for row in self._read(server) if row.row_filter is None]
         return {row.collection: LatestSnapshot(row.status, row.requested_at) for row in unfiltered}
+
+    def unproven(self, server: str) -> list[str]:
+        """The collections that no verification has found equal since their latest complete snapshots.
+
+        A snapshot is complete when such a verification began after its end, not because Debezium has read
+        the table. Blocks for Kafka while a snapshot is running.
+        """
+        proofs = latest_proofs(self._control)
+        complete = [row for row in self._read(server) if row.status == COMPLETED and row.row_filter is None]
+        ended = {row.collection: row.ended_at for row in complete}
+        found = []
+        for collection, end in ended.items():
+            shard, _, table = collection.partition(".")
+            proof = proofs.get((shard, table))
+            if proof is None or (end is not None and proof < end):
+                found.append(collection)
+        return sorted(found)
 
     def pending(self, server: str) -> list[str]:
         """The collections whose requested snapshots have not ended yet.
@@ -234,7 +254,8 @@ def _concerned(requests: Iterable[SnapshotRequest], event: SnapshotEvent) -> lis
 def _after_event(request: SnapshotRequest, event: SnapshotEvent) -> SnapshotRequest:
     request = replace(request, last_notification=_notification_after(request.last_notification, event))
     if event.kind == "TABLE_SCAN_COMPLETED":
-        return replace(request, status=COMPLETED if event.status in SUCCESSFUL else FAILED)
+        status = COMPLETED if event.status in SUCCESSFUL else FAILED
+        return replace(request, status=status, ended_ms=event.time_ms)
     return replace(request, status=STOPPED) if event.kind == "ABORTED" else request
 
 
@@ -271,6 +292,8 @@ def _update(row: Snapshot, request: SnapshotRequest) -> None:
         row.last_key, row.maximum_key = notification.last_key, notification.maximum_key
     if request.status != row.status:
         row.status, row.ended_at = request.status, utc_now()
+        if request.ended_ms:
+            row.ended_at = EPOCH + dt.timedelta(milliseconds=request.ended_ms)
 
 
 def _progress(row: Snapshot) -> SnapshotProgress:

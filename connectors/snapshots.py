@@ -37,6 +37,8 @@ class SnapshotEvent:
     last_key: str = ""
     maximum_key: str = ""
     offset: int = 0
+    time_ms: int = 0
+    """When Debezium sent it, since the epoch."""
 
 
 def request_snapshot(
@@ -129,4 +131,5 @@ def _event(record: dict[str, Any], offset: int) -> SnapshotEvent:
         last_key=more.get("last_processed_key") or "",
         maximum_key=more.get("maximum_key") or "",
         offset=offset,
+        time_ms=int(record.get("timestamp") or 0),
     )

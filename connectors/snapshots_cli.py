@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table as Grid
 
-from connectors.snapshot_tracker import REQUESTED, SnapshotProgress, SnapshotTracker
+from connectors.snapshot_tracker import COMPLETED, REQUESTED, SnapshotProgress, SnapshotTracker
 from connectors.snapshots import pause_snapshots, resume_snapshots, stop_snapshots
 from core.command import context_of
 from core.control import open_control
@@ -45,13 +45,18 @@ def show(ctx: typer.Context) -> None:
     tracker, console = tracker_of(context), Console()
     history = _history(context, tracker)
     if not console.is_terminal or not _any_running(history):
-        console.print(_table(history) if history else "no snapshot in the last day")
+        shown = _table(history, _unproven(context, tracker)) if history else "no snapshot in the last day"
+        console.print(shown)
         return
-    with Live(_table(history), console=console, auto_refresh=False) as live:
+    with Live(_table(history, _unproven(context, tracker)), console=console, auto_refresh=False) as live:
         while _any_running(history):
             time.sleep(1)
             history = _history(context, tracker)
-            live.update(_table(history), refresh=True)
+            live.update(_table(history, _unproven(context, tracker)), refresh=True)
+
+
+def _unproven(context: Context, tracker: SnapshotTracker) -> frozenset[str]:
+    return frozenset(name for server in context.endpoints.mysql for name in tracker.unproven(server.name))
 
 
 def _history(context: Context, tracker: SnapshotTracker) -> list[tuple[str, SnapshotProgress]]:
@@ -66,10 +71,12 @@ def _any_running(history: list[tuple[str, SnapshotProgress]]) -> bool:
     return any(snapshot.status == REQUESTED for _, snapshot in history)
 
 
-def _table(history: list[tuple[str, SnapshotProgress]]) -> Grid:
+def _table(history: list[tuple[str, SnapshotProgress]], unproven: frozenset[str]) -> Grid:
     grid = Grid("requested (UTC)", "collection", "", "", "rows", box=None)
     for server, snapshot in history:
         state = _state(snapshot)
+        if state == COMPLETED and snapshot.collection in unproven:
+            state = "COMPLETED, not yet proven"
         name = f"{server}/{snapshot.collection}" + (f" where {snapshot.where}" if snapshot.where else "")
         rows = "" if snapshot.rows is None else f"{snapshot.rows:,}"
         grid.add_row(f"{snapshot.requested_at:%m-%d %H:%M:%S}", name, state, _bar(snapshot) or "", rows)

@@ -49,6 +49,11 @@ HANGING_TRANSACTIONS = Gauge(
 BINLOG_HOURS_LEFT = Gauge(
     "switchboard_binlog_hours_left", "Hours until the connector's position is purged", ["server"]
 )
+UNPROVEN_SHARDS = Gauge(
+    "switchboard_unproven_shards",
+    "Shards of the table that no verification has found equal since their snapshots",
+    ["table"],
+)
 WATCHERS = Gauge("switchboard_watchers", "Open live views")
 WATCHER_UPDATES = Counter("switchboard_watcher_updates_total", "Updates queued for live views")
 WATCHER_MERGES = Counter(

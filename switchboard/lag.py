@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ from rich.table import Table as Shown
 
 from connectors.binlog import loss, unread_since
 from connectors.rest import KafkaConnect, failures
+from connectors.snapshot_tracker import SnapshotTracker
 from consumers import freshness
 from core.command import context_of
 from core.control import open_control
@@ -19,6 +21,8 @@ from core.settings import Context, MySqlServer
 from schemas.catalog import Catalog
 from schemas.catalog import load as load_catalog
 from schemas.render.connect import connector_name
+
+SHOWN_SHARDS = 5
 
 
 def lag(
@@ -49,6 +53,26 @@ def lag(
             highlight=False,
         )
         console.print(f"    {REMEDIES[state.state]}", markup=False, highlight=False)
+    tracker = SnapshotTracker(context.endpoints, control)
+    names = [name for server in context.endpoints.mysql for name in tracker.unproven(server.name)]
+    for table, shards in _by_table(names).items():
+        console.print(_not_proven(table, shards), markup=False, highlight=False)
+
+
+def _by_table(collections: Iterable[str]) -> dict[str, list[str]]:
+    shards: dict[str, list[str]] = {}
+    for collection in collections:
+        shard, _, table = collection.partition(".")
+        shards.setdefault(table, []).append(shard)
+    return shards
+
+
+def _not_proven(table: str, shards: list[str]) -> str:
+    some = ", ".join(shards[:SHOWN_SHARDS]) + (", …" if len(shards) > SHOWN_SHARDS else "")
+    return (
+        f"{table} in {some}: not yet proven equal since the snapshot, {len(shards)} in all\n"
+        f"    `switchboard verify {table}` proves it"
+    )
 
 
 def _tables(context: Context, catalog: Catalog, seconds: int) -> Shown:

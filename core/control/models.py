@@ -108,7 +108,7 @@ class Snapshot(Base):
     maximum_key: Mapped[str] = mapped_column(Text, default="")
     paused: Mapped[bool] = mapped_column(Boolean, default=False)
     requested_at: Mapped[dt.datetime] = mapped_column(DATETIME(fsp=6), default=utc_now)
-    ended_at: Mapped[dt.datetime | None] = mapped_column(DateTime)
+    ended_at: Mapped[dt.datetime | None] = mapped_column(DATETIME(fsp=3))
 
 
 class Quarantine(Base):

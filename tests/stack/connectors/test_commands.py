@@ -9,6 +9,7 @@ import sys
 import pytest
 import requests
 
+from connectors.snapshot_tracker import SnapshotTracker
 from tests.conftest import Space
 from tests.launching import ROOT
 from tests.pipeline import Pipeline, eventually
@@ -22,12 +23,21 @@ def run(pipeline: Pipeline, *words: str, status: int = 0) -> str:
     return str(done.stdout)
 
 
+def unproven(pipeline: Pipeline, collection: str) -> bool:
+    return collection in SnapshotTracker(pipeline.endpoints, pipeline.control).unproven("main")
+
+
 def test_snapshots_are_asked_for_shown_and_steered(pipeline: Pipeline, space: Space) -> None:
     shard = space.name("acc")
     make_shard(pipeline, shard)
     survey(pipeline, shard, 1)
     assert f"{shard}.surveys" in run(pipeline, "snapshot", "surveys")
-    eventually(lambda: shown(pipeline, f"main/{shard}.surveys").endswith("COMPLETED  1"))
+    eventually(lambda: "COMPLETED,  not  yet  proven  1" in shown(pipeline, f"main/{shard}.surveys"))
+    assert unproven(pipeline, f"{shard}.surveys")
+    assert "not yet proven equal since the snapshot" in pipeline.command("lag").stdout
+    assert pipeline.command("verify", "surveys").returncode == 0
+    assert shown(pipeline, f"main/{shard}.surveys").endswith("COMPLETED  1")
+    assert not unproven(pipeline, f"{shard}.surveys")
     assert "main: pause requested" in run(pipeline, "snapshots", "pause")
     assert "main: resume requested" in run(pipeline, "snapshots", "resume")
     assert f"main: stop requested for {shard}.surveys" in run(
