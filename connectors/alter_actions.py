@@ -26,9 +26,7 @@ class Effect(Enum):
 
 
 PARTITIONS = r"PARTITIONS?\b"
-ADDED_OR_DROPPED = re.compile(
-    rf"(ADD|DROP)\s+(?:COLUMN\s+)?(?:IF\s+(?:NOT\s+)?EXISTS\s+)?({NAME}|\()", re.IGNORECASE
-)
+ADDED_OR_DROPPED = re.compile(rf"(ADD|DROP)\s+(?:COLUMN\s+)?+({NAME}|\()", re.IGNORECASE)
 EFFECTS = tuple(
     (re.compile(pattern, re.IGNORECASE | re.DOTALL), effect)
     for pattern, effect in (
@@ -71,7 +69,8 @@ def _replaces_a_column(actions: Iterable[str]) -> bool:
     """Whether a column is dropped, and one of its name added."""
     names: dict[str, set[str]] = {"ADD": set(), "DROP": set()}
     for action in actions:
-        if found := ADDED_OR_DROPPED.match(action):
+        concerns_a_column = _effect(action) in (Effect.COLUMNS, Effect.COMPUTES)
+        if concerns_a_column and (found := ADDED_OR_DROPPED.match(action)):
             names[found[1].upper()].update(_unquoted(name) for name in _names(found))
     return not names["ADD"].isdisjoint(names["DROP"])
 

@@ -63,18 +63,16 @@ def landing_query(table: Table, envelope: AvroSchema, generation: int) -> str:
     added. Raises ContractError if that column is part of the storage key.
     """
     fields = {item.name: item for item in row_fields(envelope)}
-    missing = {*table.key, *storage_key_columns(table)} & {
-        column.name for column in missing_required_columns(table, envelope)
-    }
+    storage_key = {*table.key, *storage_key_columns(table)}
+    missing = storage_key & {column.name for column in missing_required_columns(table, envelope)}
     if missing:
         raise ContractError(
             f"table {table.name!r}: the record's schema lacks {', '.join(map(repr, sorted(missing)))}, a "
             "column of its storage key",
             "the source dropped or renamed it: change the contract's key or order, and apply",
         )
-    placed = {*table.key, *storage_key_columns(table)}
     rendered = [
-        _render(column, fields.get(avro_field(column.name)), in_key=column.name in placed)
+        _render(column, fields.get(avro_field(column.name)), in_key=column.name in storage_key)
         for column in table.columns
     ]
     values = [

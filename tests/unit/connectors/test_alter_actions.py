@@ -34,6 +34,13 @@ from connectors.alter_actions import Effect, effects
         ("CHANGE a b INT, CHANGE COLUMN `b` `a` INT", {Effect.COMPUTES}),
         ("CHANGE a a BIGINT, CHANGE COLUMN `b` `b` INT", {Effect.COLUMNS}),
         ("DROP COLUMN a, ADD COLUMN b INT", {Effect.COLUMNS}),
+        ("DROP INDEX i, ADD INDEX i (a)", {Effect.NONE}),
+        ("DROP PRIMARY KEY, ADD PRIMARY KEY (a, b)", {Effect.NONE}),
+        ("DROP CONSTRAINT c, ADD CONSTRAINT c CHECK (a > 0)", {Effect.NONE}),
+        (
+            "DROP PARTITION p0, ADD PARTITION (PARTITION p1 VALUES LESS THAN (5))",
+            {Effect.DELETES, Effect.NONE},
+        ),
         ("DROP COLUMN a, ADD COLUMN `A` INT", {Effect.COLUMNS, Effect.COMPUTES}),
         ("ADD (b INT, a DECIMAL(9,2)), DROP a", {Effect.COLUMNS, Effect.COMPUTES}),
     ],
